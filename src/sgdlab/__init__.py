@@ -1,0 +1,5 @@
+"""A laboratory for the implicit regularisation of SGD, run as sweeps."""
+
+from importlib.metadata import version
+
+__version__ = version("sgdlab")

@@ -1,0 +1,235 @@
+"""What a run is made of: data, model, loss, regularizer, optimizer, schedule, budget, evaluation.
+
+Every field here can change a run's result, and so enters its identity. `revision` is raised when the code
+behind a component changes results on purpose; it enters the identity once it is above 1.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from sgdlab.config.fields import (
+    Component,
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
+
+# ---- data ---------------------------------------------------------------------------------------------
+
+
+class _Data(Component):
+    """A data set: its size, and what is done to an example on its way to the network."""
+
+    revision: ClassVar[int] = 1
+    sample_shape: ClassVar[tuple[int, ...]]  # (features,) of a signal, (channels, height, width) of an image
+    num_classes: ClassVar[int] = 10
+    max_train: ClassVar[int]
+    max_test: ClassVar[int]
+
+    standardize: Literal["none", "per_image", "dataset"] = "dataset"
+    crop_padding: NonNegativeInt = 0  # pixels (or samples of a signal) of zero padding before a random crop
+    flip: bool = False  # mirror an image left to right with probability one half
+
+
+class Mnist1dData(_Data):
+    """MNIST-1D: synthetic signals of 40 samples (Greydanus 2020), made by its own package."""
+
+    sample_shape: ClassVar[tuple[int, ...]] = (40,)
+    max_train: ClassVar[int] = 4000
+    max_test: ClassVar[int] = 1000
+
+    kind: Literal["mnist1d"] = "mnist1d"
+    num_train: Annotated[PositiveInt, Field(le=4000)] = 4000
+    num_test: Annotated[PositiveInt, Field(le=1000)] = 1000
+    standardize: Literal["none", "per_image", "dataset"] = "none"  # its maker has standardised it
+
+
+class DigitsData(_Data):
+    """The 1,797 handwritten digits of 8×8 pixels that ship with scikit-learn; the rest after training tests."""
+
+    sample_shape: ClassVar[tuple[int, ...]] = (1, 8, 8)
+    max_train: ClassVar[int] = 1297
+    max_test: ClassVar[int] = 500
+
+    kind: Literal["digits"] = "digits"
+    num_train: Annotated[PositiveInt, Field(le=1297)] = 1297
+    num_test: Annotated[PositiveInt, Field(le=500)] = 500
+
+
+class MnistData(_Data):
+    """MNIST from its four original idx files."""
+
+    sample_shape: ClassVar[tuple[int, ...]] = (1, 28, 28)
+    max_train: ClassVar[int] = 60_000
+    max_test: ClassVar[int] = 10_000
+
+    kind: Literal["mnist"] = "mnist"
+    num_train: Annotated[PositiveInt, Field(le=60_000)] = 60_000
+    num_test: Annotated[PositiveInt, Field(le=10_000)] = 10_000
+
+
+class FashionMnistData(_Data):
+    """Fashion-MNIST from its four original idx files."""
+
+    sample_shape: ClassVar[tuple[int, ...]] = (1, 28, 28)
+    max_train: ClassVar[int] = 60_000
+    max_test: ClassVar[int] = 10_000
+
+    kind: Literal["fashion_mnist"] = "fashion_mnist"
+    num_train: Annotated[PositiveInt, Field(le=60_000)] = 60_000
+    num_test: Annotated[PositiveInt, Field(le=10_000)] = 10_000
+
+
+class Cifar10Data(_Data):
+    """CIFAR-10 from the six pickles of its python version."""
+
+    sample_shape: ClassVar[tuple[int, ...]] = (3, 32, 32)
+    max_train: ClassVar[int] = 50_000
+    max_test: ClassVar[int] = 10_000
+
+    kind: Literal["cifar10"] = "cifar10"
+    num_train: Annotated[PositiveInt, Field(le=50_000)] = 50_000
+    num_test: Annotated[PositiveInt, Field(le=10_000)] = 10_000
+
+
+Data = Annotated[
+    Mnist1dData | DigitsData | MnistData | FashionMnistData | Cifar10Data, Field(discriminator="kind")
+]
+
+# ---- model --------------------------------------------------------------------------------------------
+
+
+class MlpModel(Component):
+    """A multilayer perceptron with biases, initialised as torch initialises `Linear`."""
+
+    revision: ClassVar[int] = 1
+
+    kind: Literal["mlp"] = "mlp"
+    hidden_widths: tuple[PositiveInt, ...]
+    activation: Literal["relu", "tanh", "gelu"] = "relu"
+
+
+class WideResNetModel(Component):
+    """A Wide-ResNet depth-width without normalisation, made trainable by SkipInit (De & Smith 2020)."""
+
+    revision: ClassVar[int] = 1
+
+    kind: Literal["wide_resnet"] = "wide_resnet"
+    depth: Annotated[PositiveInt, Field(ge=10, multiple_of=1)]
+    width: PositiveInt
+    norm: Literal["skipinit"] = "skipinit"
+
+
+Model = Annotated[MlpModel | WideResNetModel, Field(discriminator="kind")]
+
+# ---- loss and regularizer -------------------------------------------------------------------------------
+
+
+class CrossEntropyLoss(Component):
+    """Mean cross-entropy, plus (l2/2)·‖ω‖² over all parameters: its gradient is l2·ω."""
+
+    revision: ClassVar[int] = 1
+
+    kind: Literal["cross_entropy"] = "cross_entropy"
+    l2: NonNegativeFloat = 0.0
+
+
+Loss = CrossEntropyLoss
+
+
+class NoRegularizer(Component):
+    """The loss as it is."""
+
+    revision: ClassVar[int] = 1
+
+    kind: Literal["none"] = "none"
+
+
+class GradientNormRegularizer(Component):
+    """C_k + (λ/4)·‖∇C_k‖² on each minibatch (smith2021, §2.3); C_k contains the L2 term (assumed)."""
+
+    revision: ClassVar[int] = 1
+
+    kind: Literal["gradient_norm"] = "gradient_norm"
+    strength: NonNegativeFloat  # λ
+    estimator: Literal["exact", "forward_difference", "central_difference"] = "exact"
+    difference_radius: PositiveFloat = 1e-3  # length ‖δω‖ of a finite-difference step; unused when exact
+
+
+Regularizer = Annotated[NoRegularizer | GradientNormRegularizer, Field(discriminator="kind")]
+
+# ---- optimizer, schedule, budget, evaluation --------------------------------------------------------------
+
+
+class SgdOptimizer(Component):
+    """Plain SGD; `inner_steps` n > 1 makes it n-step SGD with bare learning rate `lr` = α (smith2021, §4)."""
+
+    revision: ClassVar[int] = 1
+
+    kind: Literal["sgd"] = "sgd"
+    lr: PositiveFloat
+    batch_size: PositiveInt
+    inner_steps: PositiveInt = 1
+    order: Literal["shuffled", "independent", "with_replacement", "fixed", "forward_reverse"] = "shuffled"
+    remainder: Literal["drop", "carry"] = "drop"  # of N mod B examples: leave out, or carry into the next epoch
+
+
+class ConstantSchedule(Component):
+    """The learning rate never changes."""
+
+    revision: ClassVar[int] = 1
+
+    kind: Literal["constant"] = "constant"
+
+
+class HoldThenDecaySchedule(Component):
+    """Hold, then divide by `factor` at `num_drops` equal intervals, the first as the hold ends."""
+
+    revision: ClassVar[int] = 1
+
+    kind: Literal["hold_then_decay"] = "hold_then_decay"
+    hold_fraction: Fraction = 0.5  # of all updates
+    num_drops: NonNegativeInt = 10
+    factor: PositiveFloat = 2.0
+
+
+Schedule = Annotated[ConstantSchedule | HoldThenDecaySchedule, Field(discriminator="kind")]
+
+
+class EpochBudget(Component):
+    """Passes over the training set; floor(num_epochs·N/B) minibatches."""
+
+    kind: Literal["epochs"] = "epochs"
+    num_epochs: PositiveFloat
+
+
+class UpdateBudget(Component):
+    """Parameter updates; n-step SGD makes n of them on each minibatch."""
+
+    kind: Literal["updates"] = "updates"
+    num_updates: PositiveInt
+
+
+Budget = Annotated[EpochBudget | UpdateBudget, Field(discriminator="kind")]
+
+
+class EpochEvaluation(Component):
+    """Evaluate every so many epochs, and at the end."""
+
+    kind: Literal["epochs"] = "epochs"
+    every_num_epochs: PositiveFloat
+
+
+class UpdateEvaluation(Component):
+    """Evaluate every so many parameter updates, and at the end."""
+
+    kind: Literal["updates"] = "updates"
+    every_num_updates: PositiveInt
+
+
+Evaluation = Annotated[EpochEvaluation | UpdateEvaluation, Field(discriminator="kind")]

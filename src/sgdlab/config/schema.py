@@ -1,0 +1,82 @@
+"""One run, validated: the only place that joins the components and checks them against each other."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from sgdlab.config.components import (
+    Budget,
+    Data,
+    EpochBudget,
+    EpochEvaluation,
+    Evaluation,
+    Loss,
+    Model,
+    Regularizer,
+    Schedule,
+    SgdOptimizer,
+    WideResNetModel,
+)
+from sgdlab.config.fields import Component, NonNegativeInt
+
+
+class Run(Component):
+    """What a run is: every field can change its result."""
+
+    seed: NonNegativeInt = 0
+    precision: Literal["float32", "float64"] = "float32"
+    data: Data
+    model: Model
+    loss: Loss
+    regularizer: Regularizer
+    optimizer: SgdOptimizer
+    schedule: Schedule
+    budget: Budget
+    evaluation: Evaluation
+
+    @property
+    def num_updates(self) -> int:
+        """Parameter updates of the whole run."""
+        if isinstance(self.budget, EpochBudget):
+            return self._updates_of(self.budget.num_epochs)
+        return self.budget.num_updates
+
+    @property
+    def evaluate_every_num_updates(self) -> int:
+        """Distance of the evaluation grid in parameter updates; the last update is always on it."""
+        if isinstance(self.evaluation, EpochEvaluation):
+            return min(max(1, self._updates_of(self.evaluation.every_num_epochs)), self.num_updates)
+        return min(self.evaluation.every_num_updates, self.num_updates)
+
+    def _updates_of(self, num_epochs: float) -> int:
+        num_minibatches = math.floor(num_epochs * self.data.num_train / self.optimizer.batch_size + 1e-9)
+        return num_minibatches * self.optimizer.inner_steps
+
+    @model_validator(mode="after")
+    def _check_across_components(self) -> Self:
+        optimizer, data = self.optimizer, self.data
+        if optimizer.batch_size > data.num_train:
+            raise ValueError(
+                f"optimizer.batch_size={optimizer.batch_size} is larger than data.num_train={data.num_train}"
+            )
+        if self.num_updates < 1:
+            raise ValueError("budget: less than one update; raise budget.num_epochs or use budget=updates")
+        ordered = optimizer.order in ("fixed", "forward_reverse")
+        if ordered and optimizer.remainder == "carry" and data.num_train % optimizer.batch_size:
+            raise ValueError(
+                f"optimizer.order={optimizer.order} visits the same batches each epoch, so "
+                f"optimizer.remainder=carry needs data.num_train={data.num_train} to be a multiple of "
+                f"optimizer.batch_size={optimizer.batch_size}; use optimizer.remainder=drop"
+            )
+        is_image = len(data.sample_shape) == 3
+        if data.flip and not is_image:
+            raise ValueError(f"data.flip mirrors images, and {data.kind} has none")
+        if isinstance(self.model, WideResNetModel):
+            if not is_image:
+                raise ValueError(f"model=wide_resnet needs images, and data={data.kind} has none")
+            if (self.model.depth - 4) % 6:
+                raise ValueError(f"model.depth={self.model.depth} must be 6k+4: 10, 16, 22, 28, …")
+        return self

@@ -1,0 +1,101 @@
+"""What a sweep file may claim: the schema of `claims:`. `sgdlab.analysis.claims` judges them.
+
+Each claim is one number with an interval, held against what is expected of it: *supported* when the whole
+interval satisfies the expectation, *not supported* when none of it does, *inconclusive* otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from sgdlab.config.fields import Component
+
+
+class Expectation(Component):
+    """Exactly one of: above a bound, below a bound, within two bounds."""
+
+    above: float | None = None
+    below: float | None = None
+    within: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = [name for name in ("above", "below", "within") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"expect needs exactly one of above, below, within; it has {given or 'none'}")
+        return self
+
+
+class Point(Component):
+    """A point of a curve: the first, the last, or the one where the curve is best."""
+
+    grid: str
+    at: Literal["first", "last", "optimum"]
+
+
+class _Claim(Component):
+    says: str  # what the paper says, in one sentence
+    expect: Expectation
+    panels: list[str] | None = None  # default: every panel
+
+
+class GainClaim(_Claim):
+    """`metric` at `to` minus `metric` at `start`; an optimum is chosen on the other seeds."""
+
+    kind: Literal["gain"] = "gain"
+    metric: str
+    start: Point
+    to: Point
+
+
+class OptimumRatioClaim(_Claim):
+    """log2 of the hyperparameter where `of` is best over the one where `over` is best."""
+
+    class Curve(Component):
+        """The curve whose optimum is meant; the optimum of a loss is its smallest value."""
+
+        grid: str
+        metric: str
+
+    kind: Literal["optimum_ratio"] = "optimum_ratio"
+    of: Curve
+    over: Curve
+
+
+class TrendClaim(_Claim):
+    """Slope of log2 `metric` against log2 of the axis, over the finite points of the curve."""
+
+    kind: Literal["trend"] = "trend"
+    grid: str
+    metric: str
+
+
+class DifferenceClaim(_Claim):
+    """Mean over matched axis values of |curve `of` − curve `to`|, over the range that `to` spans."""
+
+    kind: Literal["difference"] = "difference"
+    metric: str
+    of: str  # a grid
+    to: str  # a grid
+
+
+class CollapseClaim(_Claim):
+    """Spread between a grid's curves against `axis`, over their spread against `rival` (an expression).
+
+    Below 1: the curves lie closer together when drawn against `axis`.
+    """
+
+    kind: Literal["collapse"] = "collapse"
+    metric: str
+    grid: str
+    curves: str  # the axis that tells the curves apart, e.g. optimizer.inner_steps
+    axis: str  # e.g. optimizer.lr
+    rival: str  # e.g. "optimizer.lr * optimizer.inner_steps"
+
+
+Claim = Annotated[
+    GainClaim | OptimumRatioClaim | TrendClaim | DifferenceClaim | CollapseClaim, Field(discriminator="kind")
+]
+
