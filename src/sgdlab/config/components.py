@@ -105,7 +105,7 @@ Data = Annotated[
 
 
 class MlpModel(Component):
-    """A multilayer perceptron with biases, initialised as torch initialises `Linear`."""
+    """A multilayer perceptron with biases, initialised by He's rule (assumed: the papers don't say)."""
 
     revision: ClassVar[int] = 1
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, QuotedString, Transformer
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -31,6 +32,10 @@ from sgdlab.errors import UsageError
 
 Overrides = dict[str, Any]
 M = TypeVar("M", Run, Execution)
+
+
+class Choices(list[Any]):
+    """Several values of one key, as a comma list gives them: an axis, not a value that is a list."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Composer:
     _composed: dict[tuple[tuple[str, str], ...], Composed] = field(default_factory=dict)
 
     def parse(self, overrides: Iterable[str]) -> Overrides:
-        """Parse overrides in Hydra's grammar into keys and values; a comma list becomes a list.
+        """Parse overrides in Hydra's grammar into keys and values; a comma list becomes `Choices`.
 
         Raises
         ------
@@ -67,10 +72,7 @@ class Composer:
                 ) from error
             if override.is_delete() or override.package is not None:
                 raise UsageError(f"{text!r}: keys can be set (key=value), not deleted or moved")
-            if override.is_choice_sweep():
-                parsed[override.key_or_group] = list(override.sweep_iterator())
-            else:
-                parsed[override.key_or_group] = override.value()
+            parsed[override.key_or_group] = _value_of(override)
         return parsed
 
     def is_choice(self, key: str) -> bool:
@@ -156,6 +158,18 @@ def _validate(model: type[M], composer: Composer, overrides: Overrides, origin: 
     except ValidationError as error:
         text = explain(error, model, lambda key: composer.source_of(key, overrides, origin))
         raise UsageError(text) from error
+
+
+def _value_of(override: Override) -> Any:
+    if override.is_sweep_override():
+        if not (override.is_choice_sweep() or override.is_range_sweep()):
+            raise UsageError(f"{override.input_line}: an axis is a comma list, pow2(low, high) or range(a, b)")
+        return Choices(_text_of(value) for value in override.sweep_iterator(Transformer.identity))
+    return _text_of(override.value())
+
+
+def _text_of(value: Any) -> Any:
+    return value.text if isinstance(value, QuotedString) else value
 
 
 def _compose_with_hydra(choices: tuple[tuple[str, str], ...]) -> Composed:

@@ -28,12 +28,12 @@ def conv2d(inputs: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Ten
     return torch.stack(outputs)
 
 
-def uniform_linear(num_inputs: int, num_outputs: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw a linear layer as torch initialises `Linear`: uniform within ±1/√in, weight ``(in, out)``."""
-    bound = 1 / math.sqrt(num_inputs)
-    weight = torch.rand(num_inputs, num_outputs, generator=generator, dtype=torch.float64)
-    bias = torch.rand(num_outputs, generator=generator, dtype=torch.float64)
-    return (2 * weight - 1) * bound, (2 * bias - 1) * bound
+def normal_linear(
+    num_inputs: int, num_outputs: int, gain: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw a linear layer with normal weights of variance gain²/in, ``(in, out)``, and a zero bias."""
+    weight = torch.randn(num_inputs, num_outputs, generator=generator, dtype=torch.float64)
+    return weight * (gain / math.sqrt(num_inputs)), torch.zeros(num_outputs, dtype=torch.float64)
 
 
 def he_conv(

@@ -1,7 +1,12 @@
-"""A multilayer perceptron: linear layers with biases and one activation between them."""
+"""A multilayer perceptron: linear layers with biases and one activation between them.
+
+Weights start normal with variance gain²/fan-in, biases at 0: He's gain √2 where a ReLU-like activation follows,
+1 before tanh and at the last layer.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -10,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sgdlab.models.layers import linear, uniform_linear
+from sgdlab.models.layers import linear, normal_linear
 from sgdlab.models.network import Parameters
 
 _ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "gelu": F.gelu}
@@ -24,10 +29,12 @@ class Mlp:
     activation: Literal["relu", "tanh", "gelu"] = "relu"
 
     def initial_parameters(self, generator: torch.Generator) -> dict[str, Tensor]:
-        """Draw each layer as torch initialises `Linear`; weights are ``(in, out)``."""
+        """Draw the layers from the first to the last; weights are ``(in, out)``."""
         parameters: dict[str, Tensor] = {}
+        hidden_gain = 1.0 if self.activation == "tanh" else math.sqrt(2)
         for layer, (num_inputs, num_outputs) in enumerate(pairwise(self.widths)):
-            weight, bias = uniform_linear(num_inputs, num_outputs, generator)
+            gain = 1.0 if layer == len(self.widths) - 2 else hidden_gain
+            weight, bias = normal_linear(num_inputs, num_outputs, gain, generator)
             parameters |= {f"weight{layer}": weight, f"bias{layer}": bias}
         return parameters
 

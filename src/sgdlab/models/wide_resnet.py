@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sgdlab.models.layers import conv2d, he_conv, linear, uniform_linear
+from sgdlab.models.layers import conv2d, he_conv, linear, normal_linear
 from sgdlab.models.network import Parameters
 
 _STEM_CHANNELS = 16
@@ -42,7 +42,7 @@ class WideResNet:
     num_classes: int
 
     def initial_parameters(self, generator: torch.Generator) -> dict[str, Tensor]:
-        """Draw convolutions by He's rule, the last layer as torch's `Linear`; each block's scalar is 0."""
+        """Draw convolutions by He's rule, the last layer with gain 1; each block's scalar is 0."""
         parameters: dict[str, Tensor] = {}
 
         def add_conv(name: str, num_inputs: int, num_outputs: int, kernel: int) -> None:
@@ -56,7 +56,7 @@ class WideResNet:
             if block.projects:
                 add_conv(f"{block.name}_skip", block.num_inputs, block.num_outputs, 1)
             parameters[f"{block.name}_scale"] = torch.zeros(1, dtype=torch.float64)
-        weight, bias = uniform_linear(4 * _STEM_CHANNELS * self.width, self.num_classes, generator)
+        weight, bias = normal_linear(4 * _STEM_CHANNELS * self.width, self.num_classes, 1.0, generator)
         return parameters | {"head_weight": weight, "head_bias": bias}
 
     def logits(self, parameters: Parameters, inputs: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sgdlab.config.compose import Composer, validate_run
+from sgdlab.config.execution import Execution
 from sgdlab.config.identity import key_of_normalized, normalize
 from sgdlab.config.numbers import evaluate, parse_number
 from sgdlab.config.schema import Run
@@ -38,7 +39,8 @@ def expand(sweep: Sweep, composer: Composer) -> Iterator[WantedRun]:
     for panel_name, panel in sweep.panels.items():
         for grid_name, grid in panel.grids.items():
             origin = f"sweeps/{sweep.name}.yaml: {sweep.scale}: panel {panel_name}, grid {grid_name}"
-            for point, run in _points(panel, grid, composer, origin):
+            _refuse_other_keys(panel, grid, origin)
+            for point, run in expand_points({**panel.base, **grid.fixed}, grid, composer, origin):
                 normalized = normalize(run)
                 for seed in range(sweep.protocol.num_seeds):
                     seeded = normalized.model_copy(update={"seed": seed})
@@ -47,22 +49,25 @@ def expand(sweep: Sweep, composer: Composer) -> Iterator[WantedRun]:
                     )
 
 
-def _points(
-    panel: Panel, grid: Grid, composer: Composer, origin: str
+def expand_points(
+    base: dict[str, Any], grid: Grid, composer: Composer, origin: str
 ) -> Iterator[tuple[dict[str, Any], Run]]:
-    fixed = _only_run_keys({**panel.base, **grid.fixed})
+    """Stream the points of one grid over a base of overrides: axis → value, and the run, not normalised."""
     for values in itertools.product(*grid.axes.values()):
         point = dict(zip(grid.axes, values, strict=True))
-        overrides = {**fixed, **point}
+        overrides = {**base, **point}
         for key, expression in grid.coupled.items():
             overrides[key] = _coupled_value(key, expression, composer.compose(overrides), origin)
         yield point, validate_run(composer, overrides, origin)
 
 
-def _only_run_keys(overrides: dict[str, Any]) -> dict[str, Any]:
-    if "seed" in overrides:
-        raise UsageError("seed can't be set in a sweep: protocol.num_seeds says how many there are, from 0 on")
-    return overrides
+def _refuse_other_keys(panel: Panel, grid: Grid, origin: str) -> None:
+    """A sweep says what its runs are; how they are carried out is said on the command line."""
+    for key in {*panel.base, *grid.fixed, *grid.axes, *grid.coupled}:
+        if key == "seed":
+            raise UsageError(f"{origin}: seed can't be set: protocol.num_seeds runs have seeds 0, 1, …")
+        if key.partition(".")[0] in Execution.model_fields:
+            raise UsageError(f"{origin}: {key} says how a run is carried out; give it on the command line")
 
 
 def _coupled_value(key: str, expression: str, values: dict[str, Any], origin: str) -> Any:

@@ -18,10 +18,9 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 from yaml import YAMLError
 
-from sgdlab.config.compose import Composer, Overrides
+from sgdlab.config.compose import Choices, Composer, Overrides
 from sgdlab.config.folders import search_folders
 from sgdlab.config.messages import explain
-from sgdlab.config.numbers import parse_numbers
 from sgdlab.errors import UsageError
 from sgdlab.sweeps.spec import Sweep
 
@@ -77,9 +76,23 @@ def find_sweep(name_or_path: str) -> SweepFile:
     raise UsageError(f"there is no sweep {name_or_path!r}; {meant}`sgdlab list` shows all of them")
 
 
-def scales_of(sweep: SweepFile) -> list[str]:
-    """Return the scales that a sweep file offers."""
-    return [str(name) for name in _read(sweep.path, sweep.shown).get("scales", {})]
+@dataclass(frozen=True)
+class Description:
+    """What a listing shows of a sweep file."""
+
+    name: str
+    paper: str
+    figure: str
+    scales: list[str]
+    title: str
+
+
+def describe_sweeps() -> Iterator[Description]:
+    """Describe every sweep file, without expanding it."""
+    for sweep in list_sweeps():
+        raw = _read(sweep.path, sweep.shown)
+        scales = [str(name) for name in raw.get("scales", {})]
+        yield Description(sweep.name, raw.get("paper"), raw.get("figure"), scales, raw.get("title"))
 
 
 def load_sweep(sweep: SweepFile, scale: str, composer: Composer, overrides: Overrides) -> Sweep:
@@ -180,7 +193,9 @@ def _override_panel(panel: dict[str, Any], overrides: Overrides, composer: Compo
         if key in axes:
             for grid in panel["grids"].values():
                 if key in grid.get("axes", {}):
-                    grid["axes"][key] = parse_numbers(value)
+                    grid["axes"][key] = list(value) if isinstance(value, Choices) else [value]
+        elif isinstance(value, Choices):
+            raise UsageError(f"{key} is no axis of this sweep: give one value; axes: {', '.join(sorted(axes))}")
         else:
             if composer.is_choice(key):  # another option: the values set for the old one go
                 base = {k: v for k, v in base.items() if not k.startswith(f"{key}.")}

@@ -1,0 +1,39 @@
+"""What commands print with."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+console = Console(highlight=False)
+
+
+def print_error(message: str) -> None:
+    """Print an error as one message on standard error."""
+    print(f"sgdlab: {message}", file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """Print JSON for scripts; numbers that aren't finite become null upstream or are refused here."""
+    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=str))
+
+
+def table(*columns: str, numeric: tuple[str, ...] = ()) -> Table:
+    """Return an empty table; numeric columns are right-aligned."""
+    result = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        result.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
+    return result
+
+
+def format_duration(seconds: float | None) -> str:
+    """Write a time for people: 45 s, 3 min, 2.5 h."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

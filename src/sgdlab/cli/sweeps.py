@@ -1,0 +1,120 @@
+"""Commands about sweeps: list, plan, run, status, retry, migrate."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from sgdlab.cli.output import console, print_json, table
+from sgdlab.cli.request import Arguments, AsJson, Request, Scale, open_request
+from sgdlab.config.compose import open_composer, validate_execution
+from sgdlab.launch.devices import num_workers
+from sgdlab.runs.migrate import migrate
+from sgdlab.runs.store import Store
+from sgdlab.sweeps.files import describe_sweeps
+from sgdlab.sweeps.forecast import forecast
+from sgdlab.sweeps.standing import Standing, standing_of
+from sgdlab.sweeps.survey import Survey, survey
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("list")(list_sweeps)
+    app.command("plan")(plan)
+    app.command("run")(run)
+    app.command("status")(status)
+    app.command("retry")(retry)
+    app.command("migrate")(migrate_store)
+
+
+def list_sweeps(as_json: AsJson = False) -> None:
+    """List every sweep: paper, figure, scales, title."""
+    rows = list(describe_sweeps())
+    if as_json:
+        print_json([row.__dict__ for row in rows])
+        return
+    listing = table("sweep", "paper", "figure", "scales", "title")
+    for row in rows:
+        listing.add_row(row.name, row.paper, row.figure, " ".join(row.scales), row.title)
+    console.print(listing)
+
+
+def plan(arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False) -> None:
+    """Show what a run of these sweeps would train; submits nothing."""
+    with open_request(arguments, scale) as request:
+        found = survey(request.sweeps, request.composer, request.store)
+        launcher = request.execution.launcher
+        expected = forecast(found, request.store, launcher.pack_size, num_workers(launcher))
+    names = [f"{sweep.name} @ {sweep.scale}" for sweep in request.sweeps]
+    if as_json:
+        print_json({"sweeps": names, **expected.to_dict()})
+        return
+    for line in expected.lines():
+        console.print(line)
+
+
+def run(arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False) -> None:
+    """Train what is missing, on this machine; the same command goes on where it was interrupted."""
+    from sgdlab.dashboard.live_run import contexts_of, train_with_view
+
+    with open_request(arguments, scale) as request:
+        found = survey(request.sweeps, request.composer, request.store)
+        names = [f"{sweep.name} @ {sweep.scale}" for sweep in request.sweeps]
+        contexts = contexts_of(request.sweeps, request.composer)
+        train_with_view(names, found, contexts, request.execution, request.store)
+        found = survey(request.sweeps, request.composer, request.store)
+        _report_outcome(request, found, as_json)
+
+
+def status(arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False) -> None:
+    """Tell the state of every run of these sweeps, from the run folders."""
+    with open_request(arguments, scale) as request:
+        found = survey(request.sweeps, request.composer, request.store)
+        standing = standing_of(found, request.store)
+    _print_standing(standing, as_json)
+
+
+def retry(
+    arguments: Arguments,
+    scale: Scale = "laptop",
+    state: Annotated[
+        Literal["failed", "damaged"], typer.Option(help="Which runs to clear, to be trained again.")
+    ] = "failed",
+) -> None:
+    """Clear failed or damaged runs; `sgdlab run` trains them again."""
+    with open_request(arguments, scale) as request:
+        found = survey(request.sweeps, request.composer, request.store)
+        keys = found.failed if state == "failed" else found.damaged
+        for key in keys:
+            request.store.discard(key)
+    console.print(f"{len(keys)} {state} runs cleared; `sgdlab run` trains them again")
+
+
+def migrate_store(overrides: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+    """Give stored runs the keys of the present schema, after a default has changed."""
+    with open_composer() as composer:
+        execution = validate_execution(composer, composer.parse(overrides or []))
+    moved = migrate(Store(execution.folders.store))
+    for old, new in moved:
+        console.print(f"{old} → {new}")
+    console.print(f"{len(moved)} runs have a new key")
+
+
+def _report_outcome(request: Request, found: Survey, as_json: bool) -> None:
+    standing = standing_of(found, request.store)
+    _print_standing(standing, as_json)
+    if standing.failures:
+        raise typer.Exit(1)
+
+
+def _print_standing(standing: Standing, as_json: bool) -> None:
+    if as_json:
+        print_json(standing.to_dict())
+        return
+    counts = table("state", "runs", numeric=("runs",))
+    for state, number in standing.counts.items():
+        counts.add_row(state, str(number))
+    console.print(counts)
+    for failure in standing.failures:
+        console.print(f"{failure.key[:12]} failed: {failure.error}\n             log: {failure.log}")

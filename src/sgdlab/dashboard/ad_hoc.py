@@ -1,0 +1,71 @@
+"""Runs that belong to no sweep file: what ``sgdlab train`` asks for."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from sgdlab.config.compose import Choices, Composer, Overrides, validate_execution
+from sgdlab.config.execution import Execution
+from sgdlab.config.identity import key_of_normalized, normalize
+from sgdlab.config.schema import Run
+from sgdlab.dashboard.live_run import describe_run, train_with_view
+from sgdlab.dashboard.wandb_export import SweepContext
+from sgdlab.errors import UserError
+from sgdlab.runs.indexed import IndexedRun
+from sgdlab.runs.store import Store
+from sgdlab.sweeps.expand import expand_points
+from sgdlab.sweeps.spec import Grid
+from sgdlab.sweeps.survey import survey_runs
+
+_SHOWN = ("test_accuracy.best", "test_accuracy.final", "train_accuracy.final", "c_reg.final")
+
+
+def train_ad_hoc(composer: Composer, overrides: Overrides) -> None:
+    """Train every combination of the overrides, through the planner and launcher of sweeps, and show results.
+
+    Raises
+    ------
+    UserError
+        If an override isn't valid, or a run failed.
+    """
+    carried_out = {k: v for k, v in overrides.items() if k.partition(".")[0] in Execution.model_fields}
+    execution = validate_execution(composer, carried_out)
+    named = _named_runs(composer, {k: v for k, v in overrides.items() if k not in carried_out})
+    store = Store(execution.folders.store)
+    wanted = {key: run for key, (_, run) in named.items()}
+    contexts = {
+        key: SweepContext("train", "train", "none", "none", "none", name) for key, (name, _) in named.items()
+    }
+    train_with_view(["train"], survey_runs(wanted, store, len(wanted)), contexts, execution, store)
+    after = survey_runs(wanted, store, len(wanted))
+    _show({key: name for key, (name, _) in named.items()}, after.stored)
+    if after.failed:
+        failure = store.read_failure(after.failed[0])
+        text = f"{failure.error}; its log: {failure.log}" if failure else "see `sgdlab status`"
+        raise UserError(f"{len(after.failed)} of {len(wanted)} runs failed; the first: {text}")
+
+
+def _named_runs(composer: Composer, overrides: Overrides) -> dict[str, tuple[str, Run]]:
+    """Return key → what tells the run from the others, and the run, normalised."""
+    axes = {key: list(value) for key, value in overrides.items() if isinstance(value, Choices)}
+    base = {key: value for key, value in overrides.items() if key not in axes}
+    grid = Grid(label="train", axes=axes or {"seed": [base.get("seed", 0)]})
+    named: dict[str, tuple[str, Run]] = {}
+    for point, run in expand_points(base, grid, composer, "command line"):
+        normalized = normalize(run)
+        swept = {axis: value for axis, value in point.items() if axis != "seed"}
+        named[key_of_normalized(normalized)] = (describe_run(swept, run.seed), normalized)
+    return named
+
+
+def _show(names: dict[str, str], stored: dict[str, IndexedRun]) -> None:
+    listing = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("run", "key", "state", *_SHOWN):
+        listing.add_column(column, justify="right" if "." in column else "left")
+    for key, name in names.items():
+        run = stored.get(key)
+        values = [run.summary.get(metric) for metric in _SHOWN] if run else [None] * len(_SHOWN)
+        shown = ["–" if value is None else f"{value:.4g}" for value in values]
+        listing.add_row(name, key[:12], run.state if run else "failed", *shown)
+    Console(highlight=False).print(listing)

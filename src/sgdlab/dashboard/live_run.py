@@ -1,0 +1,130 @@
+"""Train what is missing while a person watches, and hand finished runs to the tracker as they come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sgdlab.config.compose import Composer
+from sgdlab.config.execution import Execution, WandbTracker
+from sgdlab.config.numbers import format_number
+from sgdlab.dashboard.progress import ProgressView, Snapshot
+from sgdlab.dashboard.wandb_export import SweepContext, export_run, exported_keys
+from sgdlab.launch.local import PoolStatus
+from sgdlab.launch.start import train_missing
+from sgdlab.runs.store import Store
+from sgdlab.sweeps.expand import expand
+from sgdlab.sweeps.spec import Sweep
+from sgdlab.sweeps.survey import Survey
+
+_LOOK_EVERY_S = 1.0
+
+
+def train_with_view(
+    names: Sequence[str],
+    survey: Survey,
+    contexts: Mapping[str, SweepContext],
+    execution: Execution,
+    store: Store,
+) -> None:
+    """Train what the survey found missing; show progress; export every published run to the tracker, once.
+
+    `contexts` says of each key where W&B shows it. Raises as `train_missing` and `export_run` do.
+    """
+    watcher = _Watcher(survey, execution, store, contexts)
+    if survey.missing:
+        with ProgressView(", ".join(names)) as view:
+            train_missing(survey, names, execution, store, lambda status: watcher.look(status, view))
+            watcher.look_again(view)
+    watcher.export_rest()
+
+
+def contexts_of(sweeps: Iterable[Sweep], composer: Composer) -> dict[str, SweepContext]:
+    """Say of each run where it belongs; one that several grids share belongs to the first."""
+    contexts: dict[str, SweepContext] = {}
+    for sweep in sweeps:
+        for row in expand(sweep, composer):
+            if row.key not in contexts:
+                name = describe_run(row.point, row.seed)
+                contexts[row.key] = SweepContext(
+                    sweep.name, row.grid, sweep.paper, sweep.figure, sweep.scale, f"{row.panel} {name}"
+                )
+    return contexts
+
+
+def describe_run(point: Mapping[str, Any], seed: int) -> str:
+    """Write what tells a run from its neighbours: ``lr=2**-6 seed=3``."""
+    values = [f"{axis.rpartition('.')[2]}={format_number(value)}" for axis, value in point.items()]
+    return " ".join([*values, f"seed={seed}"])
+
+
+class _Watcher:
+    """Follows the store while a pool works."""
+
+    def __init__(
+        self, survey: Survey, execution: Execution, store: Store, contexts: Mapping[str, SweepContext]
+    ) -> None:
+        self._survey, self._store, self._tracker = survey, store, execution.tracker
+        self._contexts = contexts
+        self._pending = set(survey.missing)  # without an outcome
+        self._num_diverged = self._num_failed = 0
+        self._status = PoolStatus()
+        self._looked = 0.0
+        self._unexported: list[str] = []
+        if isinstance(self._tracker, WandbTracker):
+            exported = exported_keys(self._tracker)
+            self._unexported = [key for key in survey.stored if key not in exported]
+
+    def look(self, status: PoolStatus, view: ProgressView) -> None:
+        """Take in what the pool says; ask the store at most once a second; export one run."""
+        self._status = status
+        if time.monotonic() - self._looked > _LOOK_EVERY_S:
+            self._take_in_outcomes()
+            self._looked = time.monotonic()
+        view.update(self._snapshot())
+        if self._unexported:
+            self._export(self._unexported.pop())
+
+    def look_again(self, view: ProgressView) -> None:
+        """Show the last state, after the pool has ended."""
+        self._take_in_outcomes()
+        self._status.num_running = 0
+        view.update(self._snapshot())
+
+    def export_rest(self) -> None:
+        """Export what is left."""
+        while self._unexported:
+            self._export(self._unexported.pop())
+
+    def _take_in_outcomes(self) -> None:
+        for key, state in self._store.state_on_disk(self._pending).items():
+            if state == "failed":
+                self._num_failed += 1
+            elif state == "published":
+                self._num_diverged += self._store.read_result(key).state == "diverged"
+                if isinstance(self._tracker, WandbTracker):
+                    self._unexported.append(key)
+            else:
+                continue
+            self._pending.discard(key)
+
+    def _snapshot(self) -> Snapshot:
+        stored = [run.state for run in self._survey.stored.values()]
+        num_settled = len(self._survey.missing) - len(self._pending)
+        return Snapshot(
+            num_runs=len(self._survey.wanted),
+            num_done=stored.count("done") + num_settled - self._num_diverged - self._num_failed,
+            num_running=self._status.num_running,
+            num_diverged=stored.count("diverged") + self._num_diverged,
+            num_failed=len(self._survey.failed) + self._num_failed,
+            updates_done=min(self._status.num_updates, self._survey.num_updates_missing),
+            updates_total=self._survey.num_updates_missing,
+            elapsed_s=self._status.elapsed_s,
+            num_workers=self._status.num_workers,
+        )
+
+    def _export(self, key: str) -> None:
+        assert isinstance(self._tracker, WandbTracker)
+        result, curves = self._store.read_result(key), self._store.read_curves(key)
+        export_run(result, curves, self._contexts[key], self._tracker)

@@ -1,0 +1,48 @@
+"""The state of every run of a survey, told from the run folders."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sgdlab.runs.observer import Observer
+from sgdlab.runs.store import Failure, Store
+from sgdlab.sweeps.survey import Survey
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How many runs are in which state, and what failed."""
+
+    counts: dict[str, int]  # done, diverged, running, interrupted, failed, damaged, waiting
+    failures: list[Failure]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        failures = [{**asdict(failure), "log": str(failure.log)} for failure in self.failures]
+        return {"counts": self.counts, "failures": failures}
+
+
+def standing_of(survey: Survey, store: Store) -> Standing:
+    """Tell the state of each run.
+
+    `running`: a living worker holds it. `interrupted`: whoever held it is gone or has let go; the next
+    command goes on with it. A worker on another machine counts as living: only time can tell, and this
+    function doesn't wait.
+    """
+    claimed = [key for key, state in store.state_on_disk(survey.missing).items() if state == "claimed"]
+    observer = Observer(store, lease_timeout_s=math.inf)
+    running = [key for key in claimed if observer.holder(key) is not None]
+    states = [run.state for run in survey.stored.values()]
+    counts = {
+        "done": states.count("done"),
+        "diverged": states.count("diverged"),
+        "running": len(running),
+        "interrupted": len(claimed) - len(running),
+        "failed": len(survey.failed),
+        "damaged": len(survey.damaged),
+        "waiting": len(survey.missing) - len(claimed),
+    }
+    failures = [failure for key in survey.failed if (failure := store.read_failure(key)) is not None]
+    return Standing(counts, failures)
