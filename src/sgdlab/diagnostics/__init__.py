@@ -1,0 +1,1 @@
+"""Measurements on a model that leave no trace on its training."""

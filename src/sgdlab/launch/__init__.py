@@ -1,0 +1,1 @@
+"""Workers: what they do, and how they are started on this machine."""

@@ -1,0 +1,1 @@
+"""The population: K runs of equal shapes trained as one Lightning module."""
