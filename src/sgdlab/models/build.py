@@ -1,0 +1,23 @@
+"""From the configuration of a model to the network."""
+
+from __future__ import annotations
+
+import math
+from typing import assert_never
+
+from sgdlab.config.components import Data, MlpModel, Model, WideResNetModel
+from sgdlab.models.mlp import Mlp
+from sgdlab.models.network import Network
+from sgdlab.models.wide_resnet import WideResNet
+
+
+def build_network(model: Model, data: Data) -> Network:
+    """Build the network that `model` describes for inputs and classes of `data`."""
+    match model:
+        case MlpModel():
+            num_inputs = math.prod(data.sample_shape)
+            return Mlp((num_inputs, *model.hidden_widths, data.num_classes), model.activation)
+        case WideResNetModel():
+            return WideResNet(model.depth, model.width, data.sample_shape[0], data.num_classes)
+        case _:
+            assert_never(model)

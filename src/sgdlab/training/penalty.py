@@ -1,0 +1,90 @@
+"""The gradient of the modified loss C_k + (λ/4)·‖∇C_k‖²: g + (λ/2)·H_k g, by three estimators.
+
+`exact` is double backward. The finite differences take H g ≈ (g(ω + h g) − g(ω))/h, or the central form,
+with h = r/‖g‖: a step of length r. They are biased: O(r) and O(r²) for a smooth network, and for ReLU, where a
+step crosses kinks, by any amount at all; so their error is measured against the exact product during training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sgdlab.config.components import GradientNormRegularizer, Regularizer
+from sgdlab.training.objective import Minibatches, Objective, Tensors, UpdateDirection, norm_sq, per_run
+
+
+@dataclass(frozen=True)
+class ExactPenalty:
+    """∇(C_k + (λ/4)‖∇C_k‖²) by double backward."""
+
+    objective: Objective
+    strengths: Tensor  # λ, (R,)
+
+    def __call__(self, parameters: Tensors, batch: Minibatches) -> tuple[Tensor, Tensors]:
+        losses, gradients, products = self.objective.gradients_and_product(
+            parameters, batch, self.strengths / 2
+        )
+        return losses, tuple(g + p for g, p in zip(gradients, products, strict=True))
+
+
+@dataclass(frozen=True)
+class DifferencePenalty:
+    """The same by finite differences along the gradient, with a step of length `radius`."""
+
+    objective: Objective
+    strengths: Tensor  # λ, (R,)
+    radius: Tensor  # ‖δω‖, (R,)
+    is_central: bool
+
+    def __call__(self, parameters: Tensors, batch: Minibatches) -> tuple[Tensor, Tensors]:
+        losses, gradients = self.objective.gradients(parameters, batch)
+        products = self.product(parameters, batch, gradients)
+        return losses, tuple(
+            torch.addcmul(g, per_run(self.strengths / 2, g), p)
+            for g, p in zip(gradients, products, strict=True)
+        )
+
+    def product(self, parameters: Tensors, batch: Minibatches, gradients: Tensors) -> Tensors:
+        """Return H_k g of each run by differences; 0 where the gradient vanishes."""
+        norm = norm_sq(gradients).sqrt()
+        step = torch.where(norm > 0, self.radius / norm, torch.ones_like(norm))
+        ahead = self._gradients_at(parameters, gradients, step, batch)
+        if self.is_central:
+            behind, step = self._gradients_at(parameters, gradients, -step, batch), 2 * step
+        else:
+            behind = gradients
+        return tuple((a - b) / per_run(step, a) for a, b in zip(ahead, behind, strict=True))
+
+    def relative_error(self, parameters: Tensors, batch: Minibatches) -> Tensor:
+        """Return ‖H g by differences − H g‖/‖H g‖ of each run on one minibatch: ``(R,)``."""
+        ones = torch.ones_like(self.strengths)
+        _, gradients, exact = self.objective.gradients_and_product(parameters, batch, ones)
+        estimate = self.product(parameters, batch, gradients)
+        error = norm_sq(tuple(e - x for e, x in zip(estimate, exact, strict=True)))
+        return (error / norm_sq(exact)).sqrt()
+
+    def _gradients_at(
+        self, parameters: Tensors, direction: Tensors, step: Tensor, batch: Minibatches
+    ) -> Tensors:
+        """Return ∇C_k at ω + step·direction; the parameters themselves are not touched."""
+        moved = tuple(
+            torch.addcmul(p.detach(), per_run(step, d), d).requires_grad_()
+            for p, d in zip(parameters, direction, strict=True)
+        )
+        return self.objective.gradients(moved, batch)[1]
+
+
+def update_direction(objective: Objective, regularizers: Sequence[Regularizer], like: Tensor) -> UpdateDirection:
+    """Return what a pack's runs follow; their regularizers are of one kind and one estimator."""
+    penalties = [r for r in regularizers if isinstance(r, GradientNormRegularizer)]
+    if not penalties:
+        return objective.gradients
+    strengths = like.new_tensor([r.strength for r in penalties])
+    if penalties[0].estimator == "exact":
+        return ExactPenalty(objective, strengths)
+    radius = like.new_tensor([r.difference_radius for r in penalties])
+    return DifferencePenalty(objective, strengths, radius, penalties[0].estimator == "central_difference")

@@ -1,0 +1,90 @@
+"""What training leaves behind: curves over the evaluation grid, and which test images were right.
+
+Correctness is kept as bits at four evaluations a run: the last, the best, and the best as judged by each half
+of the test set alone (even and odd positions). So test images can be resampled later, and the epoch can be
+chosen on one half and read on the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_KEPT = {"best": "test_accuracy", "best_even": "test_accuracy_even", "best_odd": "test_accuracy_odd"}
+_LOWER_IS_BETTER = ("loss", "cost", "c_reg", "norm", "error")
+
+
+@dataclass
+class Recorder:
+    """Curves of R runs; every tensor here lives on the CPU."""
+
+    updates: list[int] = field(default_factory=list)
+    rows: dict[str, list[Tensor]] = field(default_factory=dict)  # name → (R,) float64 for each evaluation
+    correct: dict[str, Tensor] = field(default_factory=dict)  # name → (R, ⌈M/8⌉) uint8, bits of (R, M)
+
+    def record(self, update: int, metrics: dict[str, Tensor], test_correct: Tensor) -> None:
+        """Add one evaluation: metrics ``(R,)`` by name, correctness of the test set ``(R, M)``."""
+        test_correct = test_correct.cpu()
+        metrics = metrics | {
+            "test_accuracy_even": test_correct[:, 0::2].double().mean(dim=1),
+            "test_accuracy_odd": test_correct[:, 1::2].double().mean(dim=1),
+        }
+        bits = torch.from_numpy(np.packbits(test_correct.numpy(), axis=1))
+        for kept, metric in _KEPT.items():
+            value = metrics[metric].cpu()
+            earlier = self.rows.get(metric)
+            is_better = value > torch.stack(earlier).amax(dim=0) if earlier else torch.ones_like(value) > 0
+            previous = self.correct.get(kept, bits)
+            self.correct[kept] = torch.where(is_better[:, None], bits, previous)
+        self.correct["final"] = bits
+        self.updates.append(update)
+        for name, values in metrics.items():
+            self.rows.setdefault(name, []).append(values.double().cpu())
+
+    def curves_of(self, slot: int, before: int | None) -> dict[str, np.ndarray]:
+        """Return one run's curves, each ``(E,)``, up to where it diverged; with its correctness bits."""
+        num_kept = sum(1 for update in self.updates if before is None or update < before)
+        curves = {"updates": np.array(self.updates[:num_kept], dtype=np.int64)}
+        for name, values in self.rows.items():
+            column = np.array([float(v[slot]) for v in values], dtype=np.float64)
+            if len(values) == len(self.updates):
+                curves[name] = column[:num_kept]
+            elif before is None:
+                curves[name] = column  # measured at the end only
+        if before is None:
+            curves |= {f"correct_{name}": bits[slot].numpy() for name, bits in self.correct.items()}
+        return curves
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint stores: tensors and plain values."""
+        rows = {name: torch.stack(values) for name, values in self.rows.items()}
+        return {"updates": list(self.updates), "rows": rows, "correct": dict(self.correct)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Recorder:
+        """Rebuild what `state` returned."""
+        rows = {name: list(values.unbind(0)) for name, values in state["rows"].items()}
+        return cls(list(state["updates"]), rows, dict(state["correct"]))
+
+
+def summarize(curves: dict[str, np.ndarray]) -> dict[str, float]:
+    """Reduce one run's curves to ``name.best`` and ``name.final``, and the honest test accuracy.
+
+    The best of an accuracy is its largest value over the grid, of a loss or a norm its smallest.
+    `test_accuracy.honest` chooses the evaluation on one half of the test set, reads the other half, and swaps.
+    """
+    summary: dict[str, float] = {}
+    for name, values in curves.items():
+        if name == "updates" or name.startswith("correct_") or len(values) == 0:
+            continue
+        lower = any(word in name for word in _LOWER_IS_BETTER)
+        summary[f"{name}.best"] = float(values.min() if lower else values.max())
+        summary[f"{name}.final"] = float(values[-1])
+    if len(curves.get("test_accuracy_even", ())):
+        even, odd = curves["test_accuracy_even"], curves["test_accuracy_odd"]
+        summary["test_accuracy.honest"] = float((odd[even.argmax()] + even[odd.argmax()]) / 2)
+    return summary

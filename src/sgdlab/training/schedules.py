@@ -1,0 +1,29 @@
+"""Learning-rate schedules as exact functions of the update number."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import torch
+from torch import Tensor
+
+from sgdlab.config.components import ConstantSchedule, HoldThenDecaySchedule, Schedule
+
+
+def relative_learning_rates(schedule: Schedule, updates: Tensor, num_updates: int) -> Tensor:
+    """Return lr(u)/lr(0) for the given update numbers of a run of `num_updates`: same shape, float64.
+
+    `HoldThenDecaySchedule` with its defaults is the papers': constant for the first half, then halved at ten
+    equal intervals of the rest, the first time as the hold ends (smith2020, §3; smith2021, §4, where ten drops
+    are an assumption). There is no further drop when the division leaves a few updates over.
+    """
+    match schedule:
+        case ConstantSchedule():
+            return torch.ones(updates.shape, dtype=torch.float64)
+        case HoldThenDecaySchedule():
+            hold = int(num_updates * schedule.hold_fraction)
+            interval = max(1, (num_updates - hold) // max(1, schedule.num_drops))
+            drops = ((updates - hold) // interval + 1).clamp(min=0, max=schedule.num_drops)
+            return torch.tensor(schedule.factor, dtype=torch.float64) ** (-drops)
+        case _:
+            assert_never(schedule)
