@@ -3,60 +3,84 @@
 from __future__ import annotations
 
 import difflib
+import types
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 
-def explain(error: ValidationError, source_of: Callable[[str], str]) -> str:
-    """Write one line for each thing that is wrong; `source_of` tells where a key's value comes from."""
+def explain(error: ValidationError, model: type[BaseModel], source_of: Callable[[str], str]) -> str:
+    """Write one line for each thing that is wrong; `source_of` tells where a key's value came from."""
     lines = []
     for detail in error.errors(include_url=False):
-        key = _key(detail)
-        lines.append(f"{source_of(key)}: {_what(key, detail)}")
+        key, known = _locate(model, detail["loc"])
+        lines.append(f"{source_of(key)}: {_what(key, known, detail)}")
     return "\n".join(dict.fromkeys(lines))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return " (did you mean …?)", or what is known, as the end of a sentence."""
+    """Return the end of a sentence: the nearest of the known names, and all of them."""
     candidates = sorted(known)
     matches = difflib.get_close_matches(name, candidates, n=1)
-    allowed = f"; allowed here: {', '.join(candidates)}" if candidates else ""
-    return f" (did you mean {matches[0]}?){allowed}" if matches else allowed
+    meant = f" (did you mean {matches[0]}?)" if matches else ""
+    return f"{meant}; known here: {', '.join(candidates)}" if candidates else meant
 
 
-def field_names(model: Any, path: Iterable[str | int]) -> list[str]:
-    """Return the keys that `model` knows at `path`; empty where that can't be told."""
-    current = model
-    for part in path:
-        if isinstance(current, BaseModel) or (isinstance(current, type) and issubclass(current, BaseModel)):
-            current = current.model_fields[str(part)].annotation
-        else:
-            return []
-    return list(getattr(current, "model_fields", {}))
-
-
-def _key(detail: ErrorDetails) -> str:
-    """Join the location, leaving out the tags that pydantic puts in for a variant's kind."""
-    parts = [str(part) for part in detail["loc"]]
-    kinds = {"mnist1d", "digits", "mnist", "fashion_mnist", "cifar10", "mlp", "wide_resnet", "none"}
-    kinds |= {"gradient_norm", "constant", "hold_then_decay", "epochs", "updates", "wandb"}
-    kinds |= {"gain", "optimum_ratio", "trend", "difference", "collapse"}
-    kept = [part for index, part in enumerate(parts) if not (part in kinds and 0 < index < len(parts))]
-    return ".".join(kept)
-
-
-def _what(key: str, detail: ErrorDetails) -> str:
-    kind, value = detail["type"], detail["input"]
+def _what(key: str, known: list[str], detail: ErrorDetails) -> str:
+    value = detail["input"]
     message = detail["msg"].removeprefix("Value error, ")
-    if kind == "extra_forbidden":
-        known = detail.get("ctx", {}).get("known", [])
-        return f"{key} is not a key{nearest(key.rpartition('.')[2], known)}"
-    if kind == "missing":
-        return f"{key} is missing"
-    if kind == "value_error":
-        return f"{key}: {message}" if key else message
-    shown = repr(value) if len(repr(value)) < 80 else type(value).__name__
-    return f"{key}={shown}: {message[0].lower()}{message[1:]}"
+    message = message[0].lower() + message[1:] if message[1:2].islower() else message
+    match detail["type"]:
+        case "extra_forbidden":
+            return f"{key} is not a key{nearest(key.rpartition('.')[2], known)}"
+        case "missing":
+            return f"{key} is missing"
+        case "union_tag_not_found":
+            return f"{key}.kind is missing"
+        case "union_tag_invalid":
+            return f"{key}.kind={detail['ctx']['tag']}: allowed are {detail['ctx']['expected_tags']}"
+        case "value_error":
+            return f"{key}: {message}" if key else message
+        case _:
+            shown = repr(value) if len(repr(value)) < 80 else type(value).__name__
+            return f"{key}={shown}: {message}"
+
+
+def _locate(model: Any, location: Iterable[str | int]) -> tuple[str, list[str]]:
+    """Return the dotted key without pydantic's variant tags, and the names known beside its last part."""
+    parts: list[str] = []
+    known: list[str] = []
+    current = model
+    for part in location:
+        current = _unwrap(current)
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            known = list(current.model_fields)
+            field = current.model_fields.get(str(part))
+            parts.append(str(part))
+            current = field.annotation if field else None
+        elif isinstance(current, tuple):  # a union: the part is the tag of one of its members
+            members = [m for m in current if _tag(m) == part]
+            current = members[0] if members else None
+        elif get_origin(current) in (dict, list, tuple):
+            parts.append(str(part))
+            current = get_args(current)[-1]
+        elif not parts or current is not None:
+            parts.append(str(part))
+    return ".".join(parts), known
+
+
+def _unwrap(annotation: Any) -> Any:
+    """Strip Annotated and Optional; return a union of several members as a tuple."""
+    if get_origin(annotation) is Annotated:
+        return _unwrap(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        members = tuple(member for member in get_args(annotation) if member is not type(None))
+        return _unwrap(members[0]) if len(members) == 1 else members
+    return annotation
+
+
+def _tag(member: Any) -> Any:
+    fields = getattr(member, "model_fields", {})
+    return fields["kind"].default if "kind" in fields else None

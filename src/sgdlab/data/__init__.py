@@ -1,0 +1,1 @@
+"""Data sets as tensors, and the way of an example from there to the network."""

@@ -1,0 +1,78 @@
+"""From a sweep to the runs it wants: each grid's product of axes, times the seeds."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sgdlab.config.compose import Composer, validate_run
+from sgdlab.config.identity import key_of_normalized, normalize
+from sgdlab.config.numbers import evaluate, parse_number
+from sgdlab.config.schema import Run
+from sgdlab.errors import UsageError
+from sgdlab.sweeps.spec import Grid, Panel, Sweep
+
+
+@dataclass(frozen=True)
+class WantedRun:
+    """One run as one grid of one panel wants it."""
+
+    panel: str
+    grid: str
+    point: Mapping[str, Any]  # axis → value
+    seed: int
+    run: Run  # normalised
+    key: str
+
+
+def expand(sweep: Sweep, composer: Composer) -> Iterator[WantedRun]:
+    """Stream the runs that a sweep wants, in the order of its file; a run that two grids want comes twice.
+
+    Raises
+    ------
+    UsageError
+        Naming the sweep, the grid and the key, at the first point that isn't a valid run.
+    """
+    for panel_name, panel in sweep.panels.items():
+        for grid_name, grid in panel.grids.items():
+            origin = f"sweeps/{sweep.name}.yaml: {sweep.scale}: panel {panel_name}, grid {grid_name}"
+            for point, run in _points(panel, grid, composer, origin):
+                normalized = normalize(run)
+                for seed in range(sweep.protocol.num_seeds):
+                    seeded = normalized.model_copy(update={"seed": seed})
+                    yield WantedRun(
+                        panel_name, grid_name, point, seed, seeded, key_of_normalized(seeded)
+                    )
+
+
+def _points(
+    panel: Panel, grid: Grid, composer: Composer, origin: str
+) -> Iterator[tuple[dict[str, Any], Run]]:
+    fixed = _only_run_keys({**panel.base, **grid.fixed})
+    for values in itertools.product(*grid.axes.values()):
+        point = dict(zip(grid.axes, values, strict=True))
+        overrides = {**fixed, **point}
+        for key, expression in grid.coupled.items():
+            overrides[key] = _coupled_value(key, expression, composer.compose(overrides), origin)
+        yield point, validate_run(composer, overrides, origin)
+
+
+def _only_run_keys(overrides: dict[str, Any]) -> dict[str, Any]:
+    if "seed" in overrides:
+        raise UsageError("seed can't be set in a sweep: protocol.num_seeds says how many there are, from 0 on")
+    return overrides
+
+
+def _coupled_value(key: str, expression: str, values: dict[str, Any], origin: str) -> Any:
+    try:
+        return evaluate(expression, _numbers(values))
+    except UsageError as error:
+        raise UsageError(f"{origin}: coupled.{key}: {error}") from error
+
+
+def _numbers(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {key: _numbers(below) for key, below in values.items()}
+    return parse_number(values)
