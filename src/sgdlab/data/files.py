@@ -141,13 +141,12 @@ def _download(source: Source, missing: Sequence[str], folder: Path) -> None:
 def _missing(source: Source, missing: Sequence[str], folder: Path, reason: str) -> UserError:
     target = folder / source.folders[0]
     forms = "raw, .gz or .xz" if source.archive is None else f"raw, .gz, .xz, or all in {source.archive}"
-    origin = ", ".join(source.url + name for name in source.downloads)
     return UserError(
         f"{source.title} is not complete: {', '.join(missing)} not found in {target}, "
         f"and the download failed ({reason}).\n"
         f"Put the files ({forms}) into {target}, or name the data folder that has them: "
         f"folders.data=FOLDER, or the environment variable SGDLAB_DATA.\n"
-        f"They come from {origin}"
+        f"They come from {source.url} ({', '.join(source.downloads)})."
     )
 
 

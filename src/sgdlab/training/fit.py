@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,10 @@ from sgdlab.training.population import Population
 from sgdlab.training.recorder import summarize
 
 
+NewCheckpoint = Callable[[int], AbstractContextManager[Path]]
+"""Told the number of updates made, gives a path to write to; at the block's end it is the latest one."""
+
+
 @dataclass(frozen=True)
 class PackTask:
     """A pack as a worker trains it."""
@@ -30,7 +34,8 @@ class PackTask:
     is_live: tuple[bool, ...]  # slots that this worker trains; the others are masked
     statistics: Literal["none", "end", "evaluations"]
     device: torch.device
-    checkpoint: Path  # latest one, replaced atomically; resumed from where it exists
+    resume_from: Path | None  # a checkpoint of this very pack
+    new_checkpoint: NewCheckpoint
     checkpoint_every_s: float
 
 
@@ -68,12 +73,11 @@ def train_pack(
     pipeline = Pipeline(task.runs[0].data, dataset, task.device, getattr(torch, task.runs[0].precision))
     population = Population(task.runs, task.is_live, pipeline, task.statistics)
     population.stop_requested = stop_requested
-    watcher = _Watcher(task.checkpoint, task.checkpoint_every_s, on_progress)
-    resumes = task.checkpoint.exists()
+    watcher = _Watcher(task.new_checkpoint, task.checkpoint_every_s, on_progress)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")  # advice on loaders: there are none
         trainer = _trainer(task.device, watcher)
-        trainer.fit(population, ckpt_path=str(task.checkpoint) if resumes else None)
+        trainer.fit(population, ckpt_path=task.resume_from)
     if not population.is_finished:
         return None
     runs = tuple(
@@ -85,8 +89,10 @@ def train_pack(
 class _Watcher(Callback):
     """Saves checkpoints by time, and when training stops early; tells how far training is."""
 
-    def __init__(self, path: Path, every_s: float, on_progress: Callable[[int], None]) -> None:
-        self._path, self._every_s, self._on_progress = path, every_s, on_progress
+    def __init__(
+        self, new_checkpoint: NewCheckpoint, every_s: float, on_progress: Callable[[int], None]
+    ) -> None:
+        self._new_checkpoint, self._every_s, self._on_progress = new_checkpoint, every_s, on_progress
         self._started = self._last = time.monotonic()
         self.first_update = 0
 
@@ -104,9 +110,8 @@ class _Watcher(Callback):
         if pl_module.is_finished:
             return
         if trainer.should_stop or time.monotonic() - self._last >= self._every_s:
-            temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
-            trainer.save_checkpoint(temporary)
-            os.replace(temporary, self._path)
+            with self._new_checkpoint(pl_module.update) as path:
+                trainer.save_checkpoint(path)
             self._last = time.monotonic()
         self._on_progress(pl_module.update)
 

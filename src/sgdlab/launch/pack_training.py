@@ -1,0 +1,139 @@
+"""Train the members of a pack that this worker has won, and publish what comes of them."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sgdlab import __version__
+from sgdlab.config.components import Data
+from sgdlab.config.execution import Execution
+from sgdlab.config.schema import Run
+from sgdlab.data.dataset import Dataset
+from sgdlab.data.load import load_dataset
+from sgdlab.runs.attempts import Attempt
+from sgdlab.runs.claims import Checkpoint, latest_checkpoint
+from sgdlab.runs.result import Provenance, RunResult
+from sgdlab.runs.store import Store
+from sgdlab.sweeps.packs import Pack
+from sgdlab.training.fit import PackTask, TrainedPack, TrainedRun, train_pack
+from sgdlab.training.manifest import Manifest
+
+
+@dataclass
+class PackTrainer:
+    """One worker's way of training packs; data sets stay loaded between them."""
+
+    store: Store
+    execution: Execution
+    device: torch.device
+    stop_requested: Callable[[], bool]
+    _datasets: dict[Data, Dataset] = field(default_factory=dict)
+
+    def train(
+        self,
+        pack: Pack,
+        runs: Mapping[str, Run],
+        won: set[str],
+        attempt: Attempt,
+        on_progress: Callable[[int], None],
+    ) -> bool:
+        """Train the won members, going on where a checkpoint of this very pack is left; False if stopped.
+
+        `on_progress` is told how many updates each run has made. Whatever training raises goes through;
+        nothing has been published then.
+        """
+        members = tuple(runs[key] for key in pack.keys)
+        dataset = self._dataset(members[0].data)
+        manifest = Manifest.here(len(pack.keys), members[0].precision, self.device)
+        stored = {**manifest.to_dict(), "keys": list(pack.keys)}
+        checkpoint = self._checkpoint(won, stored)
+        attempt.write_manifest(stored)
+        task = PackTask(
+            runs=members,
+            is_live=tuple(key in won for key in pack.keys),
+            statistics=self.execution.diagnostics.gradient_statistics,
+            device=self.device,
+            resume_from=checkpoint.path if checkpoint else None,
+            new_checkpoint=attempt.new_checkpoint,
+            checkpoint_every_s=self.execution.launcher.checkpoint_every_s,
+        )
+        trained = train_pack(task, dataset, on_progress, self.stop_requested)
+        if trained is None:
+            return False
+        for key, run, result in zip(pack.keys, members, trained.runs, strict=True):
+            if result is not None:
+                provenance = self._provenance(attempt, pack, manifest, trained, dataset)
+                self._publish(attempt, key, run, result, provenance)
+        return True
+
+    def _checkpoint(self, won: set[str], manifest: Mapping[str, Any]) -> Checkpoint | None:
+        """Return a checkpoint that honours the manifest; without one the runs start again."""
+        for key in sorted(won):
+            checkpoint = latest_checkpoint(self.store, key)
+            if checkpoint is not None and dict(checkpoint.manifest) == manifest:
+                return checkpoint
+        return None
+
+    def _publish(
+        self, attempt: Attempt, key: str, run: Run, trained: TrainedRun, provenance: Provenance
+    ) -> None:
+        result = RunResult(
+            key=key,
+            state=trained.state,
+            config=run.model_dump(mode="json"),
+            summary=trained.summary,
+            num_updates=run.num_updates if trained.diverged_at is None else trained.diverged_at,
+            diverged_at=trained.diverged_at,
+            provenance=provenance,
+        )
+        weights = None
+        if self.execution.launcher.keep == "final":
+            weights = attempt.folder / f"{key}.pt"
+            torch.save(trained.parameters, weights)
+        self.store.publish(attempt, result, trained.curves, weights)
+
+    def _provenance(
+        self, attempt: Attempt, pack: Pack, manifest: Manifest, trained: TrainedPack, dataset: Dataset
+    ) -> Provenance:
+        return Provenance(
+            sgdlab_version=__version__,
+            commit=_commit(),
+            torch_version=manifest.torch_version,
+            device=manifest.device,
+            num_threads=manifest.num_threads,
+            dtype=manifest.precision,
+            pack_width=manifest.width,
+            shape=pack.shape,
+            seconds_per_update=trained.seconds / max(1, trained.num_updates),
+            wall_s=trained.seconds,
+            data_sha256=dataset.checksum,
+            attempt=attempt.id,
+            host=platform.node(),
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def _dataset(self, config: Data) -> Dataset:
+        if config not in self._datasets:
+            self._datasets[config] = load_dataset(config, self.execution.folders.data)
+        return self._datasets[config]
+
+
+@cache
+def _commit() -> str | None:
+    """Return the commit of the checkout that this code runs from, if it is one."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+dirty" if changes.stdout.strip() else "")

@@ -1,0 +1,115 @@
+"""The process that a pool starts: one worker, its life line, and its news.
+
+It works until its standard input closes: should the pool die in whatever way, the worker stops at the next
+update, leaves a checkpoint, and ends. News goes to the pool as lines of JSON; whatever else is printed goes
+to the log of the attempt.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sgdlab.errors import UserError
+
+FATAL_EXIT = 3  # something is wrong that isn't a run's fault: the pool stops
+
+
+def main(arguments: list[str]) -> int:
+    """Run a worker: PLAN STORE SESSION DEVICE."""
+    plan_path, store_root, session, device = arguments
+    news = _News()
+    stop = threading.Event()
+    threading.Thread(target=_wait_for_end_of_input, args=(stop,), daemon=True).start()
+    try:
+        import torch
+
+        from sgdlab.launch.worker import Worker
+        from sgdlab.runs.store import Store
+        from sgdlab.sweeps.plan import load_plan
+
+        torch.set_num_threads(1)
+        _quieten_libraries()
+        news.send(ready=True)
+        worker = Worker(
+            load_plan(Path(plan_path)),
+            Store(Path(store_root)),
+            session,
+            torch.device(device),
+            stop_requested=stop.is_set,
+            on_running=lambda num_runs: news.send(running=num_runs),
+            on_updates=news.add_updates,
+            logging_to=_redirected_output,
+        )
+        worker.work()
+    except UserError as error:
+        news.send(fatal=str(error))
+        return FATAL_EXIT
+    return 0
+
+
+class _News:
+    """Lines of JSON on the pool's pipe; updates are summed up and sent twice a second."""
+
+    def __init__(self) -> None:
+        self._pipe = os.fdopen(os.dup(1), "w", buffering=1)
+        self._updates, self._sent = 0, time.monotonic()
+
+    def send(self, **content: Any) -> None:
+        try:
+            self._pipe.write(json.dumps({**content, "updates": self._updates}) + "\n")
+        except BrokenPipeError:
+            return  # the pool is gone; the closed input stops this worker
+        self._updates, self._sent = 0, time.monotonic()
+
+    def add_updates(self, num_updates: int) -> None:
+        self._updates += num_updates
+        if time.monotonic() - self._sent > 0.5:
+            self.send()
+
+
+def _wait_for_end_of_input(stop: threading.Event) -> None:
+    while os.read(0, 1024):
+        pass
+    stop.set()
+
+
+@contextmanager
+def _redirected_output(path: Path) -> Iterator[None]:
+    """Send everything that this process prints to a file, the last words of a crash included."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [(stream, os.dup(stream)) for stream in (1, 2)]
+    with open(path, "ab", buffering=0) as log:
+        for stream, _ in saved:
+            os.dup2(log.fileno(), stream)
+        faulthandler.enable(log)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            faulthandler.disable()
+            for stream, original in saved:
+                os.dup2(original, stream)
+                os.close(original)
+
+
+def _quieten_libraries() -> None:
+    import logging
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

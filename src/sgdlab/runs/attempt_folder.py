@@ -1,0 +1,118 @@
+"""What an attempt leaves on disk for others to read; `attempts.Attempt` writes it.
+
+An attempt removes its folder only after it has ended and is needed for nothing more. So a folder that isn't
+there belongs to an attempt that ended in good order.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from sgdlab.runs.processes import Process
+
+EndReason = Literal["finished", "released", "failed"]
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who makes an attempt, and for which launching command: the content of each of its claims."""
+
+    attempt: str
+    session: str
+    process: Process
+
+    def to_json(self) -> bytes:
+        """Write the holder as one flat object."""
+        content = {"attempt": self.attempt, "session": self.session, **asdict(self.process)}
+        return json.dumps(content).encode()
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """Read a claim, or None if there is none to be read."""
+        try:
+            content = json.loads(path.read_bytes())
+            attempt, session = content.pop("attempt"), content.pop("session")
+            return cls(attempt, session, Process(**content))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """A counter that moves while the attempt lives, and how many updates its checkpoint holds."""
+
+    count: int
+    num_updates: int
+
+
+@dataclass(frozen=True)
+class AttemptFolder:
+    """The folder of one attempt: `attempts/<attempt id>/`."""
+
+    path: Path
+
+    @property
+    def holder_path(self) -> Path:
+        """Who makes the attempt; the same content as in its claims."""
+        return self.path / "holder.json"
+
+    @property
+    def claimed_path(self) -> Path:
+        """The keys that the attempt holds, one a line."""
+        return self.path / "claimed.txt"
+
+    @property
+    def heartbeat_path(self) -> Path:
+        """The counter and the progress."""
+        return self.path / "heartbeat"
+
+    @property
+    def manifest_path(self) -> Path:
+        """What fixes the bits of the training, and the keys in the order of their slots."""
+        return self.path / "manifest.json"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """The latest checkpoint."""
+        return self.path / "checkpoint.ckpt"
+
+    @property
+    def log_path(self) -> Path:
+        """What the attempt printed."""
+        return self.path / "log.txt"
+
+    @property
+    def ended_path(self) -> Path:
+        """The attempt's last word."""
+        return self.path / "ended.json"
+
+    def has_ended(self) -> bool:
+        """Return whether the attempt has said its last word."""
+        return self.ended_path.exists() or not self.path.exists()
+
+    def read_heartbeat(self) -> Heartbeat | None:
+        """Return the last heartbeat, or None if there is none to be read."""
+        try:
+            count, num_updates = self.heartbeat_path.read_text().split()
+            return Heartbeat(int(count), int(num_updates))
+        except (OSError, ValueError):
+            return None
+
+    def read_claimed(self) -> list[str]:
+        """Return the keys that the attempt has claimed; a torn last line counts for nothing."""
+        try:
+            lines = self.claimed_path.read_text().splitlines(keepends=True)
+        except FileNotFoundError:
+            return []
+        return [line.strip() for line in lines if line.endswith("\n")]
+
+    def read_manifest(self) -> dict[str, Any] | None:
+        """Return the manifest, or None if there is none to be read."""
+        try:
+            manifest = json.loads(self.manifest_path.read_bytes())
+        except (OSError, ValueError):
+            return None
+        return manifest if isinstance(manifest, dict) else None
