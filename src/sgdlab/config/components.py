@@ -50,7 +50,7 @@ class Mnist1dData(_Data):
 
 
 class DigitsData(_Data):
-    """The 1,797 handwritten digits of 8×8 pixels that ship with scikit-learn; the rest after training tests."""
+    """The 1,797 handwritten digits of 8×8 pixels of scikit-learn; those after the training set test."""
 
     sample_shape: ClassVar[tuple[int, ...]] = (1, 8, 8)
     max_train: ClassVar[int] = 1297
@@ -176,7 +176,7 @@ class SgdOptimizer(Component):
     batch_size: PositiveInt
     inner_steps: PositiveInt = 1
     order: Literal["shuffled", "independent", "with_replacement", "fixed", "forward_reverse"] = "shuffled"
-    remainder: Literal["drop", "carry"] = "drop"  # of N mod B examples: leave out, or carry into the next epoch
+    remainder: Literal["drop", "carry"] = "drop"  # N mod B examples: left out, or carried into the next epoch
 
 
 class ConstantSchedule(Component):

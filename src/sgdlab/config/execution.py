@@ -1,4 +1,4 @@
-"""How a run is carried out and watched: nothing here can change its result, so nothing enters its identity."""
+"""How a run is carried out and watched: nothing here changes its result, so nothing enters its identity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sgdlab.config.fields import Component, PositiveFloat, PositiveInt
 
 
 class Diagnostics(Component):
-    """When C_reg and ‖∇C‖² are measured over the whole training set: never, at the end, at each evaluation."""
+    """When C_reg and ‖∇C‖² are measured over the whole training set: never, at the end, or at evaluations."""
 
     gradient_statistics: Literal["none", "end", "evaluations"] = "end"
 

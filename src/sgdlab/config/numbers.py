@@ -18,7 +18,7 @@ from sgdlab.errors import UsageError
 def pow2(first: int, last: int, step: int = 1) -> list[float]:
     """Return 2**first, 2**(first+step), …, 2**last; both ends included, as on a paper's axis."""
     if step < 1 or last < first:
-        raise UsageError(f"pow2({first}, {last}, {step}) has no points: write pow2(low, high) with low ≤ high")
+        raise UsageError(f"pow2({first}, {last}, {step}) has no points: write pow2(low, high), low ≤ high")
     return [2.0**exponent for exponent in range(first, last + 1, step)]
 
 

@@ -98,4 +98,3 @@ class CollapseClaim(_Claim):
 Claim = Annotated[
     GainClaim | OptimumRatioClaim | TrendClaim | DifferenceClaim | CollapseClaim, Field(discriminator="kind")
 ]
-

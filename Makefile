@@ -1,0 +1,95 @@
+# Short names for what people do here. `make` alone lists them.
+
+PYTHON   ?= python3
+SCALE    ?= laptop
+LAUNCHER ?= local
+WORKERS  ?= 2
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+SGDLAB := $(BIN)/sgdlab
+DEMO   := smith2021/fig1b smith2021/fig2a
+
+# pip, because it obeys the machine's own configuration (mirrors, wheel folders), and because it compiles what
+# it installs: every worker process imports torch, and 12 s of compiling each time would be paid again and again.
+PIP_INSTALL := $(BIN)/pip install -qq --constraint constraints.txt --build-constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo sweep sweep-is-named status figures report test test-slow lint format bench clean-env
+
+help: ## List the targets
+	@echo "make TARGET [VARIABLE=value …]"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- science --------------------------------------------------------------------------------------------
+
+demo: $(VENV)/runtime.stamp ## Environment, the main experiment at laptop scale, its figures and verdicts
+	$(SGDLAB) run $(DEMO) --scale laptop
+	$(SGDLAB) figure $(DEMO) --scale laptop
+	$(SGDLAB) report $(DEMO) --scale laptop
+
+sweep: sweep-is-named $(VENV)/runtime.stamp ## Run SWEEP=paper/figure [SCALE=laptop] [LAUNCHER=local]
+	$(SGDLAB) run $(SWEEP) --scale $(SCALE) launcher=$(LAUNCHER)
+
+sweep-is-named:
+	@test -n "$(SWEEP)" || { echo "make sweep: say which, e.g. SWEEP=smith2021/fig1b; their files lie in sweeps/"; exit 2; }
+
+status: $(VENV)/runtime.stamp ## What is done, running, failed [SWEEP=…]
+	$(SGDLAB) status $(SWEEP)
+
+figures: $(VENV)/runtime.stamp ## Draw figures and judge their claims [SWEEP=…, default the demo's] [SCALE=laptop]
+	$(SGDLAB) figure $(or $(SWEEP),$(DEMO)) --scale $(SCALE)
+
+report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SWEEP=…] [SCALE=laptop]
+	$(SGDLAB) report $(or $(SWEEP),$(DEMO)) --scale $(SCALE)
+
+# ---- development ----------------------------------------------------------------------------------------
+
+# Small matrices on busy cores are far slower with several threads each; xdist already uses the cores.
+test test-slow bench: export OMP_NUM_THREADS := 1
+
+test: $(VENV)/dev.stamp ## The tests, without the slow ones
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+
+test-slow: $(VENV)/dev.stamp ## The slow tests
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+
+lint: $(VENV)/dev.stamp ## Style, types, and the direction of imports; changes nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.stamp ## Rewrite the code in the project's style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/bench.stamp ## Time planning, and the demo's sweep against a plain Lightning + Hydra multirun
+	$(BIN)/python benchmarks/bench_plan.py
+	$(BIN)/python benchmarks/bench_peers.py
+
+# ---- environment ----------------------------------------------------------------------------------------
+
+clean-env: ## Remove the environment
+	rm -rf $(VENV)
+
+# A stamp is written when its step has finished, so a second `make` installs nothing.
+$(VENV)/pip.stamp: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sgdlab needs Python 3.11 or newer: make PYTHON=…")'
+	@echo "Making the environment in $(VENV): about a minute, once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -qq --constraint constraints.txt pip
+	@touch $@
+
+$(VENV)/runtime.stamp: pyproject.toml $(VENV)/pip.stamp
+	@$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/runtime.stamp
+	@$(PIP_INSTALL) --group dev
+	@touch $@
+
+$(VENV)/bench.stamp: $(VENV)/runtime.stamp
+	@$(PIP_INSTALL) --group bench
+	@touch $@
