@@ -1,0 +1,139 @@
+"""One curve, seed by seed: the table that every estimator reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sgdlab.analysis.estimators.estimate import MIN_SEEDS
+from sgdlab.analysis.points import GridRuns, Point, describe_point, is_number
+from sgdlab.analysis.protocol import Standing, lower_is_better, standing_of, why_unusable
+from sgdlab.errors import UsageError
+from sgdlab.sweeps.spec import Protocol
+
+_MAX_PLACES = 3  # that a remark names
+
+
+@dataclass(frozen=True)
+class SeedTable:
+    """One metric on one grid; a point is valued with as many finite seeds as the protocol keeps (and 3)."""
+
+    grid: str
+    metric: str
+    points: tuple[Point, ...]  # (P,)
+    seeds: tuple[int, ...]  # (S,)
+    values: np.ndarray  # (P, S), NaN where a run has no value
+    standings: tuple[Standing, ...]  # (P,)
+    gaps: tuple[Mapping[str, int], ...]  # (P,) reason → number of runs without a value
+
+    @property
+    def valued(self) -> np.ndarray:
+        """Which points have enough finite seeds, (P,)."""
+        return np.array([standing == "valued" for standing in self.standings])
+
+    @property
+    def heights(self) -> np.ndarray:
+        """The values, turned so that higher is better, (P, S)."""
+        return -self.values if lower_is_better(self.metric) else self.values
+
+    def unfinished(self, indices: Sequence[int] | None = None) -> str | None:
+        """Name the points, among `indices` or all, that may still get a value."""
+        wanted = range(len(self.points)) if indices is None else indices
+        names = [describe_point(self.points[i]) for i in wanted if self.standings[i] == "unfinished"]
+        return f"grid {self.grid!r} is unfinished at {' and '.join(names)}" if names else None
+
+    def describe_gaps(self, indices: Sequence[int] | None = None) -> tuple[str, ...]:
+        """Count the runs without a value, among the points `indices` or all, and say where they are."""
+        wanted = range(len(self.points)) if indices is None else indices
+        lines = []
+        for reason in sorted({reason for i in wanted for reason in self.gaps[i]}):
+            there = [i for i in wanted if reason in self.gaps[i]]
+            places = [describe_point(self.points[i]) for i in there]
+            if len(places) > _MAX_PLACES:
+                places[_MAX_PLACES:] = [f"{len(places) - _MAX_PLACES} more points"]
+            num_runs = sum(self.gaps[i][reason] for i in there)
+            lines.append(
+                f"{num_runs} runs of grid {self.grid!r} have no value ({reason}), at {' and '.join(places)}"
+            )
+        return tuple(lines)
+
+    def means(self, weights: np.ndarray) -> np.ndarray:
+        """Return the mean over seeds for each row of weights (R, S): (R, P), NaN where no seed is finite."""
+        finite = np.isfinite(self.values)
+        total = weights @ np.where(finite, self.values, 0.0).T
+        count = weights @ finite.T.astype(float)
+        means: np.ndarray = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+        return means
+
+    def select(self, indices: Sequence[int]) -> SeedTable:
+        """Return the table of some points, in the order given."""
+        return replace(
+            self,
+            points=tuple(self.points[i] for i in indices),
+            values=self.values[list(indices)],
+            standings=tuple(self.standings[i] for i in indices),
+            gaps=tuple(self.gaps[i] for i in indices),
+        )
+
+
+def table_of(grid_runs: GridRuns, protocol: Protocol, metric: str) -> SeedTable:
+    """Return the table of a grid, its points in the order of the sweep file."""
+    seeds = tuple(sorted({run.seed for runs in grid_runs.runs for run in runs}))
+    values = np.full((len(grid_runs.points), len(seeds)), np.nan)
+    standings: list[Standing] = []
+    gaps = []
+    needed = max(MIN_SEEDS, protocol.keep)
+    for i, runs in enumerate(grid_runs.runs):
+        reasons = [why_unusable(run, metric) for run in runs]
+        for run, reason in zip(runs, reasons, strict=True):
+            if reason is None:
+                values[i, seeds.index(run.seed)] = run.metrics[metric]
+        num_diverged = reasons.count("diverged")
+        standings.append(standing_of(reasons.count(None), num_diverged, needed, protocol.num_seeds))
+        gaps.append(Counter(reason for reason in reasons if reason is not None))
+    return SeedTable(
+        grid_runs.grid_name, metric, grid_runs.points, seeds, values, tuple(standings), tuple(gaps)
+    )
+
+
+def on_shared_seeds(*tables: SeedTable) -> list[SeedTable]:
+    """Restrict tables to the seeds that have a value in each of them: those can be resampled together."""
+    shared = set.intersection(*({*_seeds_with_values(table)} for table in tables))
+    result = []
+    for table in tables:
+        columns = [column for column, seed in enumerate(table.seeds) if seed in shared]
+        seeds = tuple(table.seeds[column] for column in columns)
+        result.append(replace(table, seeds=seeds, values=table.values[:, columns]))
+    return result
+
+
+def curve_table_of(grid_runs: GridRuns, protocol: Protocol, metric: str) -> tuple[list[Any], SeedTable]:
+    """Return a curve: the values of the grid's one axis, ascending where they are numbers, and its table."""
+    axes = grid_runs.swept_axes
+    if len(axes) > 1:
+        raise UsageError(
+            f"a claim on grid {grid_runs.grid_name!r} needs one axis, and it sweeps {', '.join(axes)}; "
+            "make one grid for each curve, or claim a collapse"
+        )
+    axis_values = grid_runs.values_of(axes[0])
+    order = list(range(len(axis_values)))
+    if all(is_number(value) for value in axis_values):
+        order.sort(key=lambda i: axis_values[i])
+    return [axis_values[i] for i in order], table_of(grid_runs, protocol, metric).select(order)
+
+
+def numbers_on(axis_values: Sequence[Any], grid: str) -> np.ndarray:
+    """Return axis values as floats, (P,); refuse an axis of choices, such as optimizer.order."""
+    for value in axis_values:
+        if not is_number(value):
+            raise UsageError(f"a claim on grid {grid!r} needs an axis of numbers, and it has {value!r}")
+    return np.array(axis_values, dtype=float)
+
+
+def _seeds_with_values(table: SeedTable) -> list[int]:
+    columns = np.flatnonzero(np.isfinite(table.values).any(axis=0))
+    return [table.seeds[column] for column in columns]
