@@ -1,0 +1,126 @@
+"""One curve, seed by seed: the table that every estimator reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sgdlab.analysis.estimators.estimate import MIN_SEEDS
+from sgdlab.analysis.points import GridRuns, Point, describe_point
+from sgdlab.analysis.protocol import Standing, lower_is_better, standing_of, why_unusable
+from sgdlab.errors import UsageError
+from sgdlab.sweeps.spec import Protocol
+
+
+@dataclass(frozen=True)
+class SeedTable:
+    """One metric on one grid; a point is valued with as many finite seeds as the protocol keeps (and 3)."""
+
+    grid: str
+    metric: str
+    points: tuple[Point, ...]  # (P,)
+    seeds: tuple[int, ...]  # (S,)
+    values: np.ndarray  # (P, S), NaN where a run has no value
+    standings: tuple[Standing, ...]  # (P,)
+    left_out: tuple[str, ...]  # "2 diverged at optimizer.lr=2**-2"
+
+    @property
+    def valued(self) -> np.ndarray:
+        """Which points have enough finite seeds, (P,)."""
+        return np.array([standing == "valued" for standing in self.standings])
+
+    @property
+    def heights(self) -> np.ndarray:
+        """The values, turned so that higher is better, (P, S)."""
+        return -self.values if lower_is_better(self.metric) else self.values
+
+    def unfinished(self, indices: Sequence[int] | None = None) -> str | None:
+        """Name the points, among `indices` or all, that may still get a value."""
+        wanted = range(len(self.points)) if indices is None else indices
+        names = [describe_point(self.points[i]) for i in wanted if self.standings[i] == "unfinished"]
+        return f"grid {self.grid!r} is unfinished at {'; '.join(names)}" if names else None
+
+    def means(self, weights: np.ndarray) -> np.ndarray:
+        """Return the mean over seeds for each row of weights (R, S): (R, P), NaN where no seed is finite."""
+        finite = np.isfinite(self.values)
+        total = weights @ np.where(finite, self.values, 0.0).T
+        count = weights @ finite.T.astype(float)
+        means: np.ndarray = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+        return means
+
+    def select(self, indices: Sequence[int]) -> SeedTable:
+        """Return the table of some points, in the order given."""
+        return replace(
+            self,
+            points=tuple(self.points[i] for i in indices),
+            values=self.values[list(indices)],
+            standings=tuple(self.standings[i] for i in indices),
+        )
+
+
+def table_of(grid_runs: GridRuns, protocol: Protocol, metric: str) -> SeedTable:
+    """Return the table of a grid, its points in the order of the sweep file."""
+    seeds = tuple(sorted({run.seed for runs in grid_runs.runs for run in runs}))
+    values = np.full((len(grid_runs.points), len(seeds)), np.nan)
+    standings: list[Standing] = []
+    left_out = []
+    needed = max(MIN_SEEDS, protocol.keep)
+    for i, (point, runs) in enumerate(zip(grid_runs.points, grid_runs.runs, strict=True)):
+        reasons = [why_unusable(run, metric) for run in runs]
+        for run, reason in zip(runs, reasons, strict=True):
+            if reason is None:
+                values[i, seeds.index(run.seed)] = run.metrics[metric]
+        num_diverged = reasons.count("diverged")
+        standings.append(standing_of(reasons.count(None), num_diverged, needed, protocol.num_seeds))
+        for reason in sorted({reason for reason in reasons if reason is not None}):
+            left_out.append(f"{reasons.count(reason)} of {len(runs)} {reason} at {describe_point(point)}")
+    return SeedTable(
+        grid_runs.grid_name, metric, grid_runs.points, seeds, values, tuple(standings), tuple(left_out)
+    )
+
+
+def on_shared_seeds(*tables: SeedTable) -> list[SeedTable]:
+    """Restrict tables to the seeds that have a value in each of them: those can be resampled together."""
+    shared = set.intersection(*({*_seeds_with_values(table)} for table in tables))
+    result = []
+    for table in tables:
+        columns = [column for column, seed in enumerate(table.seeds) if seed in shared]
+        seeds = tuple(table.seeds[column] for column in columns)
+        result.append(replace(table, seeds=seeds, values=table.values[:, columns]))
+    return result
+
+
+def curve_table_of(grid_runs: GridRuns, protocol: Protocol, metric: str) -> tuple[list[Any], SeedTable]:
+    """Return a curve: the values of the grid's one axis, ascending where they are numbers, and its table."""
+    axes = grid_runs.swept_axes
+    if len(axes) > 1:
+        raise UsageError(
+            f"a claim on grid {grid_runs.grid_name!r} needs one axis, and it sweeps {', '.join(axes)}; "
+            "make one grid for each curve, or claim a collapse"
+        )
+    axis_values = grid_runs.values_of(axes[0])
+    order = list(range(len(axis_values)))
+    if all(is_number(value) for value in axis_values):
+        order.sort(key=lambda i: axis_values[i])
+    return [axis_values[i] for i in order], table_of(grid_runs, protocol, metric).select(order)
+
+
+def numbers_on(axis_values: Sequence[Any], grid: str) -> np.ndarray:
+    """Return axis values as floats, (P,); refuse an axis of choices, such as optimizer.order."""
+    for value in axis_values:
+        if not is_number(value):
+            raise UsageError(f"a claim on grid {grid!r} needs an axis of numbers, and it has {value!r}")
+    return np.array(axis_values, dtype=float)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value has a place on an axis; True and False have none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _seeds_with_values(table: SeedTable) -> list[int]:
+    columns = np.flatnonzero(np.isfinite(table.values).any(axis=0))
+    return [table.seeds[column] for column in columns]

@@ -1,0 +1,82 @@
+"""The optimum of a grid and its error bar (smith2020, protocol).
+
+The optimum is the point with the best mean, a set where several tie. Its error bar is every point whose mean
+is within one standard deviation, of the best point's kept runs, of the best mean. Neither may touch the edge
+of the grid: where one does, the true optimum may lie beyond, and the grid should be extended there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sgdlab.analysis.points import Point
+from sgdlab.analysis.protocol import PointSummary, lower_is_better
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One end of one axis of a grid."""
+
+    axis: str
+    side: Literal["low", "high"]
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The best points of a grid, in the grid's order."""
+
+    best: tuple[PointSummary, ...]  # more than one where they tie
+    bar: tuple[PointSummary, ...]  # the error bar; contains `best`
+    mean: float
+    std: float | None  # the largest of the best points'
+    best_edges: tuple[Edge, ...]  # ends of the grid that `best` touches
+    bar_edges: tuple[Edge, ...]  # ends of the grid that `bar` touches; contains `best_edges`
+
+
+def find_optimum(points: Sequence[PointSummary]) -> Optimum | None:
+    """Return the optimum over all given points, which are the whole grid; None where no point has a value."""
+    valued = [point for point in points if point.best is not None]
+    if not valued:
+        return None
+    sign = -1.0 if lower_is_better(valued[0].metric) else 1.0
+    heights = [sign * point.best.mean for point in valued if point.best is not None]
+    highest = max(heights)
+    best = tuple(
+        point
+        for point, height in zip(valued, heights, strict=True)
+        if math.isclose(height, highest, rel_tol=1e-12)
+    )
+    std = max((point.std for point in best if point.std is not None), default=None)
+    reach = highest - (std or 0.0)
+    bar = tuple(
+        point for point, height in zip(valued, heights, strict=True) if point in best or height >= reach
+    )
+    grid = [point.point for point in points]
+    return Optimum(
+        best=best,
+        bar=bar,
+        mean=sign * highest,
+        std=std,
+        best_edges=_edges_touched([point.point for point in best], grid),
+        bar_edges=_edges_touched([point.point for point in bar], grid),
+    )
+
+
+def _edges_touched(points: Sequence[Point], grid: Sequence[Point]) -> tuple[Edge, ...]:
+    """Return the ends that points touch. Zero is no edge, since no hyperparameter goes below it."""
+    edges = []
+    for axis in grid[0]:
+        values = [point[axis] for point in grid]
+        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
+            continue  # a choice such as optimizer.order has no ends
+        low, high = min(values), max(values)
+        if low == high:
+            continue
+        if low != 0 and any(point[axis] == low for point in points):
+            edges.append(Edge(axis, "low"))
+        if any(point[axis] == high for point in points):
+            edges.append(Edge(axis, "high"))
+    return tuple(edges)

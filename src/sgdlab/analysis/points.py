@@ -1,0 +1,163 @@
+"""The points of a grid: their order, their runs, and where an axis or an expression puts them."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sgdlab.analysis.observations import Observation
+from sgdlab.config.numbers import evaluate, format_number, parse_number
+from sgdlab.errors import UsageError
+from sgdlab.sweeps.spec import Grid, Panel, Sweep
+
+Point = Mapping[str, Any]  # axis → value
+
+SYMBOLS = {
+    "optimizer.lr": "ε",
+    "optimizer.batch_size": "B",
+    "optimizer.inner_steps": "n",
+    "regularizer.strength": "λ",
+    "budget.num_epochs": "epochs",
+    "budget.num_updates": "updates",
+    "data.num_train": "N",
+}
+
+
+@dataclass(frozen=True)
+class GridRuns:
+    """All runs that one grid of one panel asks for; a run that nobody has seen is there as missing."""
+
+    panel_name: str
+    grid_name: str
+    panel: Panel
+    grid: Grid
+    points: tuple[Point, ...]  # (P,) the product of the axes, in the order of the sweep file
+    runs: tuple[tuple[Observation, ...], ...]  # (P,), of num_seeds runs each, by ascending seed
+
+    @property
+    def swept_axes(self) -> list[str]:
+        """The axes with more than one value; the first axis where there is none."""
+        return [axis for axis, values in self.grid.axes.items() if len(values) > 1] or list(self.grid.axes)[
+            :1
+        ]
+
+    def values_of(self, expression: str) -> list[Any]:
+        """Return an axis, or an expression of axes, fixed and coupled values, at each point: (P,)."""
+        return [
+            point[expression] if expression in point else evaluate(expression, self._names_at(point))
+            for point in self.points
+        ]
+
+    def _names_at(self, point: Point) -> dict[str, Any]:
+        written = {**self.panel.base, **self.grid.fixed, **point}
+        values = {name: parse_number(value) for name, value in written.items()}
+        names = _nested(values)
+        coupled = {name: evaluate(expression, names) for name, expression in self.grid.coupled.items()}
+        return _nested({**values, **coupled})
+
+
+def arrange(sweep: Sweep, observations: Iterable[Observation]) -> dict[tuple[str, str], GridRuns]:
+    """Sort observations into the sweep's grids: (panel name, grid name) → its points and their runs.
+
+    Raises
+    ------
+    UsageError
+        If an observation belongs to no point of the sweep, or a point has one seed twice or too many runs.
+    """
+    found: dict[tuple[str, str], dict[Any, list[Observation]]] = defaultdict(lambda: defaultdict(list))
+    for run in observations:
+        found[run.panel, run.grid][_point_id(run.point)].append(run)
+    arranged = {}
+    for panel_name, panel in sweep.panels.items():
+        for grid_name, grid in panel.grids.items():
+            runs_of = found.pop((panel_name, grid_name), {})
+            points = _points_of(grid)
+            runs = tuple(
+                _complete(panel_name, grid_name, point, runs_of.pop(_point_id(point), []), sweep)
+                for point in points
+            )
+            for strangers in runs_of.values():
+                _refuse_stranger(sweep, strangers[0])
+            arranged[panel_name, grid_name] = GridRuns(panel_name, grid_name, panel, grid, points, runs)
+    for strangers_by_point in found.values():
+        _refuse_stranger(sweep, next(iter(strangers_by_point.values()))[0])
+    return arranged
+
+
+def refuse_duplicates(runs: Sequence[Observation]) -> None:
+    """Raise UsageError where two runs of one point have the same seed."""
+    by_seed: dict[int, Observation] = {}
+    for run in runs:
+        twin = by_seed.setdefault(run.seed, run)
+        if twin is not run:
+            raise UsageError(
+                f"{describe_place(run)} has seed {run.seed} twice, as runs {twin.key or '?'} and "
+                f"{run.key or '?'}; each seed counts once"
+            )
+
+
+def describe_place(run: Observation) -> str:
+    """Name the point of a run: grid, panel and axis values."""
+    return f"grid {run.grid!r} of panel {run.panel!r} at {describe_point(run.point)}"
+
+
+def describe_point(point: Point) -> str:
+    """Write a point as the command line would: ``optimizer.lr=2**-6``."""
+    return ", ".join(f"{axis}={format_number(value)}" for axis, value in point.items())
+
+
+def symbol_of(axis: str) -> str:
+    """Return the papers' symbol of an axis, or the last part of its name."""
+    return SYMBOLS.get(axis, axis.rpartition(".")[2])
+
+
+def _points_of(grid: Grid) -> tuple[Point, ...]:
+    return tuple(
+        dict(zip(grid.axes, values, strict=True)) for values in itertools.product(*grid.axes.values())
+    )
+
+
+def _complete(
+    panel: str, grid: str, point: Point, runs: list[Observation], sweep: Sweep
+) -> tuple[Observation, ...]:
+    """Sort by seed, and add every run that was asked for and not seen."""
+    refuse_duplicates(runs)
+    num_seeds = sweep.protocol.num_seeds
+    if len(runs) > num_seeds:
+        raise UsageError(
+            f"{describe_place(runs[0])} has {len(runs)} runs, and protocol.num_seeds={num_seeds}: "
+            "the best of more runs is another statistic; raise protocol.num_seeds"
+        )
+    seen = {run.seed for run in runs}
+    unseen = [seed for seed in range(num_seeds) if seed not in seen][: num_seeds - len(runs)]
+    missing = [Observation(panel, grid, point, seed, key="", state="missing") for seed in unseen]
+    return tuple(sorted([*runs, *missing], key=lambda run: run.seed))
+
+
+def _refuse_stranger(sweep: Sweep, run: Observation) -> None:
+    raise UsageError(f"{sweep.name} at scale {sweep.scale} doesn't have {describe_place(run)}")
+
+
+def _point_id(point: Point) -> tuple[Any, ...]:
+    return tuple(sorted((axis, _hashable(value)) for axis, value in point.items()))
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn ``{"optimizer.lr": 1}`` into ``{"optimizer": {"lr": 1}}``; a dotted name wins over its group's."""
+    nested: dict[str, Any] = {}
+    for name in sorted(flat, key=lambda name: name.count(".")):
+        *groups, leaf = name.split(".")
+        inside = nested
+        for group in groups:
+            if not isinstance(inside.get(group), dict):
+                inside[group] = {}
+            inside = inside[group]
+        inside[leaf] = flat[name]
+    return nested
