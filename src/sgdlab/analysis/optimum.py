@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sgdlab.analysis.points import Point
+from sgdlab.analysis.points import Point, is_number
 from sgdlab.analysis.protocol import PointSummary, lower_is_better
 
 
@@ -70,7 +70,7 @@ def _edges_touched(points: Sequence[Point], grid: Sequence[Point]) -> tuple[Edge
     edges = []
     for axis in grid[0]:
         values = [point[axis] for point in grid]
-        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
+        if not all(is_number(value) for value in values):
             continue  # a choice such as optimizer.order has no ends
         low, high = min(values), max(values)
         if low == high:

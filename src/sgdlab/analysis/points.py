@@ -15,16 +15,6 @@ from sgdlab.sweeps.spec import Grid, Panel, Sweep
 
 Point = Mapping[str, Any]  # axis → value
 
-SYMBOLS = {
-    "optimizer.lr": "ε",
-    "optimizer.batch_size": "B",
-    "optimizer.inner_steps": "n",
-    "regularizer.strength": "λ",
-    "budget.num_epochs": "epochs",
-    "budget.num_updates": "updates",
-    "data.num_train": "N",
-}
-
 
 @dataclass(frozen=True)
 class GridRuns:
@@ -109,9 +99,14 @@ def describe_point(point: Point) -> str:
     return ", ".join(f"{axis}={format_number(value)}" for axis, value in point.items())
 
 
-def symbol_of(axis: str) -> str:
-    """Return the papers' symbol of an axis, or the last part of its name."""
-    return SYMBOLS.get(axis, axis.rpartition(".")[2])
+def is_number(value: Any) -> bool:
+    """Whether a value has a place on an axis; True and False have none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def hashable(value: Any) -> Any:
+    """Return an axis value as something that can be looked up: lists, such as hidden widths, as tuples."""
+    return tuple(map(hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def _points_of(grid: Grid) -> tuple[Point, ...]:
@@ -142,11 +137,7 @@ def _refuse_stranger(sweep: Sweep, run: Observation) -> None:
 
 
 def _point_id(point: Point) -> tuple[Any, ...]:
-    return tuple(sorted((axis, _hashable(value)) for axis, value in point.items()))
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
+    return tuple(sorted((axis, hashable(value)) for axis, value in point.items()))
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:

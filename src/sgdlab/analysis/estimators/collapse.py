@@ -51,7 +51,7 @@ def estimate_collapse(claim: CollapseClaim, grids: Mapping[str, GridRuns], proto
     log2_x = [_log2(grid_runs, expression) for expression in (claim.axis, claim.rival)]
     family = _family(grid_runs, table, claim.curves, np.isfinite(log2_x[0]) & np.isfinite(log2_x[1]))
     pairs, apart = _pairs_that_overlap(family, log2_x)
-    remarks = list(table.left_out)
+    remarks = list(table.describe_gaps())
     if apart:
         remarks.append(f"curves {', '.join(apart)} share no range and are not compared")
     if num_seeds < MIN_SEEDS:

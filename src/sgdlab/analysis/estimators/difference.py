@@ -37,7 +37,7 @@ def estimate_difference(
     of, to = on_shared_seeds(of, to)
     num_seeds = len(of.seeds)
     both = [(i, j) for i, j in matched if of.valued[i] and to.valued[j]]
-    remarks = list(dict.fromkeys((*of.left_out, *to.left_out)))
+    remarks = list(dict.fromkeys((*of.describe_gaps(), *to.describe_gaps())))
     if len(both) < len(matched):
         remarks.append(f"{len(matched) - len(both)} of {len(matched)} axis values lack a value on one curve")
     if num_seeds < MIN_SEEDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ def t_interval(samples: Sequence[float]) -> tuple[float, tuple[float, float]]:
     from scipy.special import stdtrit
 
     mean = float(np.mean(samples))
-    standard_error = float(np.std(samples, ddof=1)) / np.sqrt(len(samples))
+    standard_error = float(np.std(samples, ddof=1)) / math.sqrt(len(samples))
     reach = float(stdtrit(len(samples) - 1, 0.5 + LEVEL / 2)) * standard_error
     return mean, (mean - reach, mean + reach)
 

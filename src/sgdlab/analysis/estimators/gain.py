@@ -83,19 +83,17 @@ def _read_at(table: SeedTable, index: int, obstacle: str | None) -> _Reading:
     place = describe_point(table.points[index])
     if table.standings[index] == "diverged":
         obstacle = f"too many runs of grid {table.grid!r} diverged at {place}"
-    return _Reading(
-        value_of, tuple(line for line in table.left_out if line.endswith(f" at {place}")), obstacle
-    )
+    return _Reading(value_of, table.describe_gaps([index]), obstacle)
 
 
 def _read_optimum(table: SeedTable) -> _Reading:
     candidates = np.flatnonzero(table.valued)
     obstacle = table.unfinished()
     if candidates.size == 0:
-        return _Reading({}, table.left_out, obstacle or f"no point of grid {table.grid!r} has a value")
+        return _Reading({}, table.describe_gaps(), obstacle or f"no point of grid {table.grid!r} has a value")
     value_of = {}
     for column, seed in enumerate(table.seeds):
         others = np.delete(table.heights[candidates], column, axis=1)
         chosen = candidates[np.argmax(np.nanmean(others, axis=1))]  # the first where several tie
         value_of[seed] = float(table.values[chosen, column])
-    return _Reading(value_of, table.left_out, obstacle)
+    return _Reading(value_of, table.describe_gaps(), obstacle)

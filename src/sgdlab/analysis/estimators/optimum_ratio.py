@@ -55,7 +55,7 @@ def estimate_optimum_ratio(
         f"{claim.over.grid!r} with the best mean {claim.over.metric}, parabola through the best "
         "point and its neighbours, bootstrap over seeds"
     )
-    remarks = list(dict.fromkeys((*of.table.left_out, *over.table.left_out)))
+    remarks = list(dict.fromkeys((*of.table.describe_gaps(), *over.table.describe_gaps())))
     obstacle = of.table.unfinished() or over.table.unfinished() or _nothing_on(of) or _nothing_on(over)
     tables = on_shared_seeds(of.table, over.table)
     of, over = (replace(curve, table=table) for curve, table in zip((of, over), tables, strict=True))
@@ -164,6 +164,6 @@ def _vertices(curve: _Curve, heights: np.ndarray, index: np.ndarray) -> np.ndarr
     rise, fall = (y1 - y0) / (x1 - x0), (y1 - y2) / (x2 - x1)  # both ≥ 0 at a maximum
     usable = inside & (rise + fall > 0)
     share = np.divide(rise, rise + fall, out=np.full_like(rise, 0.5), where=usable)
-    vertex = (x0 + x1) / 2 + share * (x2 - x0) / 2
-    peak = np.where(usable, vertex, peak)
+    vertex: np.ndarray = (x0 + x1) / 2 + share * (x2 - x0) / 2
+    peak[usable] = vertex[usable]
     return peak

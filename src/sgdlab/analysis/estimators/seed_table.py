@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from sgdlab.analysis.estimators.estimate import MIN_SEEDS
-from sgdlab.analysis.points import GridRuns, Point, describe_point
+from sgdlab.analysis.points import GridRuns, Point, describe_point, is_number
 from sgdlab.analysis.protocol import Standing, lower_is_better, standing_of, why_unusable
 from sgdlab.errors import UsageError
 from sgdlab.sweeps.spec import Protocol
+
+_MAX_PLACES = 3  # that a remark names
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class SeedTable:
     seeds: tuple[int, ...]  # (S,)
     values: np.ndarray  # (P, S), NaN where a run has no value
     standings: tuple[Standing, ...]  # (P,)
-    left_out: tuple[str, ...]  # "2 diverged at optimizer.lr=2**-2"
+    gaps: tuple[Mapping[str, int], ...]  # (P,) reason → number of runs without a value
 
     @property
     def valued(self) -> np.ndarray:
@@ -41,7 +44,22 @@ class SeedTable:
         """Name the points, among `indices` or all, that may still get a value."""
         wanted = range(len(self.points)) if indices is None else indices
         names = [describe_point(self.points[i]) for i in wanted if self.standings[i] == "unfinished"]
-        return f"grid {self.grid!r} is unfinished at {'; '.join(names)}" if names else None
+        return f"grid {self.grid!r} is unfinished at {' and '.join(names)}" if names else None
+
+    def describe_gaps(self, indices: Sequence[int] | None = None) -> tuple[str, ...]:
+        """Count the runs without a value, among the points `indices` or all, and say where they are."""
+        wanted = range(len(self.points)) if indices is None else indices
+        lines = []
+        for reason in sorted({reason for i in wanted for reason in self.gaps[i]}):
+            there = [i for i in wanted if reason in self.gaps[i]]
+            places = [describe_point(self.points[i]) for i in there]
+            if len(places) > _MAX_PLACES:
+                places[_MAX_PLACES:] = [f"{len(places) - _MAX_PLACES} more points"]
+            num_runs = sum(self.gaps[i][reason] for i in there)
+            lines.append(
+                f"{num_runs} runs of grid {self.grid!r} have no value ({reason}), at {' and '.join(places)}"
+            )
+        return tuple(lines)
 
     def means(self, weights: np.ndarray) -> np.ndarray:
         """Return the mean over seeds for each row of weights (R, S): (R, P), NaN where no seed is finite."""
@@ -58,6 +76,7 @@ class SeedTable:
             points=tuple(self.points[i] for i in indices),
             values=self.values[list(indices)],
             standings=tuple(self.standings[i] for i in indices),
+            gaps=tuple(self.gaps[i] for i in indices),
         )
 
 
@@ -66,19 +85,18 @@ def table_of(grid_runs: GridRuns, protocol: Protocol, metric: str) -> SeedTable:
     seeds = tuple(sorted({run.seed for runs in grid_runs.runs for run in runs}))
     values = np.full((len(grid_runs.points), len(seeds)), np.nan)
     standings: list[Standing] = []
-    left_out = []
+    gaps = []
     needed = max(MIN_SEEDS, protocol.keep)
-    for i, (point, runs) in enumerate(zip(grid_runs.points, grid_runs.runs, strict=True)):
+    for i, runs in enumerate(grid_runs.runs):
         reasons = [why_unusable(run, metric) for run in runs]
         for run, reason in zip(runs, reasons, strict=True):
             if reason is None:
                 values[i, seeds.index(run.seed)] = run.metrics[metric]
         num_diverged = reasons.count("diverged")
         standings.append(standing_of(reasons.count(None), num_diverged, needed, protocol.num_seeds))
-        for reason in sorted({reason for reason in reasons if reason is not None}):
-            left_out.append(f"{reasons.count(reason)} of {len(runs)} {reason} at {describe_point(point)}")
+        gaps.append(Counter(reason for reason in reasons if reason is not None))
     return SeedTable(
-        grid_runs.grid_name, metric, grid_runs.points, seeds, values, tuple(standings), tuple(left_out)
+        grid_runs.grid_name, metric, grid_runs.points, seeds, values, tuple(standings), tuple(gaps)
     )
 
 
@@ -114,11 +132,6 @@ def numbers_on(axis_values: Sequence[Any], grid: str) -> np.ndarray:
         if not is_number(value):
             raise UsageError(f"a claim on grid {grid!r} needs an axis of numbers, and it has {value!r}")
     return np.array(axis_values, dtype=float)
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value has a place on an axis; True and False have none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _seeds_with_values(table: SeedTable) -> list[int]:

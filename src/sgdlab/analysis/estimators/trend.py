@@ -24,7 +24,7 @@ def estimate_trend(claim: TrendClaim, grids: Mapping[str, GridRuns], protocol: P
     axis_values, table = curve_table_of(grids[claim.grid], protocol, claim.metric)
     x = numbers_on(axis_values, claim.grid)
     usable = table.valued & (x > 0)
-    remarks = list(table.left_out)
+    remarks = list(table.describe_gaps())
     if np.any(x <= 0):
         remarks.append(f"{np.sum(x <= 0)} points have no log2 on the axis and are left out")
     if num_negative := int(np.sum(table.values[usable] <= 0)):

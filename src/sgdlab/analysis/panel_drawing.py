@@ -1,0 +1,188 @@
+"""Draw one panel: its curves or trajectories, optima, reference, and the points that have no value."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sgdlab.analysis.labels import label_of_number
+from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+REFERENCE: dict[str, Any] = {"color": "#333333", "linestyle": ":", "linewidth": 1.2}
+OPTIMUM_BAR: dict[str, Any] = {"linewidth": 6, "alpha": 0.28, "solid_capstyle": "butt"}
+STAR: dict[str, Any] = {
+    "marker": "*",
+    "markersize": 11,
+    "markeredgecolor": "white",
+    "markeredgewidth": 0.7,
+    "linestyle": "none",
+}
+_THIN: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.5, "zorder": 2}
+
+_MAX_X_LABELS = 11
+_ZERO_GAP = 1.5  # zero has no log2; it stands this far left of the smallest positive value
+_NO_VALUE_ROW = 0.036  # of the panel's height; points without a value are marked in rows at the bottom
+
+
+def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
+    """Draw one panel into empty axes; a label has the same colour in each panel of the figure."""
+    labels = list(dict.fromkeys(one.label for each in figure.panels for one in each.series))
+    place = _places(panel)
+    axes.set_title(mathtext(panel.title))
+    axes.set_xlabel(figure.x_label)
+    if figure.y_scale == "log":
+        axes.set_yscale("log")
+    for one in panel.series:
+        index = labels.index(one.label)
+        colour = COLOURS[index % len(COLOURS)]
+        if figure.kind == "trajectories":
+            _draw_trajectory(axes, one, colour)
+        else:
+            _draw_curve(axes, one, [place(x) for x in one.x], colour, MARKERS[index % len(MARKERS)])
+            _draw_optimum(axes, one, place, colour)
+    if panel.reference is not None:
+        axes.axhline(panel.reference.mean, zorder=1, **REFERENCE)
+    _mark_points_without_value(axes, panel, place, labels)
+    _label_x(axes, panel, place)
+    if figure.y_scale == "log":
+        _label_log_y(axes)
+
+
+def mathtext(label: str) -> str:
+    """Turn ``2^{-6}`` into matplotlib's superscript, unless the label is already written for it."""
+    return label if "$" in label else re.sub(r"(\d+\^\{[^}]*\})", r"$\1$", label)
+
+
+def _places(panel: PanelSeries) -> Callable[[Any], float]:
+    """Return where a value of x stands: its log2, itself, or its number among the choices."""
+    xs = [x for one in panel.series for x in one.x]
+    if panel.x_scale == "choices":
+        choices = list(dict.fromkeys(xs))
+        return lambda x: float(choices.index(x))
+    if panel.x_scale == "linear":
+        return float
+    zero = math.log2(min((x for x in xs if x > 0), default=1.0)) - _ZERO_GAP
+    return lambda x: math.log2(x) if x > 0 else zero
+
+
+def _draw_curve(axes: Axes, one: Series, xs: Sequence[float], colour: str, marker: str) -> None:
+    axes.errorbar(
+        *_broken_at_zero(one.x, xs, one.mean),
+        yerr=np.nan_to_num(_broken_at_zero(one.x, xs, one.std)[1]),
+        color=colour,
+        marker=marker,
+        markersize=4,
+        linewidth=1.3,
+        elinewidth=0.9,
+        capsize=2,
+        capthick=0.9,
+        zorder=3,
+    )
+    axes.plot(*_broken_at_zero(one.x, xs, one.unselected), color=colour, **_THIN)
+
+
+def _broken_at_zero(
+    values: Sequence[Any], xs: Sequence[float], ys: Sequence[float | None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and y with a gap after zero, whose place on the axis is not its log2."""
+    x, y = np.array(xs), _floats(ys)
+    if len(x) > 1 and values[0] == 0:
+        x, y = np.insert(x, 1, math.nan), np.insert(y, 1, math.nan)
+    return x, y
+
+
+def _draw_optimum(axes: Axes, one: Series, place: Callable[[Any], float], colour: str) -> None:
+    if one.optimum is None:
+        return
+    low, high = (place(x) for x in one.optimum.bar)
+    axes.plot([low, high], [one.optimum.y] * 2, color=colour, zorder=2, **OPTIMUM_BAR)
+    xs = [place(x) for x in one.optimum.x]
+    axes.plot(xs, [one.optimum.y] * len(xs), color=colour, zorder=5, **STAR)
+
+
+def _draw_trajectory(axes: Axes, one: Series, colour: str) -> None:
+    mean, std = _floats(one.mean), np.nan_to_num(_floats(one.std))
+    axes.fill_between(one.x, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0, zorder=2)
+    axes.plot(one.x, mean, color=colour, linewidth=1.4, zorder=3)
+    axes.plot(one.x, _floats(one.unselected), color=colour, **_THIN)
+
+
+def _mark_points_without_value(
+    axes: Axes, panel: PanelSeries, place: Callable[[Any], float], labels: Sequence[str]
+) -> None:
+    """Mark them at the bottom, below all curves; curves that share an x stand one above the other."""
+    marked = [one for one in panel.series if one.diverged_x or one.unfinished_x]
+    if not marked:
+        return
+    low, high = axes.get_ylim()
+    rows = _NO_VALUE_ROW * (len(marked) + 0.5)
+    share = rows / (1 - rows)  # of the present height, to be added below it
+    if axes.get_yscale() == "log":
+        axes.set_ylim(low * (low / high) ** share, high)
+    else:
+        axes.set_ylim(low - share * (high - low), high)
+    for row, one in enumerate(marked):
+        colour = COLOURS[labels.index(one.label) % len(COLOURS)]
+        height = _NO_VALUE_ROW * (row + 0.8)
+        for xs, marker in ((one.diverged_x, "x"), (one.unfinished_x, "o")):
+            axes.plot(
+                [place(x) for x in xs],
+                [height] * len(xs),
+                color=colour,
+                marker=marker,
+                markersize=4.5,
+                markerfacecolor="none",
+                linestyle="none",
+                transform=axes.get_xaxis_transform(),
+                zorder=4,
+            )
+
+
+def _label_x(axes: Axes, panel: PanelSeries, place: Callable[[Any], float]) -> None:
+    xs = list(dict.fromkeys(x for one in panel.series for x in one.x))
+    if panel.x_scale == "linear":
+        axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
+        return
+    if panel.x_scale == "choices":
+        axes.set_xticks([place(x) for x in xs], [str(x) for x in xs])
+        return
+    positive = [math.log2(x) for x in xs if x > 0]
+    if positive:
+        low, high = math.ceil(min(positive)), math.floor(max(positive))
+        step = max(1, math.ceil((high - low + 1) / _MAX_X_LABELS))
+        exponents = [k for k in range(low, high + 1) if k % step == 0] or [low]
+        ticks = [(float(k), mathtext(_power_of_two(k))) for k in exponents]
+    else:
+        ticks = []
+    if any(x == 0 for x in xs):
+        ticks.insert(0, (place(0), "0"))
+    axes.set_xticks([position for position, _ in ticks], [label for _, label in ticks])
+
+
+def _label_log_y(axes: Axes) -> None:
+    """Label 1, 2 and 5 of each decade over less than two decades, and decades alone over more."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = axes.get_ylim()
+    if high / low < 100:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _power_of_two(exponent: int) -> str:
+    """Write small integers as themselves on axes such as a batch size, everything else as a power."""
+    return label_of_number(2.0**exponent) if exponent < 0 else f"2^{{{exponent}}}"
+
+
+def _floats(values: Sequence[float | None]) -> np.ndarray:
+    return np.array([math.nan if value is None else value for value in values])
