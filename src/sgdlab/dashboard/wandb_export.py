@@ -117,6 +117,11 @@ def export_run(
     return target
 
 
+def exported_keys(tracker: WandbTracker) -> set[str]:
+    """Return the keys of all runs that have been exported; one listing, however many there are."""
+    return {path.name.rpartition("-")[2] for path in (tracker.folder / "wandb").glob("*run-*-*")}
+
+
 @contextmanager
 def _exclusive(path: Path) -> Iterator[None]:
     """Hold a lock that dies with its process; its file goes once the export is complete."""

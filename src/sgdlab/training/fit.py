@@ -107,13 +107,13 @@ class _Watcher(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
         assert isinstance(pl_module, Population)
+        self._on_progress(pl_module.update)
         if pl_module.is_finished:
             return
         if trainer.should_stop or time.monotonic() - self._last >= self._every_s:
             with self._new_checkpoint(pl_module.update) as path:
                 trainer.save_checkpoint(path)
             self._last = time.monotonic()
-        self._on_progress(pl_module.update)
 
 
 def _trainer(device: torch.device, watcher: _Watcher) -> Trainer:
