@@ -53,9 +53,7 @@ def open_request(arguments: Sequence[str], scale: str) -> Iterator[Request]:
     if not names:
         raise UsageError("which sweep? Name one or more; `sgdlab list` shows all of them")
     with open_composer() as composer:
-        overrides = composer.parse(
-            expand_pow2(argument) for argument in arguments if "=" in argument
-        )
+        overrides = composer.parse(expand_pow2(argument) for argument in arguments if "=" in argument)
         carried_out = {k: v for k, v in overrides.items() if k.partition(".")[0] in Execution.model_fields}
         about_runs = {key: value for key, value in overrides.items() if key not in carried_out}
         execution = validate_execution(composer, carried_out)

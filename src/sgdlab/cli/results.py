@@ -62,9 +62,7 @@ def results(
                     console.print(line)
 
 
-def figure(
-    arguments: Arguments, scale: Scale = "laptop", folder: Folder = Path("outputs/figures")
-) -> None:
+def figure(arguments: Arguments, scale: Scale = "laptop", folder: Folder = Path("outputs/figures")) -> None:
     """Draw the figures as PNG, PDF and SVG, and judge the claims."""
     from sgdlab.analysis.figure_series import figure_series
     from sgdlab.analysis.figures import draw
@@ -136,4 +134,6 @@ def _print_verdicts(verdicts: list[Verdict]) -> None:
     for verdict in verdicts:
         estimate = "–" if verdict.estimate is None else f"{verdict.estimate:.4g}"
         console.print(f"  {verdict.verdict.upper():<14} [{verdict.panel}] {verdict.claim.says}")
-        console.print(f"                 {estimate}: {verdict.reason} ({verdict.num_seeds} seeds)", markup=False)
+        console.print(
+            f"                 {estimate}: {verdict.reason} ({verdict.num_seeds} seeds)", markup=False
+        )

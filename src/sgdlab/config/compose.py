@@ -1,9 +1,9 @@
 """From choices and values to one validated configuration. Hydra composes; the schema judges.
 
-A *choice* picks an option of a Hydra group (``data=digits``), a *value* sets one key (``optimizer.lr=2**-6``).
-Choices are composed by Hydra, about 70 ms each set; values are then set on the composed dictionary, so that a
-sweep over plain values composes once. That equals Hydra's own result as long as no interpolation reads a key
-that is set, which is checked.
+A *choice* picks an option of a Hydra group (``data=digits``), a *value* sets one key
+(``optimizer.lr=2**-6``). Choices are composed by Hydra, about 70 ms each set; values are then set on the
+composed dictionary, so that a sweep over plain values composes once. That equals Hydra's own result as long
+as no interpolation reads a key that is set, which is checked.
 """
 
 from __future__ import annotations
@@ -163,7 +163,9 @@ def _validate(model: type[M], composer: Composer, overrides: Overrides, origin: 
 def _value_of(override: Override) -> Any:
     if override.is_sweep_override():
         if not (override.is_choice_sweep() or override.is_range_sweep()):
-            raise UsageError(f"{override.input_line}: an axis is a comma list, pow2(low, high) or range(a, b)")
+            raise UsageError(
+                f"{override.input_line}: an axis is a comma list, pow2(low, high) or range(a, b)"
+            )
         return Choices(_text_of(value) for value in override.sweep_iterator(Transformer.identity))
     return _text_of(override.value())
 
@@ -183,7 +185,7 @@ def _compose_with_hydra(choices: tuple[tuple[str, str], ...]) -> Composed:
         values = OmegaConf.to_container(config, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(_first_paragraph(error)) from error
-    files = {group: _file_of(group, option) for group, option in chosen.items()}  # type: ignore[union-attr]
+    files = {str(group): _file_of(str(group), str(option)) for group, option in chosen.items()}  # type: ignore[union-attr]
     return Composed(values, files, interpolated)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""Where configuration and sweep files lie: the user's own folders first, then the ones that ship with sgdlab."""
+"""Where configuration and sweep files lie: the user's own folders first, then the shipped ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a validation error to what a person needs: which key, what it was, what is allowed, the nearest name."""
+"""From a validation error to what a person needs: the key, its value, what is allowed, the nearest name."""
 
 from __future__ import annotations
 

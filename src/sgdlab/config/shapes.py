@@ -10,6 +10,7 @@ from sgdlab.config.components import Budget, Data, Evaluation, Model
 from sgdlab.config.identity import canonical_json
 from sgdlab.config.schema import Run
 
+
 def shape_of(run: Run) -> str:
     """Return a short name of what all runs of a pack share, the number of updates included."""
     optimizer, regularizer = run.optimizer, run.regularizer

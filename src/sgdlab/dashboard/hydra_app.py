@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from sgdlab.config.compose import open_composer
@@ -19,7 +20,7 @@ def hydra_main() -> None:
 
 
 def _train_one(_config: DictConfig) -> None:
-    overrides = hydra.core.hydra_config.HydraConfig.get().overrides.task
+    overrides = HydraConfig.get().overrides.task
     train_overrides(list(overrides))
 
 

@@ -49,7 +49,7 @@ def gradient_statistics(
     num_full = num_examples // batch_size
     sum_of_norms: Tensor | None = None
     total: list[Tensor] = []
-    for index, examples in enumerate(partition.split(batch_size)):
+    for index, examples in enumerate(torch.split(partition, batch_size)):
         batch_gradients = [g.detach().double() for g in gradients(examples)]
         if index < num_full:
             norms = torch.stack([g.flatten(1).square().sum(dim=1) for g in batch_gradients]).sum(dim=0)

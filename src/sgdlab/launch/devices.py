@@ -30,7 +30,9 @@ def worker_devices(launcher: LocalLauncher, num_packs: int) -> list[str]:
 
 def _wants_gpus(launcher: LocalLauncher) -> bool:
     if launcher.device == "cuda" and _num_gpus() == 0:
-        raise UsageError("launcher.device=cuda, and this machine shows no GPU; use launcher.device=auto or cpu")
+        raise UsageError(
+            "launcher.device=cuda, and this machine shows no GPU; use launcher.device=auto or cpu"
+        )
     return launcher.device == "cuda" or (launcher.device == "auto" and _num_gpus() > 0)
 
 

@@ -60,10 +60,8 @@ class LocalPool:
 
     plan: FrozenPlan
     store: Store
-    on_status: Callable[[PoolStatus], None] = lambda status: None
-    session: str = field(
-        default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    )
+    on_status: Callable[[PoolStatus], None] = lambda _: None
+    session: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
     status: PoolStatus = field(default_factory=PoolStatus)
 
     def run(self) -> None:
@@ -132,9 +130,7 @@ class LocalPool:
             worker.fatal = str(content["fatal"]) if "fatal" in content else worker.fatal
             self.status.num_updates += int(content.get("updates", 0))
 
-    def _drain(
-        self, worker: _WorkerProcess, news: _Queue
-    ) -> None:
+    def _drain(self, worker: _WorkerProcess, news: _Queue) -> None:
         """Hear a dead worker out."""
         assert worker.reader is not None
         worker.reader.join(timeout=5)
@@ -173,4 +169,3 @@ def _last_words(worker: _WorkerProcess) -> str:
     worker.errors.seek(0)
     lines = worker.errors.read().decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else f"exit code {worker.process.returncode}, and nothing was said"
-

@@ -28,7 +28,5 @@ def train_missing(
     """
     store.open_for_writing()
     folder = store.root / "plans"
-    plan = freeze(
-        folder, sweeps, execution, survey.wanted, survey.missing, num_workers(execution.launcher)
-    )
+    plan = freeze(folder, sweeps, execution, survey.wanted, survey.missing, num_workers(execution.launcher))
     LocalPool(plan, store, on_status).run()

@@ -1,10 +1,10 @@
 """A worker: claims packs of a frozen plan, trains what it wins, and goes on until nothing is left.
 
-Work is pulled: a pack is a proposal, claims are per run, and a worker trains the members that it wins in their
-slots of the pack. What others hold it waits for, and takes over should they die. Attempts are counted before
-training: a run in a pack that died twice without a word is trained alone from then on, and one that dies so a
-third time is failed. An exception in a pack sends its members to be trained alone as well; out of memory halves
-the pack.
+Work is pulled: a pack is a proposal, claims are per run, and a worker trains the members that it wins in
+their slots of the pack. What others hold it waits for, and takes over should they die. Attempts are counted
+before training: a run in a pack that died twice without a word is trained alone from then on, and one that
+dies so a third time is failed. An exception in a pack sends its members to be trained alone as well; out of
+memory halves the pack.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Worker:
     session: str  # id of the launching command
     device: torch.device
     stop_requested: Callable[[], bool] = lambda: False
-    on_running: Callable[[int], None] = lambda num_runs: None  # runs that train from now on
-    on_updates: Callable[[int], None] = lambda num_updates: None  # updates made since the last call
+    on_running: Callable[[int], None] = lambda _: None  # runs that train from now on
+    on_updates: Callable[[int], None] = lambda _: None  # updates made since the last call
     logging_to: Callable[[Path], AbstractContextManager[None]] = _no_log
     _alone: set[str] = field(default_factory=set)
 
@@ -67,7 +67,8 @@ class Worker:
             open_packs = [pack for pack in self._packs if not self._is_settled(pack)]
             if not open_packs:
                 return
-            if not any([self._attempt(pack) for pack in open_packs if not self.stop_requested()]):
+            num_attempts = sum(self._attempt(pack) for pack in open_packs if not self.stop_requested())
+            if num_attempts == 0:
                 time.sleep(_POLL_S)
 
     def _is_settled(self, pack: Pack) -> bool:
@@ -76,9 +77,7 @@ class Worker:
     def _attempt(self, pack: Pack) -> bool:
         """Claim and train what can be had of a pack; return whether anything could."""
         free = [
-            key
-            for key in pack.keys
-            if not self.store.is_settled(key) and self._observer.holder(key) is None
+            key for key in pack.keys if not self.store.is_settled(key) and self._observer.holder(key) is None
         ]
         deaths = {key: self._observer.wordless_deaths(key, self.session) for key in free}
         suspects = [key for key in free if key in self._alone or deaths[key] >= _DEATHS_BEFORE_ALONE]

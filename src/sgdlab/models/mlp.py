@@ -1,7 +1,7 @@
 """A multilayer perceptron: linear layers with biases and one activation between them.
 
-Weights start normal with variance gain²/fan-in, biases at 0: He's gain √2 where a ReLU-like activation follows,
-1 before tanh and at the last layer.
+Weights start normal with variance gain²/fan-in, biases at 0: He's gain √2 where a ReLU-like activation
+follows, 1 before tanh and at the last layer.
 """
 
 from __future__ import annotations

@@ -44,9 +44,7 @@ def expand(sweep: Sweep, composer: Composer) -> Iterator[WantedRun]:
                 normalized = normalize(run)
                 for seed in range(sweep.protocol.num_seeds):
                     seeded = normalized.model_copy(update={"seed": seed})
-                    yield WantedRun(
-                        panel_name, grid_name, point, seed, seeded, key_of_normalized(seeded)
-                    )
+                    yield WantedRun(panel_name, grid_name, point, seed, seeded, key_of_normalized(seeded))
 
 
 def expand_points(

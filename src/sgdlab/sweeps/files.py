@@ -140,7 +140,9 @@ def _read(path: Path, shown: str) -> DictConfig:
     except OSError as error:
         raise UsageError(f"{shown}: {error.strerror}") from error
     if not isinstance(raw, DictConfig):
-        raise UsageError(f"{shown}: a sweep file is a mapping with paper, figure, base, grids, drawing, scales")
+        raise UsageError(
+            f"{shown}: a sweep file is a mapping with paper, figure, base, grids, drawing, scales"
+        )
     _check_keys(raw, _KEYS, shown)
     extends = raw.pop("extends", None)
     if extends is None:
@@ -195,7 +197,9 @@ def _override_panel(panel: dict[str, Any], overrides: Overrides, composer: Compo
                 if key in grid.get("axes", {}):
                     grid["axes"][key] = list(value) if isinstance(value, Choices) else [value]
         elif isinstance(value, Choices):
-            raise UsageError(f"{key} is no axis of this sweep: give one value; axes: {', '.join(sorted(axes))}")
+            raise UsageError(
+                f"{key} is no axis of this sweep: give one value; axes: {', '.join(sorted(axes))}"
+            )
         else:
             if composer.is_choice(key):  # another option: the values set for the old one go
                 base = {k: v for k, v in base.items() if not k.startswith(f"{key}.")}

@@ -38,10 +38,10 @@ class Forecast:
     def lines(self) -> Iterator[str]:
         """Write the forecast for people."""
         shared = self.num_asked - self.num_distinct
-        yield f"runs        {self.num_distinct} distinct ({self.num_asked} asked for, {shared} shared by grids)"
+        yield f"runs        {self.num_distinct} ({self.num_asked} asked for, {shared} shared by grids)"
         yield f"stored      {self.num_done} done, {self.num_diverged} diverged"
         if self.num_failed or self.num_damaged:
-            yield f"            {self.num_failed} failed, {self.num_damaged} damaged: see `sgdlab retry --help`"
+            yield f"            {self.num_failed} failed, {self.num_damaged} damaged: `sgdlab retry`"
         yield f"to train    {self.num_to_train} in {self.num_packs} packs, {self.num_updates:,} updates"
         if self.num_to_train:
             yield f"disk        {self.num_files} files, about {self.num_bytes / 1e6:.1f} MB"

@@ -51,9 +51,7 @@ def relative_cost(run: Run) -> float:
     return run.num_updates * per_update
 
 
-def _split_evenly(
-    members: list[tuple[str, Run]], num_packs: int
-) -> Iterable[list[tuple[str, Run]]]:
+def _split_evenly(members: list[tuple[str, Run]], num_packs: int) -> Iterable[list[tuple[str, Run]]]:
     """Cut a list into `num_packs` runs of neighbours whose lengths differ by one at most."""
     size, larger = divmod(len(members), num_packs)
     start = 0

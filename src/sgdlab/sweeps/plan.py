@@ -97,9 +97,7 @@ def load_plan(path: Path) -> FrozenPlan:
         raise UserError(
             f"{path}: not a readable plan ({error}); delete it and give the same command again"
         ) from error
-    return FrozenPlan(
-        path.name.partition(".")[0], path, tuple(content["sweeps"]), execution, runs, packs
-    )
+    return FrozenPlan(path.name.partition(".")[0], path, tuple(content["sweeps"]), execution, runs, packs)
 
 
 def _name_of(keys: Iterable[str]) -> str:

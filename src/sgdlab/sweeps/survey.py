@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from sgdlab.config.compose import Composer
 from sgdlab.config.schema import Run
 from sgdlab.runs.drift import refuse_drift
-from sgdlab.runs.indexed import IndexedRun, config_digest
 from sgdlab.runs.index import Index
+from sgdlab.runs.indexed import IndexedRun, config_digest
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.expand import expand
 from sgdlab.sweeps.spec import Sweep

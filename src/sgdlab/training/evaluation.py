@@ -28,7 +28,7 @@ def evaluate(network: Network, parameters: Parameters, inputs: Tensor, labels: T
     num_runs = next(iter(parameters.values())).shape[0]
     chunk = max(16, min(len(labels), _ELEMENTS_PER_CHUNK // (num_runs * inputs[0].numel())))
     correct, losses = [], []
-    for x, y in zip(inputs.split(chunk), labels.split(chunk), strict=True):
+    for x, y in zip(torch.split(inputs, chunk), torch.split(labels, chunk), strict=True):
         logits = network.logits(parameters, x.expand(num_runs, *x.shape))
         targets = y.expand(num_runs, -1)
         correct.append(logits.argmax(dim=2) == targets)

@@ -21,7 +21,6 @@ from sgdlab.data.pipeline import Pipeline
 from sgdlab.training.population import Population
 from sgdlab.training.recorder import summarize
 
-
 NewCheckpoint = Callable[[int], AbstractContextManager[Path]]
 """Told the number of updates made, gives a path to write to; at the block's end it is the latest one."""
 
@@ -62,7 +61,7 @@ class TrainedPack:
 def train_pack(
     task: PackTask,
     dataset: Dataset,
-    on_progress: Callable[[int], None] = lambda update: None,
+    on_progress: Callable[[int], None] = lambda _: None,
     stop_requested: Callable[[], bool] = lambda: False,
 ) -> TrainedPack | None:
     """Train the live runs of a pack to their end; None if a stop was requested before (a checkpoint is left).
@@ -80,9 +79,7 @@ def train_pack(
         trainer.fit(population, ckpt_path=task.resume_from)
     if not population.is_finished:
         return None
-    runs = tuple(
-        _trained_run(population, slot) if live else None for slot, live in enumerate(task.is_live)
-    )
+    runs = tuple(_trained_run(population, slot) if live else None for slot, live in enumerate(task.is_live))
     return TrainedPack(runs, watcher.seconds, population.update - watcher.first_update)
 
 
@@ -100,7 +97,7 @@ class _Watcher(Callback):
     def seconds(self) -> float:
         return time.monotonic() - self._started
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, _trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Population)
         self._started = self._last = time.monotonic()
         self.first_update = pl_module.update

@@ -66,8 +66,7 @@ class Objective:
         if self.l2 is None:
             return gradients
         return tuple(
-            torch.addcmul(g, per_run(self.l2, g), v.detach())
-            for g, v in zip(gradients, vectors, strict=True)
+            torch.addcmul(g, per_run(self.l2, g), v.detach()) for g, v in zip(gradients, vectors, strict=True)
         )
 
 

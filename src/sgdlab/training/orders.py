@@ -6,7 +6,7 @@ minibatch is known without drawing the ones before it, and a resumed run needs t
 =================  =======================================================================================
 shuffled           a fresh permutation each epoch; every example once (smith2021, §2)
 fixed              the first epoch's batches, in the same order, each epoch
-forward_reverse    the batches of an epoch, then the same in reverse; a fresh shuffle each pair (§2.2, remarks)
+forward_reverse    the batches of an epoch, then the same in reverse; fresh each pair (§2.2, remarks)
 independent        each batch drawn anew from the whole set, no example twice in a batch (smith2020)
 with_replacement   each example of each batch drawn anew from the whole set
 =================  =======================================================================================

@@ -1,8 +1,8 @@
 """The gradient of the modified loss C_k + (λ/4)·‖∇C_k‖²: g + (λ/2)·H_k g, by three estimators.
 
 `exact` is double backward. The finite differences take H g ≈ (g(ω + h g) − g(ω))/h, or the central form,
-with h = r/‖g‖: a step of length r. They are biased: O(r) and O(r²) for a smooth network, and for ReLU, where a
-step crosses kinks, by any amount at all; so their error is measured against the exact product during training.
+with h = r/‖g‖: a step of length r. They are biased: O(r) and O(r²) for a smooth network, and for ReLU, where
+a step crosses kinks, by any amount at all; so their error is measured against the exact product in training.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class ExactPenalty:
     strengths: Tensor  # λ, (R,)
 
     def __call__(self, parameters: Tensors, batch: Minibatches) -> tuple[Tensor, Tensors]:
+        """Return losses ``(R,)`` and the gradient of the modified loss."""
         losses, gradients, products = self.objective.gradients_and_product(
             parameters, batch, self.strengths / 2
         )
@@ -41,6 +42,7 @@ class DifferencePenalty:
     is_central: bool
 
     def __call__(self, parameters: Tensors, batch: Minibatches) -> tuple[Tensor, Tensors]:
+        """Return losses ``(R,)`` and the estimated gradient of the modified loss."""
         losses, gradients = self.objective.gradients(parameters, batch)
         products = self.product(parameters, batch, gradients)
         return losses, tuple(
@@ -78,7 +80,9 @@ class DifferencePenalty:
         return self.objective.gradients(moved, batch)[1]
 
 
-def update_direction(objective: Objective, regularizers: Sequence[Regularizer], like: Tensor) -> UpdateDirection:
+def update_direction(
+    objective: Objective, regularizers: Sequence[Regularizer], like: Tensor
+) -> UpdateDirection:
     """Return what a pack's runs follow; their regularizers are of one kind and one estimator."""
     penalties = [r for r in regularizers if isinstance(r, GradientNormRegularizer)]
     if not penalties:

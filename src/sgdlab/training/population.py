@@ -1,10 +1,10 @@
 """The population: R runs of equal shapes as one LightningModule.
 
-Parameters are stacked on a leading axis; what doesn't change shapes (learning rate, λ, L2, schedule, seed) is
-a vector with one entry a run. A `training_step` is a chunk of parameter updates closed by one wrapped optimizer
-step, so that Lightning's own counters and checkpoints stay right. The DataLoader carries no data: the
-minibatches follow from the update counter alone. A run whose loss stops being finite is masked: its slot is
-zeroed and no longer updated, and nothing changes for the others.
+Parameters are stacked on a leading axis; what doesn't change shapes (learning rate, λ, L2, schedule, seed)
+is a vector with one entry a run. A `training_step` is a chunk of parameter updates closed by one wrapped
+optimizer step, so that Lightning's own counters and checkpoints stay right. The DataLoader carries no data:
+the minibatches follow from the update counter alone. A run whose loss stops being finite is masked: its slot
+is zeroed and no longer updated, and nothing changes for the others.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ChunkOptimizer(torch.optim.Optimizer):
     def __init__(self, parameters: Sequence[Tensor]) -> None:
         super().__init__(parameters, defaults={})
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Run the chunk."""
         return closure() if closure is not None else None
 
@@ -89,7 +89,8 @@ class Population(LightningModule):
 
     def configure_optimizers(self) -> ChunkOptimizer:
         """Return the one optimizer."""
-        return ChunkOptimizer(self.parameter_tuple())
+        self._optimizer = ChunkOptimizer(self.parameter_tuple())
+        return self._optimizer
 
     def train_dataloader(self) -> Iterator[int]:
         """Return an endless clock; training ends by the population's own counter."""
@@ -137,11 +138,12 @@ class Population(LightningModule):
 
     def _advance(self) -> None:
         """Make updates up to the end of the chunk, the next evaluation, or a request to stop."""
-        optimizer = self.optimizers().optimizer  # type: ignore[union-attr]
+        optimizer = self._optimizer
         next_evaluation = (self.update // self.evaluate_every + 1) * self.evaluate_every
         stop = min(self.update + UPDATES_PER_CHUNK, next_evaluation, self.num_updates)
         start, rates = self.update, self._learning_rates(self.update, stop)
-        parameters, losses = self.parameter_tuple(), []
+        parameters = self.parameter_tuple()
+        losses: list[Tensor] = []
         minibatches = self._batches.prepare(start // self.inner_steps, (stop - 1) // self.inner_steps + 1)
         batch, current = None, -1
         while self.update < stop and not (losses and self.stop_requested()):

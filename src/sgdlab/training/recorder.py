@@ -48,7 +48,7 @@ class Recorder:
     def curves_of(self, slot: int, before: int | None) -> dict[str, np.ndarray]:
         """Return one run's curves, each ``(E,)``, up to where it diverged; with its correctness bits."""
         num_kept = sum(1 for update in self.updates if before is None or update < before)
-        curves = {"updates": np.array(self.updates[:num_kept], dtype=np.int64)}
+        curves: dict[str, np.ndarray] = {"updates": np.array(self.updates[:num_kept], dtype=np.int64)}
         for name, values in self.rows.items():
             column = np.array([float(v[slot]) for v in values], dtype=np.float64)
             if len(values) == len(self.updates):
@@ -75,7 +75,7 @@ def summarize(curves: dict[str, np.ndarray]) -> dict[str, float]:
     """Reduce one run's curves to ``name.best`` and ``name.final``, and the honest test accuracy.
 
     The best of an accuracy is its largest value over the grid, of a loss or a norm its smallest.
-    `test_accuracy.honest` chooses the evaluation on one half of the test set, reads the other half, and swaps.
+    `test_accuracy.honest` chooses the evaluation on one half of the test set, reads the other, and swaps.
     """
     summary: dict[str, float] = {}
     for name, values in curves.items():

@@ -14,8 +14,8 @@ def relative_learning_rates(schedule: Schedule, updates: Tensor, num_updates: in
     """Return lr(u)/lr(0) for the given update numbers of a run of `num_updates`: same shape, float64.
 
     `HoldThenDecaySchedule` with its defaults is the papers': constant for the first half, then halved at ten
-    equal intervals of the rest, the first time as the hold ends (smith2020, §3; smith2021, §4, where ten drops
-    are an assumption). There is no further drop when the division leaves a few updates over.
+    equal intervals of the rest, the first time as the hold ends (smith2020, §3; smith2021, §4, where ten
+    drops are an assumption). There is no further drop when the division leaves a few updates over.
     """
     match schedule:
         case ConstantSchedule():
