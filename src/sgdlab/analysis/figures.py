@@ -16,6 +16,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sgdlab.analysis.panel_drawing import COLOURS, MARKERS, OPTIMUM_BAR, REFERENCE, STAR, draw_panel, mathtext
 from sgdlab.analysis.series import FigureSeries
 
@@ -155,12 +157,12 @@ def _line(series: FigureSeries, index: int) -> dict[str, Any]:
 
 
 def _num_columns(labels: Sequence[str], width: float) -> int:
-    """Return the largest number of columns that fits; a legend is filled column by column."""
+    """Return the number of columns with the fewest rows that fit, as even as can be."""
     lengths = [_HANDLE + _CHARACTER * len(re.sub(r"[\^{}$]", "", label)) for label in labels]
-    for num_columns in range(len(labels), 1, -1):
-        num_rows = -(-len(labels) // num_columns)
-        columns = [lengths[i : i + num_rows] for i in range(0, len(labels), num_rows)]
-        if sum(map(max, columns)) <= width - 0.2:
+    for num_rows in range(1, len(labels)):
+        num_columns = -(-len(labels) // num_rows)
+        columns = np.array_split(lengths, num_columns)  # as a legend is filled
+        if sum(float(column.max()) for column in columns) <= width - 0.2:
             return num_columns
     return 1
 

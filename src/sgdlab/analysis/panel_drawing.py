@@ -87,7 +87,7 @@ def _draw_curve(axes: Axes, one: Series, xs: Sequence[float], colour: str, marke
         capthick=0.9,
         zorder=3,
     )
-    axes.plot(*_broken_at_zero(one.x, xs, one.unselected), color=colour, **_THIN)
+    axes.plot(*_broken_at_zero(one.x, xs, one.unselected), color=colour, marker="_", markersize=5, **_THIN)
 
 
 def _broken_at_zero(
@@ -169,12 +169,12 @@ def _label_x(axes: Axes, panel: PanelSeries, place: Callable[[Any], float]) -> N
 
 
 def _label_log_y(axes: Axes) -> None:
-    """Label 1, 2 and 5 of each decade over less than two decades, and decades alone over more."""
+    """Label 1, 2, 3 and 5 of each decade over less than two decades, and decades alone over more."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     low, high = axes.get_ylim()
     if high / low < 100:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
 

@@ -83,7 +83,7 @@ def _read_at(table: SeedTable, index: int, obstacle: str | None) -> _Reading:
     place = describe_point(table.points[index])
     if table.standings[index] == "diverged":
         obstacle = f"too many runs of grid {table.grid!r} diverged at {place}"
-    return _Reading(value_of, table.describe_gaps([index]), obstacle)
+    return _Reading(value_of, table.describe_gaps(), obstacle)
 
 
 def _read_optimum(table: SeedTable) -> _Reading:

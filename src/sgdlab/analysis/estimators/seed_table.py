@@ -46,19 +46,16 @@ class SeedTable:
         names = [describe_point(self.points[i]) for i in wanted if self.standings[i] == "unfinished"]
         return f"grid {self.grid!r} is unfinished at {' and '.join(names)}" if names else None
 
-    def describe_gaps(self, indices: Sequence[int] | None = None) -> tuple[str, ...]:
-        """Count the runs without a value, among the points `indices` or all, and say where they are."""
-        wanted = range(len(self.points)) if indices is None else indices
+    def describe_gaps(self) -> tuple[str, ...]:
+        """Count the runs without a value, and say where they are."""
         lines = []
-        for reason in sorted({reason for i in wanted for reason in self.gaps[i]}):
-            there = [i for i in wanted if reason in self.gaps[i]]
+        for reason in sorted({reason for gaps in self.gaps for reason in gaps}):
+            there = [i for i, gaps in enumerate(self.gaps) if reason in gaps]
             places = [describe_point(self.points[i]) for i in there]
             if len(places) > _MAX_PLACES:
                 places[_MAX_PLACES:] = [f"{len(places) - _MAX_PLACES} more points"]
             num_runs = sum(self.gaps[i][reason] for i in there)
-            lines.append(
-                f"{num_runs} runs of grid {self.grid!r} have no value ({reason}), at {' and '.join(places)}"
-            )
+            lines.append(f"grid {self.grid!r}: {num_runs} × {reason}, at {' and '.join(places)}")
         return tuple(lines)
 
     def means(self, weights: np.ndarray) -> np.ndarray:

@@ -26,9 +26,9 @@ def estimate_trend(claim: TrendClaim, grids: Mapping[str, GridRuns], protocol: P
     usable = table.valued & (x > 0)
     remarks = list(table.describe_gaps())
     if np.any(x <= 0):
-        remarks.append(f"{np.sum(x <= 0)} points have no log2 on the axis and are left out")
+        remarks.append(f"axis values without a log2, left out: {np.sum(x <= 0)}")
     if num_negative := int(np.sum(table.values[usable] <= 0)):
-        remarks.append(f"{num_negative} values of {claim.metric} are not positive and are left out")
+        remarks.append(f"values of {claim.metric} without a log2, left out: {num_negative}")
     slopes = []
     for column in range(len(table.seeds)):
         y = table.values[:, column]

@@ -1,0 +1,131 @@
+"""The rows of `sgdlab results`: points by the protocol, beside unselected values, and what is left out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sgdlab.analysis.claims import Verdict
+from sgdlab.analysis.observations import Observation
+from sgdlab.analysis.optimum import Edge, find_optimum
+from sgdlab.analysis.points import arrange, describe_point
+from sgdlab.analysis.protocol import PointSummary, summarize_curve
+from sgdlab.sweeps.spec import Sweep
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One point of one grid in one metric, and its place on the grid."""
+
+    summary: PointSummary
+    is_optimum: bool  # of the whole grid; several rows where they tie
+    in_error_bar: bool  # within one standard deviation of the optimum
+    edges: tuple[
+        Edge, ...
+    ]  # ends of the grid that the optimum or its error bar touches; on the optimum's row
+
+
+def rows(sweep: Sweep, observations: Iterable[Observation]) -> list[ResultRow]:
+    """Return a row for each panel, grid, metric and point, in the order of the sweep file.
+
+    A grid has the metrics that the figure draws of it. One that isn't drawn, or drawn over training, has the
+    metric that ranks its runs.
+    """
+    arranged = arrange(sweep, observations)
+    result = []
+    for grid_runs in arranged.values():
+        for metric in _metrics_of(sweep, grid_runs.grid_name):
+            result += _rows_of(summarize_curve(grid_runs, sweep.protocol, metric))
+    return result
+
+
+def record_of_row(row: ResultRow) -> dict[str, Any]:
+    """Return a row flat and ready for JSON or CSV; None where there is no value."""
+    summary = row.summary
+    record: dict[str, Any] = {
+        "panel": summary.panel,
+        "grid": summary.grid,
+        **summary.point,
+        "metric": summary.metric,
+    }
+    for name, spread in (
+        ("best", summary.best),
+        ("unselected", summary.unselected),
+        ("honest", summary.honest),
+    ):
+        record[f"{name}_mean"] = None if spread is None else spread.mean
+        record[f"{name}_std"] = None if spread is None else spread.std
+    for count in ("asked", "done", "diverged", "failed", "missing"):
+        record[f"num_{count}"] = getattr(summary, f"num_{count}")
+    record["kept_seeds"] = list(summary.kept_seeds)
+    record["is_optimum"] = row.is_optimum
+    record["in_error_bar"] = row.in_error_bar
+    record["edges"] = [f"{edge.axis} {edge.side}" for edge in row.edges]
+    record["note"] = summary.note
+    record["left_out"] = [asdict(run) for run in summary.left_out]
+    return record
+
+
+def record_of_verdict(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict ready for JSON, which has no infinity: None stands for an unbounded end."""
+    record = asdict(verdict) | {"claim": verdict.claim.model_dump(mode="json")}
+    if verdict.interval is not None:
+        record["interval"] = [end if math.isfinite(end) else None for end in verdict.interval]
+    return record
+
+
+def csv_of(result_rows: Sequence[ResultRow]) -> str:
+    """Write rows as CSV. Grids with other axes leave a column empty; lists become text."""
+    records = [_as_text(record_of_row(row)) for row in result_rows]
+    columns = list(dict.fromkeys(name for record in records for name in record))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return buffer.getvalue()
+
+
+def describe_left_out(result_rows: Iterable[ResultRow]) -> list[str]:
+    """Name each run that has no part in a value, and why; one line a run, place and metric."""
+    lines = []
+    for row in result_rows:
+        place = f"{row.summary.panel}/{row.summary.grid} {describe_point(row.summary.point)}"
+        for run in row.summary.left_out:
+            lines.append(
+                f"{place} {row.summary.metric} seed {run.seed} ({run.key or 'no run'}): {run.reason}"
+            )
+    return lines
+
+
+def _metrics_of(sweep: Sweep, grid: str) -> list[str]:
+    drawing = sweep.drawing
+    curves = [*drawing.curves, *([drawing.reference] if drawing.reference else [])]
+    drawn = [curve.metric for curve in curves if curve.grid == grid and not curve.metric.endswith(".curve")]
+    return list(dict.fromkeys(drawn)) or [sweep.protocol.rank_by]
+
+
+def _rows_of(summaries: Sequence[PointSummary]) -> list[ResultRow]:
+    optimum = find_optimum(summaries)
+    if optimum is None:
+        return [ResultRow(summary, False, False, ()) for summary in summaries]
+    return [
+        ResultRow(
+            summary=summary,
+            is_optimum=(is_optimum := summary in optimum.best),
+            in_error_bar=summary in optimum.bar,
+            edges=optimum.bar_edges if is_optimum else (),
+        )
+        for summary in summaries
+    ]
+
+
+def _as_text(record: dict[str, Any]) -> dict[str, Any]:
+    text = dict(record)
+    text["kept_seeds"] = " ".join(map(str, record["kept_seeds"]))
+    text["edges"] = "; ".join(record["edges"])
+    text["left_out"] = "; ".join(f"seed {run['seed']}: {run['reason']}" for run in record["left_out"])
+    return text

@@ -1,0 +1,97 @@
+"""Families of curves that are one curve on a known axis; the spread against a plain double loop."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from sgdlab.errors import UsageError
+
+LR, N = "optimizer.lr", "optimizer.inner_steps"
+POWERS, STEPS = range(-9, 0), (1, 2, 4)
+GRIDS = {"nstep": {N: list(STEPS), LR: [2.0**k for k in POWERS]}}
+JITTER = np.random.default_rng(3).normal(0, 0.004, (9, 3, 5))
+
+
+def family(shift, noise=1.0):
+    """The curve of n peaks at log2 lr = −4 − shift·log2 n."""
+
+    def value(grid, point, seed):
+        x, n = math.log2(point[LR]), point[N]
+        jitter = noise * JITTER[POWERS.index(round(x)), STEPS.index(n), seed]
+        return 0.9 - 0.01 * (x + 4 + shift * math.log2(n)) ** 2 + jitter
+
+    return value
+
+
+def run(judge_one, value, grids=GRIDS, expect=None, **options):
+    axes = {"curves": N, "axis": LR, "rival": f"{LR} * {N}"}
+    claim = {"kind": "collapse", "grid": "nstep", **axes, "expect": expect or {"below": 1}}
+    return judge_one(claim, grids, value, **options)
+
+
+def spread(value, shift_of):
+    """Root mean square difference of all pairs, interpolated on 33 positions of their shared range."""
+    squares = []
+    for n, m in itertools.combinations(STEPS, 2):
+        xs = {k: np.array([x + shift_of(k) for x in POWERS]) for k in (n, m)}
+        ys = {
+            k: [np.mean([value("", {LR: 2.0**x, N: k}, seed) for seed in range(5)]) for x in POWERS]
+            for k in (n, m)
+        }
+        grid = np.linspace(max(xs[n][0], xs[m][0]), min(xs[n][-1], xs[m][-1]), 33)
+        squares.append((np.interp(grid, xs[n], ys[n]) - np.interp(grid, xs[m], ys[m])) ** 2)
+    return math.sqrt(np.mean(squares))
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0, "supported"), (1, "not supported")])
+def test_against_the_bare_learning_rate_or_against_the_product(judge_one, shift, verdict):
+    value = family(shift)
+    result = run(judge_one, value)
+    assert result.verdict == verdict
+    assert result.estimate == pytest.approx(spread(value, lambda n: 0) / spread(value, math.log2))
+    assert result.interval[0] <= result.estimate <= result.interval[1]
+    assert result.num_seeds == 5
+
+
+def test_noise_alone_is_inconclusive(judge_one):
+    result = run(
+        judge_one, lambda grid, point, seed: family(0)(grid, point, seed) - family(0, 0.0)(grid, point, seed)
+    )
+    assert result.verdict == "inconclusive"
+    assert result.interval[0] < 1 < result.interval[1]
+
+
+def test_perfect_collapse_is_zero(judge_one):
+    assert run(judge_one, family(0, noise=0.0)).interval == pytest.approx((0, 0))
+
+
+def test_diverged_points_shorten_the_shared_range(judge_one):
+    exact = family(0, noise=0.0)
+    result = run(
+        judge_one, lambda grid, point, seed: None if point[LR] * point[N] > 1 else exact(grid, point, seed)
+    )
+    assert result.verdict == "supported"
+    assert "grid 'nstep': 5 × diverged, at optimizer.inner_steps=4, optimizer.lr=2**-1" in result.reason
+
+
+def test_unfinished(judge_one):
+    result = run(judge_one, family(0), unseen=[("nstep", 4)])
+    assert result.verdict == "inconclusive"
+    assert result.reason.startswith("grid 'nstep' is unfinished at optimizer.inner_steps=4")
+
+
+def test_curves_that_share_no_range_are_not_compared(judge_one):
+    grids = {"nstep": {N: [1, 64], LR: [2.0**-3, 2.0**-2, 2.0**-1]}}
+    result = run(judge_one, lambda grid, point, seed: 0.5, grids=grids)
+    assert result.verdict == "inconclusive"
+    assert result.reason.startswith("no two curves share a range on both axes")
+    assert "curves 1 and 64 share no range and are not compared" in result.reason
+
+
+def test_an_axis_that_is_not_there_is_refused(judge_one):
+    with pytest.raises(
+        UsageError, match=r"grid 'nstep' has no axis 'optimizer.inner_steps' to tell curves apart"
+    ):
+        run(judge_one, lambda grid, point, seed: 0.5, grids={"nstep": {LR: [0.25, 0.5]}})

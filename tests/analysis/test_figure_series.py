@@ -1,0 +1,195 @@
+"""The drawn numbers against the summaries, and against numbers written out by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sgdlab.analysis.figure_series import figure_series
+from sgdlab.analysis.points import arrange
+from sgdlab.analysis.protocol import summarize_curve
+from sgdlab.analysis.series import OptimumMark
+from sgdlab.errors import UsageError
+
+LR, N, B = "optimizer.lr", "optimizer.inner_steps", "optimizer.batch_size"
+BEST = "test_accuracy.best"
+GRIDS = {"plain": {LR: [0.25, 0.125, 0.5, 1.0]}, "reference": {LR: [0.125]}}
+HEIGHTS = {0.125: 0.5, 0.25: 0.6, 0.5: 0.595, 1.0: None}
+
+
+def value(grid, point, seed):
+    height = HEIGHTS[point[LR]]
+    return None if height is None else height + 0.01 * (seed - 1)
+
+
+def test_drawn_numbers_are_the_summaries(make_sweep, make_runs):
+    sweep = make_sweep(
+        GRIDS, num_seeds=4, keep=3, mark_optimum=True, reference={"grid": "reference", "metric": BEST}
+    )
+    runs = make_runs(sweep, value)
+    figure = figure_series(sweep, runs)
+    (panel,) = figure.panels
+    (series,) = panel.series
+    assert panel.x_scale == "log2"
+    assert series.x == (0.125, 0.25, 0.5, 1.0)  # ascending, whatever the file's order
+    summaries = summarize_curve(arrange(sweep, runs)["main", "plain"], sweep.protocol, BEST)
+    by_lr = {summary.point[LR]: summary for summary in summaries}
+    assert series.mean == tuple(by_lr[x].value for x in series.x)
+    assert series.std == tuple(by_lr[x].std for x in series.x)
+    assert series.mean[:3] == pytest.approx((0.51, 0.61, 0.605))
+    assert series.mean[3] is None
+    assert series.unselected[:3] == pytest.approx((0.505, 0.605, 0.6))
+    assert series.num_done == (4, 4, 4, 0)
+    assert series.diverged_x == (1.0,)
+    assert series.optimum == OptimumMark((0.25,), pytest.approx(0.61), (0.25, 0.5), at_edge=False)
+    assert panel.reference.mean == pytest.approx(0.51)
+    assert panel.reference.label == "reference"
+
+
+def test_the_caption_says_protocol_counts_and_exclusions(make_sweep, make_runs):
+    sweep = make_sweep(GRIDS, num_seeds=4, keep=3)
+    runs = make_runs(sweep, value)
+    runs[0] = replace(runs[0], state="missing", metrics={})
+    assert figure_series(sweep, runs).caption == (
+        "made/up at laptop scale. Mean ± s.d. of the best 3 of 4 runs a point, ranked by test_accuracy.best.",
+        "16 runs: 11 done, 4 diverged, 0 failed, 1 missing.",
+        "Thin lines: all finite runs.",
+    )
+
+
+def test_a_run_that_two_grids_share_counts_once(make_sweep, make_runs):
+    sweep = make_sweep(GRIDS, reference={"grid": "reference", "metric": BEST})
+    runs = [replace(run, key=f"{run.point[LR]}-{run.seed}") for run in make_runs(sweep, value)]
+    assert figure_series(sweep, runs).caption[1] == "12 runs: 9 done, 3 diverged, 0 failed, 0 missing."
+
+
+def test_the_honest_value_stands_beside_a_best_over_training(make_sweep, make_runs):
+    sweep = make_sweep(GRIDS)
+    runs = [
+        replace(run, metrics={**run.metrics, "test_accuracy.honest": run.metrics[BEST] - 0.1})
+        if run.metrics
+        else run
+        for run in make_runs(sweep, value)
+    ]
+    figure = figure_series(sweep, runs)
+    series = figure.panels[0].series[0]
+    assert series.unselected[:3] == pytest.approx(tuple(y - 0.1 for y in series.mean[:3]))
+    assert series.unselected[3] is None
+    assert figure.caption[-1] == (
+        "Thin lines: all finite runs, epoch chosen on one half of the test set and read on the other."
+    )
+
+
+def test_where_nothing_is_selected_nothing_stands_beside(make_sweep, make_runs):
+    sweep = make_sweep({"plain": {LR: [0.125, 0.25]}})
+    figure = figure_series(sweep, make_runs(sweep, value))
+    assert figure.panels[0].series[0].unselected == (None, None)
+    assert len(figure.caption) == 2
+
+
+def test_an_expression_on_x_and_one_curve_for_each_value(make_sweep, make_runs):
+    sweep = make_sweep(
+        {"nstep": {N: [1, 4], LR: [2.0**-11, 0.5]}},
+        x=f"{LR} * {N}",
+        curves=[{"grid": "nstep", "metric": BEST, "split_by": N}],
+    )
+    series = (
+        figure_series(sweep, make_runs(sweep, lambda grid, point, seed: point[N] * point[LR]))
+        .panels[0]
+        .series
+    )
+    assert [one.label for one in series] == ["n = 1", "n = 4"]
+    assert series[1].x == series[1].mean == (2.0**-9, 2.0)
+
+
+def test_labels_write_powers_of_two(make_sweep, make_runs):
+    sweep = make_sweep(
+        {"plain": {LR: [2.0**-6, 0.3], B: [16, 32]}},
+        x=B,
+        curves=[{"grid": "plain", "metric": BEST, "split_by": LR, "label": "SGD"}],
+    )
+    series = figure_series(sweep, make_runs(sweep, lambda grid, point, seed: 0.5)).panels[0].series
+    assert [one.label for one in series] == ["SGD, ε = 2^{-6}", "SGD, ε = 0.3"]
+
+
+def test_an_axis_that_is_not_drawn_is_tuned(make_sweep, make_runs):
+    best_lr = {16: 0.25, 32: 0.5}
+    sweep = make_sweep({"tuned": {B: [16, 32], LR: [0.125, 0.25, 0.5]}}, x=B)
+
+    def value(grid, point, seed):
+        return 0.9 - abs(point[LR] - best_lr[point[B]])
+
+    figure = figure_series(sweep, make_runs(sweep, value))
+    assert figure.panels[0].series[0].mean == pytest.approx((0.9, 0.9))
+    assert "tuned: tuned at the edge of the grid at 1 of 2 points" in figure.caption
+
+
+def test_an_optimum_at_the_edge_is_said(make_sweep, make_runs):
+    sweep = make_sweep({"plain": {LR: [0.125, 0.25]}}, mark_optimum=True, panels=("a", "b"))
+    figure = figure_series(sweep, make_runs(sweep, value))
+    assert figure.panels[0].series[0].optimum.at_edge
+    assert figure.caption[-1] == "b: plain: the optimum or its error bar touches the edge of the grid"
+
+
+def test_choices_and_unfinished_points(make_sweep, make_runs):
+    sweep = make_sweep({"orders": {"optimizer.order": ["shuffled", "fixed"]}}, mark_optimum=True)
+    runs = [run for run in make_runs(sweep, lambda *_: 0.5) if run.point["optimizer.order"] == "shuffled"]
+    panel = figure_series(sweep, runs).panels[0]
+    assert panel.x_scale == "choices"
+    assert panel.series[0].x == ("shuffled", "fixed")
+    assert panel.series[0].unfinished_x == ("fixed",)
+    assert panel.series[0].optimum is None
+
+
+def test_an_x_that_is_no_axis_is_refused(make_sweep):
+    with pytest.raises(UsageError, match=r"'optimizer.momentum' is not a number or an expression"):
+        figure_series(make_sweep(GRIDS, x="optimizer.momentum"), [])
+
+
+@pytest.fixture
+def trajectories(make_sweep, make_runs):
+    def build(change=lambda run: run, num_seeds=3, keep=2):
+        drawn = [{"grid": "plain", "metric": "test_accuracy.curve"}]
+        sweep = make_sweep(
+            {"plain": {LR: [0.5]}}, num_seeds, keep, kind="trajectories", x="updates", curves=drawn
+        )
+        runs = []
+        for run in make_runs(sweep, lambda grid, point, seed: 0.5 + 0.1 * seed):
+            curves = {
+                "updates": np.array([0, 10, 20]),
+                "test_accuracy": np.array([0.1, 0.3 + 0.1 * run.seed, 0.5 + 0.1 * run.seed]),
+            }
+            runs.append(change(replace(run, curves=curves)))
+        return figure_series(sweep, runs)
+
+    return build
+
+
+def test_trajectories_are_over_the_kept_runs(trajectories):
+    figure = trajectories()
+    (series,) = figure.panels[0].series
+    assert figure.panels[0].x_scale == "linear"
+    assert series.x == (0, 10, 20)
+    assert series.mean == pytest.approx((0.1, 0.45, 0.65))  # seeds 1 and 2
+    assert series.std == pytest.approx((0, 0.1 / np.sqrt(2), 0.1 / np.sqrt(2)))
+    assert series.unselected == pytest.approx((0.1, 0.4, 0.6))
+
+
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [
+        (
+            lambda run: replace(run, curves={}),
+            "plain: the run with seed 1 has no test_accuracy over training",
+        ),
+        (
+            lambda run: replace(run, curves={**run.curves, "updates": run.curves["updates"] + run.seed}),
+            "plain: the run with seed 2 was evaluated at other updates than seed 1",
+        ),
+        (lambda run: replace(run, state="diverged"), "plain: 0 finite runs of 3, 2 needed"),
+    ],
+)
+def test_a_trajectory_that_cannot_be_drawn_is_said(trajectories, change, warning):
+    figure = trajectories(change)
+    assert figure.panels[0].series == ()
+    assert figure.caption[-1] == warning
