@@ -2,11 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from sgdlab.analysis.optimum import Edge
 from sgdlab.analysis.protocol import Spread
 from sgdlab.dashboard import report
 from sgdlab.dashboard.report import render_report, write_report
@@ -141,6 +143,13 @@ def test_the_keyboard_reaches_everything(browser, page):
     claims = focused.index("Claims of smith2021/fig1b")
     after = ["How it was judged"] * 3 + ["Points of smith2021/fig1b"]
     assert focused[claims + 1 : claims + 5] == after
+
+
+def test_an_optimum_at_the_edge_is_flagged(curves_section):
+    warning = "⚠ high edge of optimizer.lr"
+    assert warning not in render_report([curves_section], MADE_AT)
+    row = replace(curves_section.points[0], edges=(Edge("optimizer.lr", "high"),))
+    assert warning in render_report([replace(curves_section, points=(row,))], MADE_AT)
 
 
 def test_a_page_without_sweeps_says_so():

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sgdlab.analysis.claims import Verdict, judge
 from sgdlab.analysis.figure_series import figure_series
 from sgdlab.analysis.observations import Observation
-from sgdlab.analysis.optimum import find_optimum
-from sgdlab.analysis.points import arrange
-from sgdlab.analysis.protocol import PointSummary, summarize_curve
 from sgdlab.analysis.series import FigureSeries
+from sgdlab.analysis.tables import ResultRow, rows
 from sgdlab.config.numbers import format_number
 from sgdlab.sweeps.spec import Grid, Sweep
-
-
-@dataclass(frozen=True)
-class PointRow:
-    """One point of one grid by the protocol, and whether it is where the grid is best."""
-
-    summary: PointSummary
-    is_optimum: bool
 
 
 @dataclass(frozen=True)
@@ -36,7 +26,7 @@ class SweepSection:
     notes: tuple[str, ...]  # what was assumed and scaled down
     series: FigureSeries
     verdicts: tuple[Verdict, ...]
-    points: tuple[PointRow, ...]
+    points: tuple[ResultRow, ...]
     settings: tuple[tuple[str, str], ...]  # what all runs share, and what is varied: name, value
     provenance: tuple[tuple[str, str], ...]  # versions, commit, number of runs, training time: name, value
 
@@ -61,27 +51,10 @@ def section_of(
         notes=tuple(sweep.notes),
         series=figure_series(sweep, runs),
         verdicts=tuple(judge(sweep, runs)),
-        points=tuple(_point_rows(sweep, runs)),
+        points=tuple(rows(sweep, runs)),
         settings=tuple(_settings(sweep)),
         provenance=tuple(provenance.items()),
     )
-
-
-def _point_rows(sweep: Sweep, runs: Sequence[Observation]) -> Iterator[PointRow]:
-    """Every point of every grid and metric that the figure draws; each once."""
-    grids = arrange(sweep, runs)
-    trajectories = sweep.drawing.kind == "trajectories"  # their points are judged by the ranking metric
-    drawn = [*sweep.drawing.curves, *([sweep.drawing.reference] if sweep.drawing.reference else [])]
-    shown = dict.fromkeys(
-        (panel, curve.grid, sweep.protocol.rank_by if trajectories else curve.metric)
-        for panel in sweep.panels
-        for curve in drawn
-    )
-    for panel, grid, metric in shown:
-        summaries = summarize_curve(grids[panel, grid], sweep.protocol, metric)
-        optimum = find_optimum(summaries)
-        best = optimum.best if optimum and len(summaries) > 1 else ()
-        yield from (PointRow(summary, is_optimum=summary in best) for summary in summaries)
 
 
 def _settings(sweep: Sweep) -> Iterator[tuple[str, str]]:
