@@ -146,6 +146,12 @@ def set_value(values: dict[str, Any], key: str, value: Any) -> None:
     values[last] = value
 
 
+def first_paragraph(error: Exception) -> str:
+    """Return Hydra's message without its list of search paths."""
+    text = str(error).split("\nConfig search path")[0].split("\nSet the environment")[0]
+    return " ".join(text.split())
+
+
 def _validate(model: type[M], composer: Composer, overrides: Overrides, origin: str) -> M:
     values = composer.compose(overrides)
     known = {*Run.model_fields, *Execution.model_fields}
@@ -184,7 +190,7 @@ def _compose_with_hydra(choices: tuple[tuple[str, str], ...]) -> Composed:
         config.pop("hydra")
         values = OmegaConf.to_container(config, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise UsageError(_first_paragraph(error)) from error
+        raise UsageError(first_paragraph(error)) from error
     files = {str(group): _file_of(str(group), str(option)) for group, option in chosen.items()}  # type: ignore[union-attr]
     return Composed(values, files, interpolated)  # type: ignore[arg-type]
 
@@ -209,9 +215,3 @@ def _interpolated_keys(values: Any) -> Iterator[str]:
             name = piece.partition("}")[0]
             if ":" not in name:
                 yield name
-
-
-def _first_paragraph(error: Exception) -> str:
-    """Return Hydra's message without its list of search paths."""
-    text = str(error).split("\nConfig search path")[0].split("\nSet the environment")[0]
-    return " ".join(text.split())

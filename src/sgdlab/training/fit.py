@@ -66,7 +66,7 @@ def train_pack(
 ) -> TrainedPack | None:
     """Train the live runs of a pack to their end; None if a stop was requested before (a checkpoint is left).
 
-    `on_progress` is told the number of parameter updates made so far; after each checkpoint, too.
+    `on_progress` is told the number of parameter updates made so far, at the start first of all.
     """
     _use_exact_arithmetic()
     pipeline = Pipeline(task.runs[0].data, dataset, task.device, getattr(torch, task.runs[0].precision))
@@ -101,6 +101,7 @@ class _Watcher(Callback):
         assert isinstance(pl_module, Population)
         self._started = self._last = time.monotonic()
         self.first_update = pl_module.update
+        self._on_progress(pl_module.update)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
         assert isinstance(pl_module, Population)
