@@ -105,7 +105,7 @@ def test_killed_at_any_operation_a_publication_leaves_a_store_that_reads_and_goe
                 assert store.publish(attempt, result, curves, weights)
 
     num_published_by_the_dead = 0
-    observer = Observer(store, lease_timeout_s=0)  # of two looks, the second sees everybody dead
+    observer = Observer(store, lease_timeout_s=0)  # an unchanged heartbeat is a dead one
     for seed in range(1, 200):
         status = in_child(partial(train, seed), die_at=seed)
         key = make_result(seed).key
