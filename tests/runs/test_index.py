@@ -10,7 +10,7 @@ import pytest
 from sgdlab.runs.attempts import Attempt
 from sgdlab.runs.cache_folder import cache_folder
 from sgdlab.runs.index import Index, IndexedRun, Speed
-from sgdlab.runs.indexed import config_digest
+from sgdlab.runs.indexed import Summary, config_digest
 from sgdlab.runs.store import Store
 
 
@@ -65,7 +65,7 @@ def test_lookup_returns_what_was_published_in_the_order_asked(index, publish, re
     assert found[keys[3]] == IndexedRun(
         key=keys[3],
         state="done",
-        summary={"test_accuracy.best": 0.1 * 3},
+        summary=Summary.of({"test_accuracy.best": 0.1 * 3}),
         config_digest=config_digest(results[3].config),
         num_updates=100,
         diverged_at=None,
@@ -130,10 +130,14 @@ def test_a_damaged_result_is_reported_as_such_and_never_kept(store, index, publi
     path = store.result_path(keys[0])
     sound = path.read_bytes()
     path.write_bytes(sound[:-20])
-    assert index.lookup(keys)[keys[0]] == IndexedRun(keys[0], "damaged", {})
+    assert index.lookup(keys)[keys[0]] == IndexedRun(keys[0], "damaged", Summary.of({}))
     index.rebuild()
     assert index.lookup(keys)[keys[0]].state == "damaged"
+    path.write_bytes(b"?" * len(sound))
+    assert index.lookup(keys)[keys[0]].state == "damaged"
+    status = path.stat()
     path.write_bytes(sound)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # even where the change leaves no trace
     assert index.lookup(keys)[keys[0]].state == "done"
 
 
@@ -236,6 +240,16 @@ def test_more_runs_than_one_statement_takes(index, publish, results, keys, monke
     monkeypatch.setattr("sgdlab.runs.index._BATCH", 2)
     publish(*results)
     assert list(index.lookup(keys)) == keys
+
+
+def test_a_summary_is_a_mapping_of_the_finite_values():
+    summary = Summary.of({"a": 1.5, "b": None, "c": 2.0})
+    assert summary == {"a": 1.5, "c": 2.0}
+    assert summary != {"a": 1.5}
+    assert summary.get("b") is None
+    with pytest.raises(KeyError, match="b"):
+        summary["b"]
+    assert repr(summary) == "{'a': 1.5, 'c': 2.0}"
 
 
 class TestCacheFolder:

@@ -100,6 +100,16 @@ def test_another_run_is_never_overwritten(store, publish, make_result, change_de
     assert store.has_result(bystander.key)  # nothing has moved at all
 
 
+def test_two_runs_that_would_become_one_both_stay(store, publish, make_result, change_default, monkeypatch):
+    first = publish(make_result())
+    change_default()
+    second = publish(make_result(order="shuffled"))
+    monkeypatch.setattr(identity, "SCHEMA_VERSION", 2)
+    with pytest.raises(UserError, match="which is taken"):
+        migrate(store)
+    assert sorted(store.every_key()) == sorted([first.key, second.key])
+
+
 def test_a_revised_component_is_no_changed_default(store, publish, make_result, monkeypatch):
     """What was trained before the revision must not become the result of what is trained since."""
     old = publish(make_result())
