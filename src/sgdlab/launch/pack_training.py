@@ -21,11 +21,13 @@ from sgdlab.data.dataset import Dataset
 from sgdlab.data.load import load_dataset
 from sgdlab.runs.attempts import Attempt
 from sgdlab.runs.claims import Checkpoint, latest_checkpoint
+from sgdlab.runs.files import naming
 from sgdlab.runs.result import Provenance, RunResult
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.packs import Pack
 from sgdlab.training.fit import PackTask, TrainedPack, TrainedRun, train_pack
 from sgdlab.training.manifest import Manifest
+from sgdlab.training.saving import save
 
 
 @dataclass
@@ -115,7 +117,8 @@ class PackTrainer:
         weights = None
         if self.execution.launcher.keep == "final":
             weights = attempt.folder / f"{key}.pt"
-            torch.save(trained.parameters, weights)
+            with naming(attempt.folder):
+                save(trained.parameters, weights)
         self.store.publish(attempt, result, trained.curves, weights)
 
     def _provenance(

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sgdlab.errors import UserError
+from sgdlab.runs.files import naming
 
 if TYPE_CHECKING:
     from sgdlab.launch.worker import Progress
@@ -97,7 +98,7 @@ def _redirected_output(path: Path) -> Iterator[None]:
     sys.stdout.flush()
     sys.stderr.flush()
     saved = [(stream, os.dup(stream)) for stream in (1, 2)]
-    with open(path, "ab", buffering=0) as log:
+    with naming(path), open(path, "ab", buffering=0) as log:
         for stream, _ in saved:
             os.dup2(log.fileno(), stream)
         faulthandler.enable(log)

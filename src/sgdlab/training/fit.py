@@ -20,6 +20,7 @@ from sgdlab.data.dataset import Dataset
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.training.population import Population
 from sgdlab.training.recorder import summarize
+from sgdlab.training.saving import CheckpointInPlace
 
 NewCheckpoint = Callable[[int], AbstractContextManager[Path]]
 """Told the number of updates made, gives a path to write to; at the block's end it is the latest one."""
@@ -124,6 +125,7 @@ def _trainer(device: torch.device, watcher: _Watcher) -> Trainer:
         enable_progress_bar=False,
         enable_model_summary=False,
         callbacks=[watcher],
+        plugins=[CheckpointInPlace()],
     )
 
 
