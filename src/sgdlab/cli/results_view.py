@@ -28,9 +28,7 @@ def print_points(sweep: Sweep, rows: Sequence[ResultRow]) -> None:
         points = list(curve)
         console.print(_listing(sweep, points))
         for edge in dict.fromkeys(edge for row in points for edge in row.edges):
-            print(
-                f"The optimum's error bar reaches the {edge.side} end of {edge.axis}: extend the grid there."
-            )
+            print(f"* or + at the {edge.side} end of {edge.axis}: extend the grid there")
 
 
 def print_verdicts(verdicts: Sequence[Verdict]) -> None:
