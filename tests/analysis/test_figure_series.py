@@ -9,7 +9,6 @@ from sgdlab.analysis.figure_series import figure_series
 from sgdlab.analysis.points import arrange
 from sgdlab.analysis.protocol import summarize_curve
 from sgdlab.analysis.series import OptimumMark
-from sgdlab.errors import UsageError
 
 LR, N, B = "optimizer.lr", "optimizer.inner_steps", "optimizer.batch_size"
 BEST = "test_accuracy.best"
@@ -139,11 +138,6 @@ def test_choices_and_unfinished_points(make_sweep, make_runs):
     assert panel.series[0].x == ("shuffled", "fixed")
     assert panel.series[0].unfinished_x == ("fixed",)
     assert panel.series[0].optimum is None
-
-
-def test_an_x_that_is_no_axis_is_refused(make_sweep):
-    with pytest.raises(UsageError, match=r"'optimizer.momentum' is not a number or an expression"):
-        figure_series(make_sweep(GRIDS, x="optimizer.momentum"), [])
 
 
 @pytest.fixture

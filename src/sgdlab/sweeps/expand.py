@@ -9,7 +9,7 @@ from typing import Any
 
 from sgdlab.config.compose import Composer, validate_run
 from sgdlab.config.execution import Execution
-from sgdlab.config.identity import key_of_normalized, normalize
+from sgdlab.config.identity import Keys, normalize
 from sgdlab.config.numbers import evaluate, parse_number
 from sgdlab.config.schema import Run
 from sgdlab.errors import UsageError
@@ -36,15 +36,17 @@ def expand(sweep: Sweep, composer: Composer) -> Iterator[WantedRun]:
     UsageError
         Naming the sweep, the grid and the key, at the first point that isn't a valid run.
     """
+    keys = Keys()
     for panel_name, panel in sweep.panels.items():
         for grid_name, grid in panel.grids.items():
-            origin = f"sweeps/{sweep.name}.yaml: {sweep.scale}: panel {panel_name}, grid {grid_name}"
+            place = f"grid {grid_name}" if panel_name == "main" else f"panel {panel_name}, grid {grid_name}"
+            origin = f"{sweep.source}: scale {sweep.scale}, {place}"
             _refuse_other_keys(panel, grid, origin)
             for point, run in expand_points({**panel.base, **grid.fixed}, grid, composer, origin):
                 normalized = normalize(run)
                 for seed in range(sweep.protocol.num_seeds):
                     seeded = normalized.model_copy(update={"seed": seed})
-                    yield WantedRun(panel_name, grid_name, point, seed, seeded, key_of_normalized(seeded))
+                    yield WantedRun(panel_name, grid_name, point, seed, seeded, keys.of(seeded))
 
 
 def expand_points(
