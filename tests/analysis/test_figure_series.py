@@ -193,3 +193,14 @@ def test_a_trajectory_that_cannot_be_drawn_is_said(trajectories, change, warning
     figure = trajectories(change)
     assert figure.panels[0].series == ()
     assert figure.caption[-1] == warning
+
+
+def test_points_outside_the_drawn_range_are_counted(make_sweep, make_runs):
+    sweep = make_sweep({"plain": {LR: [0.125, 0.25, 0.5, 1.0]}})
+    panels = {name: panel.model_copy(update={"y_range": (0.0, 0.25)}) for name, panel in sweep.panels.items()}
+    sweep = sweep.model_copy(update={"panels": panels})
+    figure = figure_series(sweep, make_runs(sweep, lambda grid, point, seed: point[LR]))
+    means = [mean for one in figure.panels[0].series for mean in one.mean if mean is not None]
+    num_outside = sum(mean > 0.25 for mean in means)
+    assert num_outside > 1
+    assert f"{num_outside} points lie outside the range of y that is drawn" in figure.caption[-1]

@@ -41,7 +41,8 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
         if drawing.reference:
             reference = _reference(arranged[name, drawing.reference.grid], drawing.reference, sweep.protocol)
         scale: XScale = "linear" if drawing.kind == "trajectories" else _scale_of(series)
-        panels.append(PanelSeries(name, panel.title, scale, series, reference))
+        panels.append(PanelSeries(name, panel.title, scale, series, reference, panel.y_range))
+        warnings += [where + text for text in _outside(panels[-1])]
     return FigureSeries(
         name=sweep.name,
         title=sweep.title,
@@ -90,6 +91,17 @@ def _counts(grids: Iterable[GridRuns]) -> str:
     counted = list(states.values())
     parts = [f"{counted.count(state)} {state}" for state in ("done", "diverged", "failed", "missing")]
     return f"{len(counted)} runs: {', '.join(parts)}."
+
+
+def _outside(panel: PanelSeries) -> list[str]:
+    """Count the points that the panel's range of y leaves out."""
+    if panel.y_range is None:
+        return []
+    low, high = panel.y_range
+    means = [mean for one in panel.series for mean in one.mean if mean is not None]
+    num_outside = sum(not low <= mean <= high for mean in means)
+    points = "point lies" if num_outside == 1 else "points lie"
+    return [f"{num_outside} {points} outside the range of y that is drawn"] if num_outside else []
 
 
 def _thin_lines(panels: Sequence[PanelSeries]) -> list[str]:

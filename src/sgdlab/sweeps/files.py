@@ -25,7 +25,7 @@ from sgdlab.errors import UsageError
 from sgdlab.sweeps.spec import Sweep
 
 _WHOLE_SWEEP = ("paper", "figure", "title", "notes", "protocol", "drawing", "claims")
-_EACH_PANEL = ("base", "grids")
+_EACH_PANEL = ("base", "grids", "y_range")
 _KEYS = {*_WHOLE_SWEEP, *_EACH_PANEL, "extends", "symbols", "scales"}
 _SCALE_KEYS = {*_KEYS - {"extends", "scales"}, "panels", "default_panels"}
 _PANEL_KEYS = {"title", "symbols", *_EACH_PANEL}
