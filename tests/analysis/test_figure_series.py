@@ -204,3 +204,15 @@ def test_points_outside_the_drawn_range_are_counted(make_sweep, make_runs):
     num_outside = sum(mean > 0.25 for mean in means)
     assert num_outside > 1
     assert f"{num_outside} points lie outside the range of y that is drawn" in figure.caption[-1]
+
+
+@pytest.mark.parametrize(("worst", "is_tolerable"), [(0.02, True), (4.5, False)])
+def test_the_error_of_a_difference_penalty_is_said(make_sweep, make_runs, worst, is_tolerable):
+    sweep = make_sweep({"plain": {LR: [0.125, 0.25]}})
+    runs = make_runs(sweep, value)
+    assert not any("finite differences" in line for line in figure_series(sweep, runs).caption)
+    name = "penalty_relative_error.worst"
+    measured = [replace(run, metrics={**run.metrics, name: worst * (1 + (run.seed == 0))}) for run in runs]
+    (line,) = [line for line in figure_series(sweep, measured).caption if "finite differences" in line]
+    assert f"{worst:.2g} in the median run and {2 * worst:.2g} at most" in line
+    assert line.endswith("; its results are not those of the penalty.") is not is_tolerable
