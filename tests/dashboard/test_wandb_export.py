@@ -136,10 +136,12 @@ def test_a_second_export_writes_nothing(tracker):
 
 
 HALF_WAY = """
-import sys, time, numpy
+import sys, time, numpy, requests
 from test_wandb_export import CONTEXT, CURVES, Result
 from sgdlab.config.execution import WandbTracker
 from sgdlab.dashboard.wandb_export import export_run
+
+requests.Session.request = lambda *_, **__: print("network", flush=True)  # W&B's telemetry, as it exits
 
 class Slow(numpy.ndarray):
     def __iter__(self):
@@ -175,7 +177,7 @@ def test_a_killed_export_leaves_nothing_that_counts(tracker):
     assert list((tracker.folder / ".wandb-staging").iterdir()) == []
 
 
-def test_two_processes_at_once_write_one_run(tracker):
+def test_two_processes_at_once_write_one_run_and_ask_nothing_of_the_network(tracker):
     key = new_key()
     processes = [start_slow_export(tracker.folder, key, pause_s=0.2) for _ in range(2)]
     outputs = [process.communicate()[0] for process in processes]

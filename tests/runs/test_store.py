@@ -70,6 +70,11 @@ def test_the_second_to_publish_changes_nothing_and_leaves_nothing(
     assert names_in(store.run_folder(published.key)) == before
 
 
+def test_publishing_twice_does_not_touch_what_was_published(store, published, attempt, make_result, curves):
+    assert not store.publish(attempt, make_result(), {**curves, "test_accuracy": curves["test_accuracy"] + 1})
+    assert store.read_curves(published.key)["test_accuracy"][0] == 0.1
+
+
 def test_who_loses_in_the_last_moment_removes_its_files(
     store, attempt, make_result, curves, names_in, monkeypatch
 ):
@@ -105,7 +110,7 @@ def test_killed_at_any_operation_a_publication_leaves_a_store_that_reads_and_goe
                 assert store.publish(attempt, result, curves, weights)
 
     num_published_by_the_dead = 0
-    observer = Observer(store, lease_timeout_s=0)  # of two looks, the second sees everybody dead
+    observer = Observer(store, lease_timeout_s=0)  # an unchanged heartbeat is a dead one
     for seed in range(1, 200):
         status = in_child(partial(train, seed), die_at=seed)
         key = make_result(seed).key

@@ -104,7 +104,7 @@ class Composer:
         return self._compose_choices(chosen).files.get(key.partition(".")[0], "conf/config.yaml")
 
     def _split(self, overrides: Overrides) -> tuple[_ChosenOptions, dict[str, _Items]]:
-        """Split overrides into the options that they choose and the values that they set, by top-level name."""
+        """Split overrides into options that they choose and, by top-level name, values that they set."""
         chosen: list[tuple[str, str]] = []
         below: dict[str, _Items] = {}
         for key, value in overrides.items():

@@ -126,5 +126,9 @@ class _Watcher:
 
     def _export(self, key: str) -> None:
         assert isinstance(self._tracker, WandbTracker)
-        result, curves = self._store.read_result(key), self._store.read_curves(key)
-        export_run(result, curves, self._contexts[key], self._tracker)
+        curves = {
+            name: values
+            for name, values in self._store.read_curves(key).items()
+            if not name.startswith("correct_")
+        }
+        export_run(self._store.read_result(key), curves, self._contexts[key], self._tracker)

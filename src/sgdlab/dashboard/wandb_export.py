@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from sgdlab.analysis.protocol import lower_is_better
 from sgdlab.config.execution import WandbTracker
 from sgdlab.errors import UserError
 
@@ -192,18 +193,11 @@ def _log(run: wandb.Run, curves: Mapping[str, np.ndarray]) -> None:
     metrics = [name for name in curves if name != "updates"]
     run.define_metric("updates", hidden=True)
     for name in metrics:
-        run.define_metric(name, step_metric="updates", summary=_best_is(name))
+        run.define_metric(name, step_metric="updates", summary="min" if lower_is_better(name) else "max")
     for index, num_updates in enumerate(curves["updates"]):
         values = {name: float(curves[name][index]) for name in metrics}
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
         run.log({"updates": int(num_updates), **finite}, step=index)
-
-
-def _best_is(metric: str) -> str:
-    """Say which of a metric's values W&B shows as its summary."""
-    if metric.endswith("accuracy"):
-        return "max"
-    return "min" if metric.endswith(("loss", "cost")) else "last"
 
 
 def _config(result: PublishedRun, context: SweepContext) -> dict[str, Any]:

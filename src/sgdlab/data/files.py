@@ -11,6 +11,7 @@ import hashlib
 import lzma
 import os
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -122,20 +123,28 @@ def _download(source: Source, missing: Sequence[str], folder: Path) -> None:
     """Fetch what holds the missing files; each appears under its name only once it is whole."""
     import pooch
     import requests
+    from filelock import FileLock
 
     target = folder / source.folders[0]
     needed = [source.archive] if source.archive is not None else [f"{name}.gz" for name in missing]
     for file_name in needed:
         url = source.url + file_name
         downloader = pooch.HTTPDownloader(timeout=_TIMEOUT_S, chunk_size=1 << 16)
+        known_hash = f"md5:{source.downloads[file_name]}"
         try:
-            pooch.retrieve(
-                url, f"md5:{source.downloads[file_name]}", file_name, target, downloader=downloader
-            )
+            with FileLock(_lock_of(target)):  # several workers start at once: one fetches, all use it
+                fetched = pooch.retrieve(url, known_hash, file_name, target, downloader=downloader)
+            Path(fetched).chmod(0o644)  # a data folder is shared; pooch's files are their owner's alone
         except (requests.ConnectionError, requests.Timeout) as error:
             raise _missing(source, missing, folder, f"{url} can't be reached") from error
         except (OSError, ValueError) as error:  # an answer such as 404, a full disk, another checksum
             raise _missing(source, missing, folder, f"{url}: {' '.join(str(error).split())}") from error
+
+
+def _lock_of(target: Path) -> Path:
+    """Return a lock of this machine for a folder; workers of other machines fetch for themselves, safely."""
+    digest = hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"sgdlab-download-{digest}.lock"
 
 
 def _missing(source: Source, missing: Sequence[str], folder: Path, reason: str) -> UserError:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from sgdlab.config.execution import Execution
 from sgdlab.launch.devices import num_workers
 from sgdlab.launch.local import LocalPool, PoolStatus
+from sgdlab.runs.cleaning import remove_spent_attempts
+from sgdlab.runs.observer import Observer
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import freeze
 from sgdlab.sweeps.survey import Survey
@@ -30,3 +32,4 @@ def train_missing(
     folder = store.root / "plans"
     plan = freeze(folder, sweeps, execution, survey.wanted, survey.missing, num_workers(execution.launcher))
     LocalPool(plan, store, on_status).run()
+    remove_spent_attempts(store, Observer(store, execution.launcher.lease_timeout_s))

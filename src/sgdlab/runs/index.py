@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from sgdlab.runs.cache_folder import cache_folder
-from sgdlab.runs.indexed import IndexedRun
+from sgdlab.runs.indexed import IndexedRun, Summary
 from sgdlab.runs.journal import read_new
 from sgdlab.runs.layout import Stamp
 from sgdlab.runs.result import DamagedRunError, NoResultError
@@ -29,8 +30,8 @@ _T = TypeVar("_T")
 _Row = tuple[Any, ...]
 
 _VERSION = 1  # of the tables; a file with another one is made anew
-_COLUMNS = ("mtime_ns", "size", *(field.name for field in fields(IndexedRun)))
-_SUMMARY = _COLUMNS.index("summary")
+_OF_RUN = tuple(field.name for field in fields(IndexedRun) if field.name != "summary")
+_COLUMNS = ("mtime_ns", "size", "metrics", "numbers", *_OF_RUN)  # metrics: the names of the numbers, as JSON
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS runs ({", ".join(_COLUMNS)}, PRIMARY KEY (key)) WITHOUT ROWID;
@@ -143,7 +144,7 @@ class Index:
             try:
                 yield IndexedRun.of(self._store.read_result(key)), stamp
             except DamagedRunError:
-                yield IndexedRun(key, "damaged", {}), stamp
+                yield IndexedRun(key, "damaged", Summary.of({})), stamp
             except NoResultError:
                 continue  # discarded just now
 
@@ -191,13 +192,16 @@ def _in_memory() -> sqlite3.Connection:
 
 
 def _select(database: sqlite3.Connection, keys: list[str]) -> Iterator[tuple[str, Stamp, IndexedRun]]:
+    names_of: dict[str, tuple[str, ...]] = {}
     remaining = iter(keys)
     while batch := list(islice(remaining, _BATCH)):
         places = ", ".join("?" * len(batch))
-        for mtime_ns, size, *values in database.execute(f"SELECT * FROM runs WHERE key IN ({places})", batch):
-            values[_SUMMARY - 2] = json.loads(values[_SUMMARY - 2])
-            run = IndexedRun(*values)
-            yield run.key, (mtime_ns, size), run
+        rows = database.execute(f"SELECT * FROM runs WHERE key IN ({places})", batch)
+        for mtime_ns, size, metrics, numbers, key, state, *others in rows:
+            if metrics not in names_of:
+                names_of[metrics] = tuple(json.loads(metrics))
+            summary = Summary(names_of[metrics], array("d", numbers))
+            yield key, (mtime_ns, size), IndexedRun(key, state, summary, *others)
 
 
 def _write(database: sqlite3.Connection, rows: Iterable[_Row], vanished: Iterable[str]) -> None:
@@ -207,12 +211,11 @@ def _write(database: sqlite3.Connection, rows: Iterable[_Row], vanished: Iterabl
 
 
 def _row(run: IndexedRun, stamp: Stamp) -> _Row:
-    values = [getattr(run, name) for name in _COLUMNS[2:]]
-    values[_SUMMARY - 2] = json.dumps(run.summary)
-    return (*stamp, *values)
+    summary = json.dumps(run.summary.names), run.summary.values_in_bytes
+    return (*stamp, *summary, *(getattr(run, name) for name in _OF_RUN))
 
 
 def _row_of_event(detail: Any) -> _Row:
-    fields_of_run = {name: value for name, value in detail.items() if name != "stamp"}
     mtime_ns, size = detail["stamp"]
-    return _row(IndexedRun(**fields_of_run), (mtime_ns, size))
+    run = {name: value for name, value in detail.items() if name != "stamp"}
+    return _row(IndexedRun.from_detail(run), (mtime_ns, size))

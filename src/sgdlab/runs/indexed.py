@@ -3,12 +3,54 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from sgdlab.config.identity import canonical_json
 from sgdlab.runs.result import RunResult
+
+
+class Summary(Mapping[str, float]):
+    """Metric → value, in the space of the values alone: runs with the same metrics share their names."""
+
+    __slots__ = ("_names", "_values")
+
+    def __init__(self, names: tuple[str, ...], values: array[float]) -> None:
+        self._names = names
+        self._values = values
+
+    @classmethod
+    def of(cls, summary: Mapping[str, float | None]) -> Summary:
+        """Return the finite values of a summary."""
+        finite = {name: value for name, value in summary.items() if value is not None}
+        return cls(tuple(finite), array("d", finite.values()))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The metrics."""
+        return self._names
+
+    @property
+    def values_in_bytes(self) -> bytes:
+        """The values as 64-bit floats of this machine, in the order of the names."""
+        return self._values.tobytes()
+
+    def __getitem__(self, name: str) -> float:
+        try:
+            return self._values[self._names.index(name)]
+        except ValueError:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +59,7 @@ class IndexedRun:
 
     key: str
     state: Literal["done", "diverged", "damaged"]
-    summary: Mapping[str, float]  # "test_accuracy.best" → value; finite values only
+    summary: Summary  # "test_accuracy.best" → value; finite values only
     config_digest: str = ""  # see `config_digest`
     num_updates: int = 0
     diverged_at: int | None = None
@@ -33,7 +75,7 @@ class IndexedRun:
         return cls(
             key=result.key,
             state=result.state,
-            summary={name: value for name, value in result.summary.items() if value is not None},
+            summary=Summary.of(result.summary),
             config_digest=config_digest(result.config),
             num_updates=result.num_updates,
             diverged_at=result.diverged_at,
@@ -42,6 +84,16 @@ class IndexedRun:
             pack_width=provenance.get("pack_width"),
             seconds_per_update=provenance.get("seconds_per_update"),
         )
+
+    def to_detail(self) -> dict[str, Any]:
+        """Write the run as an event of a journal carries it."""
+        content = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**content, "summary": dict(self.summary)}
+
+    @classmethod
+    def from_detail(cls, detail: Mapping[str, Any]) -> IndexedRun:
+        """Read what `to_detail` wrote; TypeError or KeyError where another version did."""
+        return cls(**{**detail, "summary": Summary.of(detail["summary"])})
 
 
 def config_digest(config: Mapping[str, Any]) -> str:

@@ -179,17 +179,9 @@ class Store(Layout):
                         (folder / file).unlink(missing_ok=True)
             if not won:
                 return False
-            row = asdict(
-                IndexedRun.of(RunResult.from_json(result.to_json()))
-            )  # as a reader of the file sees it
-            attempt.journal.append(
-                Event(
-                    "published",
-                    result.key,
-                    attempt.id,
-                    detail={**row, "stamp": [stamp.st_mtime_ns, stamp.st_size]},
-                )
-            )
+            seen = IndexedRun.of(RunResult.from_json(result.to_json()))  # as a reader of the file sees it
+            detail = {**seen.to_detail(), "stamp": [stamp.st_mtime_ns, stamp.st_size]}
+            attempt.journal.append(Event("published", result.key, attempt.id, detail=detail))
             remove_all_but(self, result.key, own)
         return True
 

@@ -115,6 +115,7 @@ class Panel(Component):
     title: str
     base: dict[str, Any] = {}
     grids: dict[str, Grid] = Field(min_length=1)
+    y_range: tuple[float, float] | None = None  # what is drawn; the caption counts the points outside
 
 
 class Sweep(Component):

@@ -14,8 +14,11 @@ from sgdlab.runs.store import Store
 from sgdlab.sweeps.expand import expand
 from sgdlab.sweeps.spec import Sweep
 
-_BYTES_PER_RUN = 12_000  # of result and curves, at a hundred evaluations; more where there are more
-_FILES_PER_RUN = 2
+_FILES_PER_RUN = 2  # result and curves
+_RESULT_BYTES = 3_000
+_CURVES_BYTES = 3_500  # of the archive, without its content
+_BYTES_PER_EVALUATION = 45  # nine curves in float64, compressed
+_CORRECTNESS_COPIES = 4  # bits of the test set, at four evaluations
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Survey:
     @property
     def num_bytes(self) -> int:
         """A rough estimate of what the missing runs will add to the store."""
-        return len(self.missing) * _BYTES_PER_RUN
+        return sum(_num_bytes(run) for run in self.missing.values())
 
     @property
     def num_files(self) -> int:
@@ -77,3 +80,9 @@ def survey_runs(wanted: dict[str, Run], store: Store, num_asked: int) -> Survey:
     settled = {*indexed, *failed}
     missing = {key: run for key, run in wanted.items() if key not in settled}
     return Survey(num_asked, wanted, stored, damaged, failed, missing)
+
+
+def _num_bytes(run: Run) -> int:
+    num_evaluations = run.num_updates // run.evaluate_every_num_updates + 1
+    correctness = _CORRECTNESS_COPIES * run.data.num_test // 8
+    return _RESULT_BYTES + _CURVES_BYTES + _BYTES_PER_EVALUATION * num_evaluations + correctness

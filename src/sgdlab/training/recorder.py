@@ -46,15 +46,16 @@ class Recorder:
             self.rows.setdefault(name, []).append(values.double().cpu())
 
     def curves_of(self, slot: int, before: int | None) -> dict[str, np.ndarray]:
-        """Return one run's curves, each ``(E,)``, up to where it diverged; with its correctness bits."""
+        """Return one run's curves, each ``(E,)``, up to where it diverged; NaN where not measured.
+
+        With them, of a run that didn't diverge, its correctness bits, ``correct_NAME`` of ``(⌈M/8⌉,)``.
+        """
         num_kept = sum(1 for update in self.updates if before is None or update < before)
         curves: dict[str, np.ndarray] = {"updates": np.array(self.updates[:num_kept], dtype=np.int64)}
         for name, values in self.rows.items():
             column = np.array([float(v[slot]) for v in values], dtype=np.float64)
-            if len(values) == len(self.updates):
-                curves[name] = column[:num_kept]
-            elif before is None:
-                curves[name] = column  # measured at the end only
+            unmeasured = np.full(len(self.updates) - len(values), np.nan)  # measured at the end only
+            curves[name] = np.concatenate([unmeasured, column])[:num_kept]
         if before is None:
             curves |= {f"correct_{name}": bits[slot].numpy() for name, bits in self.correct.items()}
         return curves
@@ -74,16 +75,22 @@ class Recorder:
 def summarize(curves: dict[str, np.ndarray]) -> dict[str, float]:
     """Reduce one run's curves to ``name.best`` and ``name.final``, and the honest test accuracy.
 
-    The best of an accuracy is its largest value over the grid, of a loss or a norm its smallest.
+    The best of an accuracy is its largest value over the grid, of a loss or a norm its smallest. Of the error
+    of a finite-difference penalty the worst is kept as well.
     `test_accuracy.honest` chooses the evaluation on one half of the test set, reads the other, and swaps.
     """
     summary: dict[str, float] = {}
     for name, values in curves.items():
-        if name == "updates" or name.startswith("correct_") or len(values) == 0:
+        if name == "updates" or name.startswith("correct_"):
+            continue
+        values = values[np.isfinite(values)]
+        if len(values) == 0:
             continue
         lower = any(word in name for word in _LOWER_IS_BETTER)
         summary[f"{name}.best"] = float(values.min() if lower else values.max())
         summary[f"{name}.final"] = float(values[-1])
+        if name == "penalty_relative_error":
+            summary[f"{name}.worst"] = float(values.max())
     if len(curves.get("test_accuracy_even", ())):
         even, odd = curves["test_accuracy_even"], curves["test_accuracy_odd"]
         summary["test_accuracy.honest"] = float((odd[even.argmax()] + even[odd.argmax()]) / 2)

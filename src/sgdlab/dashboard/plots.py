@@ -1,0 +1,242 @@
+"""A panel as a plotly figure: plain data for plotly.js, which the page hands over as JSON.
+
+Numbers stand at their log2 on a linear axis whose ticks are written as powers of two; x = 0 (λ = 0) has a
+place of its own to the left. Colours are numbers of a palette that the page's style sheet owns, light and
+dark; symbols and dashes tell curves apart without colour. Plotly reads text as HTML, so all text is escaped.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+import textwrap
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sgdlab.analysis.labels import label_of_number
+from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
+
+NUM_COLOURS = 6  # --curve-0 … --curve-5 of the style sheet
+MAX_TICKS = 9
+
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon", "hexagon", "star")
+_DASHES = ("solid", "dash", "dashdot", "longdash")
+
+Place = Callable[[Any], float]
+Trace = dict[str, Any]
+
+
+def plot_of(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
+    """Return the panel as ``{"data": …, "layout": …}``; a trace's ``meta.colour`` is its palette number.
+
+    A label has the same colour in each panel of the figure.
+    """
+    labels = list(dict.fromkeys(one.label for each in figure.panels for one in each.series))
+    place, ticks = _axis(panel)
+    bottom = _bottom(panel, figure)
+    data: list[Trace] = []
+    for one in panel.series:
+        index = labels.index(one.label)
+        shared = _shared(one, index)
+        if figure.kind == "trajectories":
+            data += [*_band(one, shared), _line(one, index, figure, place) | {"mode": "lines"}]
+        else:
+            data += [_line(one, index, figure, place) | _markers(one, index), *_optimum(one, shared, place)]
+            data += _without_value(one, shared, place, bottom)
+        data += _unselected(one, shared, place)
+    layout = {
+        "xaxis": {"title": {"text": _name(figure.x_label)}, "automargin": True, **ticks},
+        "yaxis": {
+            "title": {"text": _name(figure.y_label)},
+            "automargin": True,
+            "type": figure.y_scale,
+            **_y_range(panel, figure),
+        },
+    }
+    return {"data": [trace for trace in [*data, *_reference(panel, place)] if trace["x"]], "layout": layout}
+
+
+def superscripts(escaped: str) -> str:
+    """Turn the ``^{…}`` of labels into HTML superscripts; the text must have been escaped."""
+    return re.sub(r"\^\{([^{}]*)\}", lambda power: f"<sup>{power[1].replace('-', '−')}</sup>", escaped)
+
+
+def _axis(panel: PanelSeries) -> tuple[Place, dict[str, Any]]:
+    """Where an x stands, and the axis's ticks."""
+    values = list(dict.fromkeys(x for one in panel.series for x in one.x))
+    if panel.x_scale == "linear":
+        return float, {}
+    if panel.x_scale == "choices":
+        positions = {choice: float(index) for index, choice in enumerate(values)}
+        return positions.__getitem__, _ticks(
+            list(positions.values()), [_text(str(value)) for value in values]
+        )
+    logarithms = [math.log2(x) for x in values if x > 0] or [0.0]
+    low, high = math.floor(min(logarithms)), math.ceil(max(logarithms))
+    exponents = range(low, high + 1, math.ceil((high - low + 1) / MAX_TICKS))
+    zero = [low - 1.0] if 0 in values else []
+    ticks = _ticks([*zero, *exponents], [*["0" for _ in zero], *(_power_of_two(k) for k in exponents)])
+    return lambda x: math.log2(x) if x > 0 else low - 1.0, ticks
+
+
+def _ticks(positions: Iterable[float], texts: Iterable[str]) -> dict[str, Any]:
+    return {"tickmode": "array", "tickvals": list(positions), "ticktext": list(texts), "tickangle": 0}
+
+
+def _power_of_two(exponent: int) -> str:
+    return superscripts(f"2^{{{exponent}}}")
+
+
+def _shared(one: Series, index: int) -> Trace:
+    """What all traces of one curve have in common; only the main one has an entry in the legend."""
+    return {
+        "type": "scatter",
+        "name": _name(one.label),
+        "legendgroup": f"curve {index}",
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "meta": {"colour": index % NUM_COLOURS},
+    }
+
+
+def _line(one: Series, index: int, figure: FigureSeries, place: Place) -> Trace:
+    """The curve itself, with all its numbers under the pointer."""
+    return _shared(one, index) | {
+        "x": [place(x) for x in one.x],
+        "y": list(one.mean),
+        "line": {"dash": _DASHES[index // NUM_COLOURS % len(_DASHES)], "width": 2},
+        "hoverinfo": "text",
+        "hovertext": [_hover(one, position, figure) for position in range(len(one.x))],
+        "showlegend": True,
+    }
+
+
+def _hover(one: Series, position: int, figure: FigureSeries) -> str:
+    mean, std, beside = one.mean[position], one.std[position], one.unselected[position]
+    value = "no value" if mean is None else f"{mean:.5g}" + ("" if std is None else f" ± {std:.2g}")
+    lines = [
+        _name(one.label),
+        f"{_text(figure.x_label)} = {_text(label_of_number(one.x[position]))}",
+        f"{_text(figure.y_label)} = {value}",
+        f"n = {one.num_done[position]} runs done",
+    ]
+    if beside is not None:
+        lines.append(_name(f"{beside:.5g}: {one.unselected_rule}"))
+    return "<br>".join(lines)
+
+
+def _markers(one: Series, index: int) -> Trace:
+    return {
+        "mode": "lines+markers",
+        "marker": {"symbol": _SYMBOLS[index % len(_SYMBOLS)], "size": 8},
+        "error_y": {"type": "data", "array": list(one.std), "thickness": 1.2, "width": 3},
+    }
+
+
+def _band(one: Series, shared: Trace) -> list[Trace]:
+    """One standard deviation to either side, as an area."""
+    ends = [
+        (x, mean - std, mean + std)
+        for x, mean, std in zip(one.x, one.mean, one.std, strict=True)
+        if mean is not None and std is not None
+    ]
+    band = shared | {"x": [x for x, _, _ in ends], "mode": "lines", "line": {"width": 0}}
+    low = band | {"y": [low for _, low, _ in ends]}
+    return [low, band | {"y": [high for _, _, high in ends], "fill": "tonexty"}]
+
+
+def _optimum(one: Series, shared: Trace, place: Place) -> list[Trace]:
+    """Rings around the best points, and their error bar along x."""
+    if one.optimum is None:
+        return []
+    positions = [place(x) for x in one.optimum.x]
+    rings = {"symbol": "circle-open", "size": 17, "line": {"width": 2}}
+    low, high = map(place, one.optimum.bar)
+    return [
+        shared | {"x": positions, "y": [one.optimum.y] * len(positions), "mode": "markers", "marker": rings},
+        shared
+        | {"x": [low, high], "y": [one.optimum.y] * 2, "mode": "lines", "line": {"width": 7}, "opacity": 0.3},
+    ]
+
+
+def _without_value(one: Series, shared: Trace, place: Place, bottom: float) -> list[Trace]:
+    """Crosses where the curve diverged, open diamonds where it may still get a value."""
+    return [
+        shared
+        | {
+            "x": [place(x) for x in xs],
+            "y": [bottom] * len(xs),
+            "mode": "markers",
+            "marker": {"symbol": symbol, "size": 9},
+            "hoverinfo": "text",
+            "hovertext": [f"{_name(one.label)}<br>{_text(label_of_number(x))}: {standing}" for x in xs],
+        }
+        for xs, symbol, standing in (
+            (one.diverged_x, "x", "diverged"),
+            (one.unfinished_x, "diamond-open", "unfinished"),
+        )
+    ]
+
+
+def _unselected(one: Series, shared: Trace, place: Place) -> list[Trace]:
+    """The thin line beside the curve: the same without a choice of runs, or of the epoch."""
+    if not one.unselected_rule:
+        return []
+    line = {"width": 1, "dash": "dot"}
+    positions = [place(x) for x in one.x]
+    return [
+        shared | {"x": positions, "y": list(one.unselected), "mode": "lines", "line": line, "opacity": 0.8}
+    ]
+
+
+def _reference(panel: PanelSeries, place: Place) -> list[Trace]:
+    """The reference level from the panel's first x to its last."""
+    positions = [place(x) for one in panel.series for x in one.x]
+    if panel.reference is None or not positions:
+        return []
+    name, mean = _name(panel.reference.label), panel.reference.mean
+    return [
+        {
+            "type": "scatter",
+            "name": name,
+            "x": [min(positions), max(positions)],
+            "y": [mean, mean],
+            "mode": "lines",
+            "line": {"dash": "dot", "width": 1.5},
+            "hoverinfo": "text",
+            "hovertext": [f"{name}<br>{mean:.5g}"] * 2,
+            "meta": {"colour": "text"},
+        }
+    ]
+
+
+def _y_range(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
+    """Return the range that the sweep file asks for; plotly wants the exponents of a log axis."""
+    if panel.y_range is None:
+        return {}
+    return {"range": [math.log10(y) if figure.y_scale == "log" else y for y in panel.y_range]}
+
+
+def _bottom(panel: PanelSeries, figure: FigureSeries) -> float:
+    """Where points without a value stand: below everything that has one."""
+    if panel.y_range is not None:
+        return panel.y_range[0]
+    log = figure.y_scale == "log"
+    lows = [
+        mean if log else mean - (std or 0.0)
+        for one in panel.series
+        for mean, std in zip(one.mean, one.std, strict=True)
+        if mean is not None and (mean > 0 or not log)
+    ]
+    return min(lows, default=1.0 if log else 0.0)
+
+
+def _text(text: str) -> str:
+    """Escape what plotly would read as HTML or as a template; powers become superscripts."""
+    return superscripts(html.escape(text, quote=False).replace("%{", "%&#123;"))
+
+
+def _name(label: str) -> str:
+    """Break a long label into lines: plotly doesn't."""
+    return "<br>".join(_text(line) for line in textwrap.wrap(label, width=40))

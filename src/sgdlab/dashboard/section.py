@@ -1,0 +1,76 @@
+"""What the report shows of one sweep: the numbers that analysis has computed, and plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from sgdlab.analysis.claims import Verdict, judge
+from sgdlab.analysis.figure_series import figure_series
+from sgdlab.analysis.observations import Observation
+from sgdlab.analysis.series import FigureSeries
+from sgdlab.analysis.tables import ResultRow, rows
+from sgdlab.config.numbers import format_number
+from sgdlab.sweeps.spec import Grid, Sweep
+
+
+@dataclass(frozen=True)
+class SweepSection:
+    """One sweep at one scale."""
+
+    sweep: str  # smith2021/fig1b
+    title: str
+    paper: str
+    figure: str
+    scale: str
+    notes: tuple[str, ...]  # what was assumed and scaled down
+    series: FigureSeries
+    verdicts: tuple[Verdict, ...]
+    points: tuple[ResultRow, ...]
+    settings: tuple[tuple[str, str], ...]  # what all runs share, and what is varied: name, value
+    provenance: tuple[tuple[str, str], ...]  # versions, commit, number of runs, training time: name, value
+
+
+def section_of(
+    sweep: Sweep, observations: Iterable[Observation], provenance: Mapping[str, str]
+) -> SweepSection:
+    """Compute a sweep's section from its runs.
+
+    Raises
+    ------
+    UsageError
+        If an observation doesn't belong to the sweep, or a claim can't be made on the grid that it names.
+    """
+    runs = list(observations)
+    return SweepSection(
+        sweep=sweep.name,
+        title=sweep.title,
+        paper=sweep.paper,
+        figure=sweep.figure,
+        scale=sweep.scale,
+        notes=tuple(sweep.notes),
+        series=figure_series(sweep, runs),
+        verdicts=tuple(judge(sweep, runs)),
+        points=tuple(rows(sweep, runs)),
+        settings=tuple(_settings(sweep)),
+        provenance=tuple(provenance.items()),
+    )
+
+
+def _settings(sweep: Sweep) -> Iterator[tuple[str, str]]:
+    """The protocol, and each panel's base and grids as its sweep file has them."""
+    protocol = sweep.protocol
+    yield "protocol", f"best {protocol.keep} of {protocol.num_seeds} seeds by {protocol.rank_by}"
+    for panel_name, panel in sweep.panels.items():
+        where = f"{panel_name}: " if len(sweep.panels) > 1 else ""
+        for name, value in panel.base.items():
+            yield where + name, format_number(value)
+        for grid_name, grid in panel.grids.items():
+            yield f"{where}grid {grid_name}", _describe_grid(grid)
+
+
+def _describe_grid(grid: Grid) -> str:
+    fixed = [f"{name} = {format_number(value)}" for name, value in grid.fixed.items()]
+    axes = [f"{name} = {', '.join(map(format_number, values))}" for name, values in grid.axes.items()]
+    coupled = [f"{name} = {expression}" for name, expression in grid.coupled.items()]
+    return "; ".join([*fixed, *axes, *coupled])

@@ -1,1 +1,0 @@
-"""The papers' formulas and their numerical checks."""

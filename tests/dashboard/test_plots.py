@@ -1,0 +1,135 @@
+"""The drawn numbers; plotly's own validation is the judge of the figure's form."""
+
+import math
+from dataclasses import replace
+
+import plotly.graph_objects as go
+import pytest
+
+from sgdlab.analysis.series import FigureSeries, OptimumMark, PanelSeries, Reference, Series
+from sgdlab.dashboard.plots import MAX_TICKS, plot_of, superscripts
+
+CURVE = Series(
+    label="SGD",
+    metric="test_accuracy.best",
+    x=(0.0, 2.0**-5, 2.0**-4, 0.3, 1.0),
+    mean=(0.50, 0.60, 0.70, None, None),
+    std=(0.01, 0.02, None, None, None),
+    unselected=(0.49, 0.59, 0.69, None, None),
+    unselected_rule="all finite runs",
+    num_done=(7, 7, 6, 5, 0),
+    diverged_x=(1.0,),
+    unfinished_x=(0.3,),
+    optimum=OptimumMark(x=(2.0**-4,), y=0.70, bar=(2.0**-5, 2.0**-4), at_edge=False),
+)
+
+
+def figure(*series: Series, x_scale="log2", kind="curves", y_scale="linear", reference=None) -> FigureSeries:
+    panel = PanelSeries("main", "Title", x_scale, series, reference)
+    return FigureSeries("a/b", "Title", kind, "λ", "test accuracy", y_scale, (panel,), ())
+
+
+def plot(*series: Series, **changes) -> dict:
+    drawn = figure(*series, **changes)
+    made = plot_of(drawn.panels[0], drawn)
+    go.Figure(made)  # plotly refuses what it doesn't know
+    return made
+
+
+def test_numbers_stand_at_their_log2_and_zero_left_of_them():
+    main = plot(CURVE)["data"][0]
+    assert main["x"] == pytest.approx([-6, -5, -4, -1.7369655941662063, 0])
+    assert main["y"] == [0.50, 0.60, 0.70, None, None]
+    assert main["error_y"]["array"] == [0.01, 0.02, None, None, None]
+
+
+def test_ticks_are_powers_of_two():
+    axis = plot(CURVE)["layout"]["xaxis"]
+    assert axis["tickvals"] == [-6, -5, -4, -3, -2, -1, 0]
+    assert axis["ticktext"][:2] == ["0", "2<sup>−5</sup>"]
+    assert axis["ticktext"][-1] == "2<sup>0</sup>"
+
+
+def test_a_wide_axis_has_room_for_its_ticks():
+    wide = replace(
+        CURVE, x=tuple(2.0**k for k in (-20, -10, 0, 3, 9)), optimum=None, diverged_x=(), unfinished_x=()
+    )
+    axis = plot(wide)["layout"]["xaxis"]
+    assert len(axis["tickvals"]) <= MAX_TICKS
+    assert axis["tickvals"] == list(range(-20, 10, 4))
+
+
+def test_the_pointer_shows_n_and_values():
+    hover = plot(CURVE)["data"][0]["hovertext"]
+    assert hover[1] == (
+        "SGD<br>λ = 2<sup>−5</sup><br>test accuracy = 0.6 ± 0.02<br>n = 7 runs done<br>0.59: all finite runs"
+    )
+    assert hover[2].split("<br>")[2] == "test accuracy = 0.7"
+    assert hover[3].split("<br>")[1:] == ["λ = 0.3", "test accuracy = no value", "n = 5 runs done"]
+
+
+def test_optimum_diverged_unfinished_and_unselected_are_drawn_apart():
+    _, ring, bar, cross, diamond, thin = plot(CURVE)["data"]
+    assert (ring["x"], ring["y"]) == ([-4], [0.70])
+    assert (bar["x"], bar["y"]) == ([-5, -4], [0.70, 0.70])
+    assert (cross["x"], cross["y"], cross["marker"]["symbol"]) == ([0], [0.49], "x")
+    assert diamond["marker"]["symbol"] == "diamond-open"
+    assert diamond["hovertext"] == ["SGD<br>0.3: unfinished"]
+    assert thin["y"] == [0.49, 0.59, 0.69, None, None]
+
+
+def test_curves_differ_by_more_than_colour():
+    plain = replace(CURVE, optimum=None, diverged_x=(), unfinished_x=(), unselected_rule="")
+    many = [replace(plain, label=f"curve {index}") for index in range(10)]
+    data = plot(*many)["data"]
+    looks = [(trace["meta"]["colour"], trace["marker"]["symbol"], trace["line"]["dash"]) for trace in data]
+    assert len(set(looks)) == len({look[1:] for look in looks}) == 10
+
+
+def test_a_trajectory_has_a_band_on_a_linear_axis():
+    path = Series(
+        "ε", "train_loss.curve", (10, 20, 30), (3.0, 2.0, None), (0.5, 0.25, None), (None,) * 3, "", (5,) * 3
+    )
+    made = plot(path, kind="trajectories", x_scale="linear", y_scale="log")
+    low, high, line = made["data"]
+    assert (low["x"], low["y"], high["y"]) == ([10, 20], [2.5, 1.75], [3.5, 2.25])
+    assert high["fill"] == "tonexty"
+    assert (line["mode"], line["x"]) == ("lines", [10, 20, 30])
+    assert made["layout"]["yaxis"]["type"] == "log"
+
+
+def test_choices_stand_side_by_side():
+    orders = Series("SGD", "m.best", ("shuffled", "fixed"), (0.5, 0.6), (0.1, 0.1), (None,) * 2, "", (5, 5))
+    made = plot(orders, x_scale="choices")
+    assert made["data"][0]["x"] == [0, 1]
+    assert made["layout"]["xaxis"]["ticktext"] == ["shuffled", "fixed"]
+
+
+def test_the_reference_spans_the_panel():
+    line = plot(CURVE, reference=Reference("SGD at ε = 2^{-9}", 0.54, None))["data"][-1]
+    assert (line["x"], line["y"]) == ([-6, 0], [0.54, 0.54])
+    assert line["name"] == "SGD at ε = 2<sup>−9</sup>"
+
+
+def test_a_panel_without_any_value_can_be_drawn():
+    nothing = replace(CURVE, mean=(None,) * 5, std=(None,) * 5, optimum=None)
+    assert [trace["y"] for trace in plot(nothing)["data"]][1:3] == [[0.0], [0.0]]
+
+
+def test_plotly_gets_no_html_and_no_template():
+    made = plot(replace(CURVE, label='<a href="javascript:x">%{y}</a>'))["data"][0]
+    assert made["name"] == '&lt;a href="javascript:x"&gt;%&#123;y}&lt;/a&gt;'
+    assert made["hovertext"][0].startswith(made["name"] + "<br>")
+
+
+def test_superscripts_are_those_of_labels():
+    assert superscripts("ε = 2^{-6}, n = 2^{11}") == "ε = 2<sup>−6</sup>, n = 2<sup>11</sup>"
+
+
+def test_a_panels_range_of_y_is_the_axis_s():
+    for y_scale, expected in (("linear", [0.1, 0.65]), ("log", [-1.0, math.log10(0.65)])):
+        drawn = figure(CURVE, y_scale=y_scale)
+        panel = replace(drawn.panels[0], y_range=(0.1, 0.65))
+        made = plot_of(panel, replace(drawn, panels=(panel,)))
+        assert made["layout"]["yaxis"]["range"] == pytest.approx(expected)
+    assert "range" not in plot(CURVE)["layout"]["yaxis"]
