@@ -30,9 +30,10 @@ def main() -> None:
     except UserError as error:
         print_error(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print_error("interrupted: nothing is lost; the same command goes on where it was")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:  # how typer ends on Ctrl-C, without a word
+            print_error("interrupted: nothing is lost; the same command goes on where it was")
+        raise
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
