@@ -7,24 +7,23 @@ composed, so that a sweep over plain values composes once, and validates each co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString, Transformer
 from hydra.errors import HydraException
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from sgdlab.config.composed import Composed, compose_choices, first_paragraph
 from sgdlab.config.execution import Execution
 from sgdlab.config.folders import search_folders
 from sgdlab.config.messages import explain, nearest_key
-from sgdlab.config.schema import Run
+from sgdlab.config.schema import Run, validate_component
 from sgdlab.errors import UsageError
 
 Overrides = dict[str, Any]
@@ -135,11 +134,10 @@ class Composer:
         part = self._parts.get(known)
         if part is None:
             part = self._compose_choices(chosen).with_values(name, items)
-            if (adapter := _adapters().get(name)) is not None:
-                try:
-                    part = adapter.validate_python(part)
-                except ValidationError:
-                    return part
+            try:
+                part = validate_component(name, part)
+            except ValidationError:
+                return part
             self._parts[known] = part
         return part
 
@@ -171,13 +169,6 @@ def validate_execution(composer: Composer, overrides: Overrides, origin: str = "
 
 
 _KNOWN = frozenset({**Run.model_fields, **Execution.model_fields})
-
-
-@cache
-def _adapters() -> Mapping[str, TypeAdapter[Any]]:
-    """Return what validates one component of a run, by its name."""
-    hints = get_type_hints(Run, include_extras=True)
-    return {name: TypeAdapter(hints[name]) for name in Run.model_fields if name not in ("seed", "precision")}
 
 
 def _validate(

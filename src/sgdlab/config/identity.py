@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -68,32 +66,21 @@ class Keys:
     """The keys of many runs: what a component contributes is written once for all runs that share it."""
 
     def __init__(self) -> None:
-        self._writer = ComponentWriter(_differences)
+        self._written: dict[Component, str] = {}
 
     def of(self, run: Run) -> str:
         """Return the key of a run that `normalize` has returned."""
-        payload = {"schema": SCHEMA_VERSION, **_fields_in_key(run)}
-        return hashlib.sha256(self._writer.write(payload).encode()).hexdigest()[:KEY_LENGTH]
-
-
-@dataclass
-class ComponentWriter:
-    """Writes canonical JSON of mappings that hold components, each component once."""
-
-    values_of: Callable[[Component], Mapping[str, Any]]
-    _written: dict[Component, str] = field(default_factory=dict)
-
-    def write(self, fields: Mapping[str, Any]) -> str:
-        """Return what `canonical_json` would, with `values_of(component)` in the place of each component."""
+        fields = {"schema": SCHEMA_VERSION, **_fields_in_key(run)}
         members = (f'"{name}":{self._text_of(fields[name])}' for name in sorted(fields))
-        return "{" + ",".join(members) + "}"
+        text = "{" + ",".join(members) + "}"  # as `canonical_json` would write it
+        return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
     def _text_of(self, value: Any) -> str:
         if not isinstance(value, Component):
             return canonical_json(value)
         text = self._written.get(value)
         if text is None:
-            text = self._written[value] = canonical_json(self.values_of(value))
+            text = self._written[value] = canonical_json(_differences(value))
         return text
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sgdlab.config.compose import Composer, validate_run
 from sgdlab.config.execution import Execution
 from sgdlab.config.identity import Keys, normalize
-from sgdlab.config.numbers import evaluate, parse_number
+from sgdlab.config.numbers import evaluate
 from sgdlab.config.schema import Run
 from sgdlab.errors import UsageError
 from sgdlab.sweeps.spec import Grid, Panel, Sweep
@@ -57,7 +57,7 @@ def expand_points(
         point = dict(zip(grid.axes, values, strict=True))
         overrides = {**base, **point}
         for key, expression in grid.coupled.items():
-            overrides[key] = _coupled_value(key, expression, composer.compose(overrides), origin)
+            overrides[key] = _coupled_value(key, expression, composer, overrides, origin)
         yield point, validate_run(composer, overrides, origin)
 
 
@@ -70,14 +70,12 @@ def _refuse_other_keys(panel: Panel, grid: Grid, origin: str) -> None:
             raise UsageError(f"{origin}: {key} says how a run is carried out; give it on the command line")
 
 
-def _coupled_value(key: str, expression: str, values: dict[str, Any], origin: str) -> Any:
+def _coupled_value(
+    key: str, expression: str, composer: Composer, overrides: dict[str, Any], origin: str
+) -> Any:
+    """Evaluate an expression of everything that a run has at this point, the schema's defaults included."""
     try:
-        return evaluate(expression, _numbers(values))
+        return evaluate(expression, composer.compose_run(overrides))
     except UsageError as error:
+        validate_run(composer, overrides, origin)  # what the expression reads may be what is wrong
         raise UsageError(f"{origin}: coupled.{key}: {error}") from error
-
-
-def _numbers(values: Any) -> Any:
-    if isinstance(values, dict):
-        return {key: _numbers(below) for key, below in values.items()}
-    return parse_number(values)

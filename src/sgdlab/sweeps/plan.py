@@ -10,7 +10,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import replace as replace_fields
@@ -18,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from sgdlab.config.execution import Execution
-from sgdlab.config.identity import canonical_json
-from sgdlab.config.schema import Run
+from sgdlab.config.fields import Component
+from sgdlab.config.schema import Run, validate_component
 from sgdlab.errors import UserError
 from sgdlab.runs.files import naming, replace
 from sgdlab.sweeps.packs import Pack, pack_runs
 
 _FORMAT = 1
+_PARTS = tuple(name for name in Run.model_fields if name != "seed")
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def freeze(
     if path.exists():
         with suppress(UserError):  # a damaged plan is written anew
             earlier = load_plan(path)
-            if missing.keys() <= earlier.runs.keys():
+            if all(earlier.runs.get(key) == run for key, run in missing.items()):
                 return replace_fields(earlier, execution=execution)
     packs = pack_runs(missing.items(), execution.launcher.pack_size, num_workers)
     content = {
@@ -86,14 +88,10 @@ def load_plan(path: Path) -> FrozenPlan:
         content = json.loads(gzip.decompress(path.read_bytes()))
         if content["format"] != _FORMAT:
             raise ValueError(f"format {content['format']}, and this version reads {_FORMAT}")
-        templates = [Run.model_validate(config) for config in content["configs"]]
-        runs = {
-            key: templates[index].model_copy(update={"seed": seed})
-            for key, (index, seed) in content["runs"].items()
-        }
+        runs = dict(_expand(content["components"], content["runs"]))
         packs = tuple(Pack(pack["shape"], tuple(pack["keys"])) for pack in content["packs"])
         execution = Execution.model_validate(content["execution"])
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path}: not a readable plan ({error}); delete it and give the same command again"
         ) from error
@@ -105,10 +103,21 @@ def _name_of(keys: Iterable[str]) -> str:
 
 
 def _compact(runs: Mapping[str, Run]) -> dict[str, Any]:
-    """Store each configuration once for all its seeds."""
-    configs: dict[str, int] = {}
-    by_key: dict[str, tuple[int, int]] = {}
-    for key, run in runs.items():
-        text = canonical_json(run.model_copy(update={"seed": 0}).model_dump(mode="json"))
-        by_key[key] = (configs.setdefault(text, len(configs)), run.seed)
-    return {"configs": [json.loads(text) for text in configs], "runs": by_key}
+    """Store each component once for all runs that have it: of a run, its seed and the places of its parts."""
+    places: dict[str, dict[Any, int]] = {name: {} for name in _PARTS}
+    rows = {
+        key: [run.seed, *(at.setdefault(getattr(run, name), len(at)) for name, at in places.items())]
+        for key, run in runs.items()
+    }
+    components = {
+        name: [part.model_dump(mode="json") if isinstance(part, Component) else part for part in at]
+        for name, at in places.items()
+    }
+    return {"components": components, "runs": rows}
+
+
+def _expand(components: Mapping[str, list[Any]], rows: Mapping[str, list[int]]) -> Iterator[tuple[str, Run]]:
+    parts = [[validate_component(name, part) for part in components[name]] for name in _PARTS]
+    for key, (seed, *places) in rows.items():
+        fields = {name: of[place] for name, of, place in zip(_PARTS, parts, places, strict=True)}
+        yield key, Run.model_validate({"seed": seed, **fields})

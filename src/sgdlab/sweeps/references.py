@@ -6,6 +6,7 @@ All of it is checked as a sweep file is read: nobody should learn of a misspelt 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +27,7 @@ METRICS = (
     "c_reg",
     "gradient_norm_sq",
 )
+_MEASURED_ON_REQUEST = ("c_reg", "gradient_norm_sq")
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,21 @@ def refuse_metric(where: str, metric: str, statistics: tuple[Statistic, ...] = (
         raise ValueError(
             f"{where}: {metric!r} is not a metric here; write {forms} with NAME one of {', '.join(METRICS)}"
         )
+    if name in _MEASURED_ON_REQUEST and statistic == "best":
+        raise ValueError(
+            f"{where}: {metric!r} would depend on how often it was measured (diagnostics=…), which two runs "
+            f"of one identity need not share; write {name}.final"
+        )
 
 
 def names_at(panel: Panel, grid: Grid, point: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an expression on x may use at a point: all that the sweep sets, ``optimizer.lr`` nested."""
     written = {**panel.base, **grid.fixed, **point}
     values = {name: parse_number(value) for name, value in written.items()}
-    names = _nested(values)
-    coupled = {name: evaluate(expression, names) for name, expression in grid.coupled.items()}
-    return _nested({**values, **coupled})
+    for name, expression in grid.coupled.items():
+        with suppress(UsageError):  # it reads a default, which isn't what the sweep sets
+            values[name] = evaluate(expression, _nested(values))
+    return _nested(values)
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
