@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -34,12 +35,15 @@ def main() -> None:
             *(str(_SGDLAB), "plan", str(sweep), "--scale", "bench", "--json"),
             f"folders.store={name}/store",
         ]
+        environment = {**os.environ, "XDG_CACHE_HOME": name}  # an index of its own, thrown away
         start = time.perf_counter()
-        planned = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        planned = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
         wall_s = time.perf_counter() - start
-    peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    json.loads(planned)  # it must be JSON to be worth its time
-    print(f"sgdlab plan, {points:,} grid points: {wall_s:.1f} s, peak {peak_mb:.0f} MB")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s, peak_mb = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    if json.loads(planned.stdout)["num_to_train"] != points:
+        raise SystemExit(f"the plan isn't of {points} runs: {planned.stdout}")
+    print(f"sgdlab plan, {points:,} grid points: {wall_s:.1f} s, {cpu_s:.1f} s CPU, peak {peak_mb:.0f} MB")
 
 
 def sweep_of(num_points: int) -> dict[str, object]:

@@ -9,7 +9,6 @@ from sgdlab.analysis.figure_series import figure_series
 from sgdlab.analysis.points import arrange
 from sgdlab.analysis.protocol import summarize_curve
 from sgdlab.analysis.series import OptimumMark
-from sgdlab.errors import UsageError
 
 LR, N, B = "optimizer.lr", "optimizer.inner_steps", "optimizer.batch_size"
 BEST = "test_accuracy.best"
@@ -141,11 +140,6 @@ def test_choices_and_unfinished_points(make_sweep, make_runs):
     assert panel.series[0].optimum is None
 
 
-def test_an_x_that_is_no_axis_is_refused(make_sweep):
-    with pytest.raises(UsageError, match=r"'optimizer.momentum' is not a number or an expression"):
-        figure_series(make_sweep(GRIDS, x="optimizer.momentum"), [])
-
-
 @pytest.fixture
 def trajectories(make_sweep, make_runs):
     def build(change=lambda run: run, num_seeds=3, keep=2):
@@ -193,3 +187,26 @@ def test_a_trajectory_that_cannot_be_drawn_is_said(trajectories, change, warning
     figure = trajectories(change)
     assert figure.panels[0].series == ()
     assert figure.caption[-1] == warning
+
+
+def test_points_outside_the_drawn_range_are_counted(make_sweep, make_runs):
+    sweep = make_sweep({"plain": {LR: [0.125, 0.25, 0.5, 1.0]}})
+    panels = {name: panel.model_copy(update={"y_range": (0.0, 0.25)}) for name, panel in sweep.panels.items()}
+    sweep = sweep.model_copy(update={"panels": panels})
+    figure = figure_series(sweep, make_runs(sweep, lambda grid, point, seed: point[LR]))
+    means = [mean for one in figure.panels[0].series for mean in one.mean if mean is not None]
+    num_outside = sum(mean > 0.25 for mean in means)
+    assert num_outside > 1
+    assert f"{num_outside} points lie outside the range of y that is drawn" in figure.caption[-1]
+
+
+@pytest.mark.parametrize(("worst", "is_tolerable"), [(0.02, True), (4.5, False)])
+def test_the_error_of_a_difference_penalty_is_said(make_sweep, make_runs, worst, is_tolerable):
+    sweep = make_sweep({"plain": {LR: [0.125, 0.25]}})
+    runs = make_runs(sweep, value)
+    assert not any("finite differences" in line for line in figure_series(sweep, runs).caption)
+    name = "penalty_relative_error.worst"
+    measured = [replace(run, metrics={**run.metrics, name: worst * (1 + (run.seed == 0))}) for run in runs]
+    (line,) = [line for line in figure_series(sweep, measured).caption if "finite differences" in line]
+    assert f"{worst:.2g} in the median run and {2 * worst:.2g} at most" in line
+    assert line.endswith("; its results are not those of the penalty.") is not is_tolerable

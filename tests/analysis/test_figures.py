@@ -130,3 +130,10 @@ def test_a_legend_is_as_wide_as_the_figure_at_most(series, tmp_path):
 def test_powers_of_two_are_superscripts():
     assert mathtext("ε = 2^{-9}, λ varies") == "ε = $2^{-9}$, λ varies"
     assert mathtext("$C_{reg}$ 2^{-9}") == "$C_{reg}$ 2^{-9}"
+
+
+def test_a_panels_range_of_y_is_drawn():
+    one = Series("a", "m", (0.5, 1.0), (0.2, 0.9), (0.1, 0.1), (None, None), "", (3, 3))
+    panel = PanelSeries("p", "P", "log2", (one,), None, y_range=(0.8, 1.0))
+    drawn = figures._figure(FigureSeries("n", "t", "curves", "x", "y", "linear", (panel,), ()))
+    assert drawn.axes[0].get_ylim() == (0.8, 1.0)

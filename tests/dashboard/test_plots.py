@@ -1,5 +1,6 @@
 """The drawn numbers; plotly's own validation is the judge of the figure's form."""
 
+import math
 from dataclasses import replace
 
 import plotly.graph_objects as go
@@ -123,3 +124,12 @@ def test_plotly_gets_no_html_and_no_template():
 
 def test_superscripts_are_those_of_labels():
     assert superscripts("ε = 2^{-6}, n = 2^{11}") == "ε = 2<sup>−6</sup>, n = 2<sup>11</sup>"
+
+
+def test_a_panels_range_of_y_is_the_axis_s():
+    for y_scale, expected in (("linear", [0.1, 0.65]), ("log", [-1.0, math.log10(0.65)])):
+        drawn = figure(CURVE, y_scale=y_scale)
+        panel = replace(drawn.panels[0], y_range=(0.1, 0.65))
+        made = plot_of(panel, replace(drawn, panels=(panel,)))
+        assert made["layout"]["yaxis"]["range"] == pytest.approx(expected)
+    assert "range" not in plot(CURVE)["layout"]["yaxis"]

@@ -6,6 +6,7 @@ training and the runs have it, with the epoch chosen on one half of the test set
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ from sgdlab.analysis.protocol import summarize_point
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Reference, Series, XScale
 from sgdlab.analysis.trajectories import make_trajectories
 from sgdlab.sweeps.spec import Curve, Protocol, Sweep
+
+_WORST_ERROR = "penalty_relative_error.worst"
+_TOLERABLE_ERROR = 0.1
 
 
 def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSeries:
@@ -41,7 +45,8 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
         if drawing.reference:
             reference = _reference(arranged[name, drawing.reference.grid], drawing.reference, sweep.protocol)
         scale: XScale = "linear" if drawing.kind == "trajectories" else _scale_of(series)
-        panels.append(PanelSeries(name, panel.title, scale, series, reference))
+        panels.append(PanelSeries(name, panel.title, scale, series, reference, panel.y_range))
+        warnings += [where + text for text in _outside(panels[-1])]
     return FigureSeries(
         name=sweep.name,
         title=sweep.title,
@@ -50,7 +55,13 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
         y_label=drawing.y_label,
         y_scale=drawing.y_scale,
         panels=tuple(panels),
-        caption=(_protocol(sweep), _counts(grids.values()), *_thin_lines(panels), *warnings),
+        caption=(
+            _protocol(sweep),
+            _counts(grids.values()),
+            *_difference_errors(grids.values()),
+            *_thin_lines(panels),
+            *warnings,
+        ),
     )
 
 
@@ -90,6 +101,31 @@ def _counts(grids: Iterable[GridRuns]) -> str:
     counted = list(states.values())
     parts = [f"{counted.count(state)} {state}" for state in ("done", "diverged", "failed", "missing")]
     return f"{len(counted)} runs: {', '.join(parts)}."
+
+
+def _difference_errors(grids: Iterable[GridRuns]) -> list[str]:
+    """Say how wrong the penalty was where it was taken by finite differences."""
+    runs = {run.key: run.metrics for grid in grids for point in grid.runs for run in point}
+    worst = [metrics[_WORST_ERROR] for metrics in runs.values() if _WORST_ERROR in metrics]
+    if not worst:
+        return []
+    middle = statistics.median(worst)
+    distrust = "; its results are not those of the penalty" if middle > _TOLERABLE_ERROR else ""
+    return [
+        f"Penalty by finite differences in {len(worst)} runs: relative error of H·g, worst over training, "
+        f"{middle:.2g} in the median run and {max(worst):.2g} at most{distrust}."
+    ]
+
+
+def _outside(panel: PanelSeries) -> list[str]:
+    """Count the points that the panel's range of y leaves out."""
+    if panel.y_range is None:
+        return []
+    low, high = panel.y_range
+    means = [mean for one in panel.series for mean in one.mean if mean is not None]
+    num_outside = sum(not low <= mean <= high for mean in means)
+    points = "point lies" if num_outside == 1 else "points lie"
+    return [f"{num_outside} {points} outside the range of y that is drawn"] if num_outside else []
 
 
 def _thin_lines(panels: Sequence[PanelSeries]) -> list[str]:

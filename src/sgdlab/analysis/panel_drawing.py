@@ -51,6 +51,8 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
             _draw_optimum(axes, one, place, colour)
     if panel.reference is not None:
         axes.axhline(panel.reference.mean, zorder=1, **REFERENCE)
+    if panel.y_range is not None:
+        axes.set_ylim(*panel.y_range)
     _mark_points_without_value(axes, panel, place, labels)
     _label_x(axes, panel, place)
     if figure.y_scale == "log":

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sgdlab.analysis.observations import Observation
-from sgdlab.config.numbers import evaluate, format_number, parse_number
+from sgdlab.config.numbers import evaluate, format_number
 from sgdlab.errors import UsageError
+from sgdlab.sweeps.references import names_at
 from sgdlab.sweeps.spec import Grid, Panel, Sweep
 
 Point = Mapping[str, Any]  # axis → value
@@ -37,16 +38,11 @@ class GridRuns:
     def values_of(self, expression: str) -> list[Any]:
         """Return an axis, or an expression of axes, fixed and coupled values, at each point: (P,)."""
         return [
-            point[expression] if expression in point else evaluate(expression, self._names_at(point))
+            point[expression]
+            if expression in point
+            else evaluate(expression, names_at(self.panel, self.grid, point))
             for point in self.points
         ]
-
-    def _names_at(self, point: Point) -> dict[str, Any]:
-        written = {**self.panel.base, **self.grid.fixed, **point}
-        values = {name: parse_number(value) for name, value in written.items()}
-        names = _nested(values)
-        coupled = {name: evaluate(expression, names) for name, expression in self.grid.coupled.items()}
-        return _nested({**values, **coupled})
 
 
 def arrange(sweep: Sweep, observations: Iterable[Observation]) -> dict[tuple[str, str], GridRuns]:
@@ -138,17 +134,3 @@ def _refuse_stranger(sweep: Sweep, run: Observation) -> None:
 
 def _point_id(point: Point) -> tuple[Any, ...]:
     return tuple(sorted((axis, hashable(value)) for axis, value in point.items()))
-
-
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn ``{"optimizer.lr": 1}`` into ``{"optimizer": {"lr": 1}}``; a dotted name wins over its group's."""
-    nested: dict[str, Any] = {}
-    for name in sorted(flat, key=lambda name: name.count(".")):
-        *groups, leaf = name.split(".")
-        inside = nested
-        for group in groups:
-            if not isinstance(inside.get(group), dict):
-                inside[group] = {}
-            inside = inside[group]
-        inside[leaf] = flat[name]
-    return nested

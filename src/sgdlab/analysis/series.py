@@ -53,6 +53,7 @@ class PanelSeries:
     x_scale: XScale
     series: tuple[Series, ...]
     reference: Reference | None
+    y_range: tuple[float, float] | None = None  # of the drawing; None: whatever holds all points
 
 
 @dataclass(frozen=True)

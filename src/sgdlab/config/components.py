@@ -120,7 +120,7 @@ class WideResNetModel(Component):
     revision: ClassVar[int] = 1
 
     kind: Literal["wide_resnet"] = "wide_resnet"
-    depth: Annotated[PositiveInt, Field(ge=10, multiple_of=1)]
+    depth: Annotated[PositiveInt, Field(ge=10)]
     width: PositiveInt
     norm: Literal["skipinit"] = "skipinit"
 

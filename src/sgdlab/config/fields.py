@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from sgdlab.config.numbers import parse_number
 
-_number = BeforeValidator(parse_number)
+
+def _read_number(value: Any) -> Any:
+    """Read 2**-6 as its number; refuse true and false, which Python would take for 1 and 0; know one zero."""
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is not a number")
+    number = parse_number(value)
+    return 0 if number == 0 else number  # −0.0 equals 0.0, and is written differently
+
+
+_number = BeforeValidator(_read_number)
 
 PositiveFloat = Annotated[float, _number, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, _number, Field(ge=0, allow_inf_nan=False)]

@@ -32,8 +32,11 @@ def evaluate(expression: str, names: Mapping[str, Any] | None = None) -> Any:
     """
     evaluator = EvalWithCompoundTypes(names=dict(names or {}), functions={"pow2": pow2})
     try:
-        return evaluator.eval(expression)
-    except (InvalidExpression, SyntaxError, ArithmeticError, TypeError, ValueError, KeyError) as error:
+        value = evaluator.eval(expression)
+        if isinstance(value, int) and value.bit_length() > 1024:
+            raise OverflowError("no float is as large, and Python won't even print it")
+        return value
+    except (InvalidExpression, SyntaxError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         known = f"; it may use {', '.join(sorted(names))}" if names else ""
         raise UsageError(
             f"{expression!r} is not a number or an expression such as 2**-6, 1/32 or pow2(-9, -3){known}"

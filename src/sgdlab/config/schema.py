@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Literal, Self, get_type_hints
 
-from pydantic import model_validator
+from pydantic import TypeAdapter, model_validator
 
 from sgdlab.config.components import (
     Budget,
@@ -21,6 +23,21 @@ from sgdlab.config.components import (
     WideResNetModel,
 )
 from sgdlab.config.fields import Component, NonNegativeInt
+
+
+def validate_component(name: str, values: Any) -> Any:
+    """Validate one component of a run by itself: ``validate_component("data", {"kind": "digits"})``.
+
+    Where many runs share components, this and `Run.model_validate` of the validated ones is several times as
+    fast as validating each run whole. What is no component (seed, precision) is returned as it is.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If a key or value isn't allowed.
+    """
+    adapter = _adapters().get(name)
+    return values if adapter is None else adapter.validate_python(values)
 
 
 class Run(Component):
@@ -80,3 +97,9 @@ class Run(Component):
             if (self.model.depth - 4) % 6:
                 raise ValueError(f"model.depth={self.model.depth} must be 6k+4: 10, 16, 22, 28, …")
         return self
+
+
+@cache
+def _adapters() -> Mapping[str, TypeAdapter[Any]]:
+    hints = get_type_hints(Run, include_extras=True)
+    return {name: TypeAdapter(hints[name]) for name in Run.model_fields if name not in ("seed", "precision")}

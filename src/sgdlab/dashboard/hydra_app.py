@@ -14,7 +14,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from sgdlab.config.compose import first_paragraph, open_composer
+from sgdlab.config.compose import open_composer
+from sgdlab.config.composed import first_paragraph
 from sgdlab.config.folders import shipped_folder
 from sgdlab.dashboard.ad_hoc import train_ad_hoc
 from sgdlab.errors import UsageError

@@ -47,7 +47,12 @@ def plot_of(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
         data += _unselected(one, shared, place)
     layout = {
         "xaxis": {"title": {"text": _name(figure.x_label)}, "automargin": True, **ticks},
-        "yaxis": {"title": {"text": _name(figure.y_label)}, "automargin": True, "type": figure.y_scale},
+        "yaxis": {
+            "title": {"text": _name(figure.y_label)},
+            "automargin": True,
+            "type": figure.y_scale,
+            **_y_range(panel, figure),
+        },
     }
     return {"data": [trace for trace in [*data, *_reference(panel, place)] if trace["x"]], "layout": layout}
 
@@ -206,8 +211,17 @@ def _reference(panel: PanelSeries, place: Place) -> list[Trace]:
     ]
 
 
+def _y_range(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
+    """Return the range that the sweep file asks for; plotly wants the exponents of a log axis."""
+    if panel.y_range is None:
+        return {}
+    return {"range": [math.log10(y) if figure.y_scale == "log" else y for y in panel.y_range]}
+
+
 def _bottom(panel: PanelSeries, figure: FigureSeries) -> float:
     """Where points without a value stand: below everything that has one."""
+    if panel.y_range is not None:
+        return panel.y_range[0]
     log = figure.y_scale == "log"
     lows = [
         mean if log else mean - (std or 0.0)

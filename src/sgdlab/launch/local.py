@@ -80,7 +80,8 @@ class LocalPool:
             After the workers have left their checkpoints.
         """
         launcher = self.plan.execution.launcher
-        devices = worker_devices(launcher, num_packs=len(self.plan.packs))
+        num_open = sum(not all(map(self.store.is_settled, pack.keys)) for pack in self.plan.packs)
+        devices = worker_devices(launcher, num_packs=num_open)
         news: _Queue = queue.Queue()
         workers = [self._start(device, news) for device in devices]
         started = time.monotonic()

@@ -6,11 +6,13 @@ interval satisfies the expectation, *not supported* when none of it does, *incon
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from sgdlab.config.fields import Component
+from sgdlab.sweeps.references import Reference
 
 
 class Expectation(Component):
@@ -40,6 +42,10 @@ class _Claim(Component):
     expect: Expectation
     panels: list[str] | None = None  # default: every panel
 
+    @abstractmethod
+    def references(self, where: str) -> list[Reference]:
+        """Return the curves that the claim speaks of; `where` is the claim's own place."""
+
 
 class GainClaim(_Claim):
     """`metric` at `to` minus `metric` at `start`; an optimum is chosen on the other seeds."""
@@ -48,6 +54,11 @@ class GainClaim(_Claim):
     metric: str
     start: Point
     to: Point
+
+    def references(self, where: str) -> list[Reference]:
+        """Return the curves of both points."""
+        points = {"start": self.start, "to": self.to}
+        return [Reference(f"{where}.{name}", point.grid, self.metric) for name, point in points.items()]
 
 
 class OptimumRatioClaim(_Claim):
@@ -63,6 +74,11 @@ class OptimumRatioClaim(_Claim):
     of: Curve
     over: Curve
 
+    def references(self, where: str) -> list[Reference]:
+        """Return both curves."""
+        curves = {"of": self.of, "over": self.over}
+        return [Reference(f"{where}.{name}", curve.grid, curve.metric) for name, curve in curves.items()]
+
 
 class TrendClaim(_Claim):
     """Slope of log2 `metric` against log2 of the axis, over the finite points of the curve."""
@@ -70,6 +86,10 @@ class TrendClaim(_Claim):
     kind: Literal["trend"] = "trend"
     grid: str
     metric: str
+
+    def references(self, where: str) -> list[Reference]:
+        """Return the curve."""
+        return [Reference(where, self.grid, self.metric)]
 
 
 class DifferenceClaim(_Claim):
@@ -79,6 +99,11 @@ class DifferenceClaim(_Claim):
     metric: str
     of: str  # a grid
     to: str  # a grid
+
+    def references(self, where: str) -> list[Reference]:
+        """Return both curves."""
+        grids = {"of": self.of, "to": self.to}
+        return [Reference(f"{where}.{name}", grid, self.metric) for name, grid in grids.items()]
 
 
 class CollapseClaim(_Claim):
@@ -93,6 +118,11 @@ class CollapseClaim(_Claim):
     curves: str  # the axis that tells the curves apart, e.g. optimizer.inner_steps
     axis: str  # e.g. optimizer.lr
     rival: str  # e.g. "optimizer.lr * optimizer.inner_steps"
+
+    def references(self, where: str) -> list[Reference]:
+        """Return the family of curves, with the axis that tells them apart."""
+        drawn_against = (self.axis, self.rival)
+        return [Reference(where, self.grid, self.metric, axes=(self.curves,), expressions=drawn_against)]
 
 
 Claim = Annotated[

@@ -9,8 +9,8 @@ from typing import Any
 
 from sgdlab.config.compose import Composer, validate_run
 from sgdlab.config.execution import Execution
-from sgdlab.config.identity import key_of_normalized, normalize
-from sgdlab.config.numbers import evaluate, parse_number
+from sgdlab.config.identity import Keys, normalize
+from sgdlab.config.numbers import evaluate
 from sgdlab.config.schema import Run
 from sgdlab.errors import UsageError
 from sgdlab.sweeps.spec import Grid, Panel, Sweep
@@ -36,15 +36,17 @@ def expand(sweep: Sweep, composer: Composer) -> Iterator[WantedRun]:
     UsageError
         Naming the sweep, the grid and the key, at the first point that isn't a valid run.
     """
+    keys = Keys()
     for panel_name, panel in sweep.panels.items():
         for grid_name, grid in panel.grids.items():
-            origin = f"sweeps/{sweep.name}.yaml: {sweep.scale}: panel {panel_name}, grid {grid_name}"
+            place = f"grid {grid_name}" if panel_name == "main" else f"panel {panel_name}, grid {grid_name}"
+            origin = f"{sweep.source}: scale {sweep.scale}, {place}"
             _refuse_other_keys(panel, grid, origin)
             for point, run in expand_points({**panel.base, **grid.fixed}, grid, composer, origin):
                 normalized = normalize(run)
                 for seed in range(sweep.protocol.num_seeds):
                     seeded = normalized.model_copy(update={"seed": seed})
-                    yield WantedRun(panel_name, grid_name, point, seed, seeded, key_of_normalized(seeded))
+                    yield WantedRun(panel_name, grid_name, point, seed, seeded, keys.of(seeded))
 
 
 def expand_points(
@@ -55,7 +57,7 @@ def expand_points(
         point = dict(zip(grid.axes, values, strict=True))
         overrides = {**base, **point}
         for key, expression in grid.coupled.items():
-            overrides[key] = _coupled_value(key, expression, composer.compose(overrides), origin)
+            overrides[key] = _coupled_value(key, expression, composer, overrides, origin)
         yield point, validate_run(composer, overrides, origin)
 
 
@@ -68,14 +70,12 @@ def _refuse_other_keys(panel: Panel, grid: Grid, origin: str) -> None:
             raise UsageError(f"{origin}: {key} says how a run is carried out; give it on the command line")
 
 
-def _coupled_value(key: str, expression: str, values: dict[str, Any], origin: str) -> Any:
+def _coupled_value(
+    key: str, expression: str, composer: Composer, overrides: dict[str, Any], origin: str
+) -> Any:
+    """Evaluate an expression of everything that a run has at this point, the schema's defaults included."""
     try:
-        return evaluate(expression, _numbers(values))
+        return evaluate(expression, composer.compose_run(overrides))
     except UsageError as error:
+        validate_run(composer, overrides, origin)  # what the expression reads may be what is wrong
         raise UsageError(f"{origin}: coupled.{key}: {error}") from error
-
-
-def _numbers(values: Any) -> Any:
-    if isinstance(values, dict):
-        return {key: _numbers(below) for key, below in values.items()}
-    return parse_number(values)

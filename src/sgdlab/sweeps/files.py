@@ -14,21 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
-from yaml import YAMLError
 
 from sgdlab.config.compose import Choices, Composer, Overrides
 from sgdlab.config.folders import search_folders
-from sgdlab.config.messages import explain
+from sgdlab.config.messages import explain, nearest
 from sgdlab.errors import UsageError
+from sgdlab.sweeps.overriding import override_panel
+from sgdlab.sweeps.raw import EACH_PANEL, WHOLE_SWEEP, merge, read_raw, resolve
 from sgdlab.sweeps.spec import Sweep
-
-_WHOLE_SWEEP = ("paper", "figure", "title", "notes", "protocol", "drawing", "claims")
-_EACH_PANEL = ("base", "grids")
-_KEYS = {*_WHOLE_SWEEP, *_EACH_PANEL, "extends", "symbols", "scales"}
-_SCALE_KEYS = {*_KEYS - {"extends", "scales"}, "panels", "default_panels"}
-_PANEL_KEYS = {"title", "symbols", *_EACH_PANEL}
 
 
 @dataclass(frozen=True)
@@ -37,11 +31,7 @@ class SweepFile:
 
     name: str  # smith2021/fig1b
     path: Path
-
-    @property
-    def shown(self) -> str:
-        """The path as messages name it."""
-        return str(Path("sweeps") / f"{self.name}.yaml")
+    shown: str  # the path as messages name it
 
 
 def list_sweeps() -> Iterator[SweepFile]:
@@ -52,7 +42,7 @@ def list_sweeps() -> Iterator[SweepFile]:
             name = str(path.relative_to(folder).with_suffix(""))
             if not path.name.startswith("_") and name not in seen:
                 seen.add(name)
-                yield SweepFile(name, path)
+                yield SweepFile(name, path, f"sweeps/{name}.yaml")
 
 
 def find_sweep(name_or_path: str) -> SweepFile:
@@ -67,7 +57,8 @@ def find_sweep(name_or_path: str) -> SweepFile:
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise UsageError(f"{name_or_path}: there is no such sweep file")
-        return SweepFile(path.stem, path)
+        listed = (sweep for sweep in list_sweeps() if sweep.path.samefile(path))
+        return next(listed, SweepFile(path.stem, path, name_or_path))
     sweeps = {sweep.name: sweep for sweep in list_sweeps()}
     if name_or_path in sweeps:
         return sweeps[name_or_path]
@@ -90,118 +81,102 @@ class Description:
 def describe_sweeps() -> Iterator[Description]:
     """Describe every sweep file, without expanding it."""
     for sweep in list_sweeps():
-        raw = _read(sweep.path, sweep.shown)
+        raw = read_raw(sweep.path, sweep.shown)
         scales = [str(name) for name in raw.get("scales", {})]
-        yield Description(sweep.name, raw.get("paper"), raw.get("figure"), scales, raw.get("title"))
+        texts = resolve(raw, ("paper", "figure", "title"), sweep.shown)
+        paper, figure, title = (str(texts.get(key, "")) for key in ("paper", "figure", "title"))
+        yield Description(sweep.name, paper, figure, scales, title)
 
 
 def load_sweep(sweep: SweepFile, scale: str, composer: Composer, overrides: Overrides) -> Sweep:
     """Merge a sweep file for one scale and apply what the command line overrides.
 
-    An override of an axis replaces the axis; ``data=NAME`` picks the panel of that name where there is one;
-    ``protocol.…`` changes the protocol; all else goes into every panel's base.
+    ``data=NAME`` picks the panel of that name, ``data=A,B`` several; an option that no panel is named after
+    gets a panel of its own, of what the others share. ``protocol.…`` changes the protocol; how everything
+    else is applied, `override_panel` says.
 
     Raises
     ------
     UsageError
         Naming the file and the key, if something in it is wrong or not there.
     """
-    raw = _read(sweep.path, sweep.shown)
-    scales = raw.pop("scales", OmegaConf.create({}))
+    raw = read_raw(sweep.path, sweep.shown)
+    scales = raw.pop("scales", {})
     if scale not in scales:
         raise UsageError(f"{sweep.shown}: no scale {scale!r}; it has {', '.join(map(str, scales)) or 'none'}")
     patch = scales[scale] or OmegaConf.create({})
-    _check_keys(patch, _SCALE_KEYS, f"{sweep.shown}: scales.{scale}")
-    panels, defaults = patch.pop("panels", None), patch.pop("default_panels", None)
-    merged = OmegaConf.merge(raw, patch)
-    chosen = _choose_panels(panels, defaults, overrides, f"{sweep.shown}: scales.{scale}")
+    panels, defaults = patch.pop("panels", {}), patch.pop("default_panels", None)
+    shared = merge(sweep.shown, raw, patch)
+    whole = resolve(shared, WHOLE_SWEEP, sweep.shown)
+    shared.pop("title", None)  # a panel has its own
 
-    whole = _resolve(merged, _WHOLE_SWEEP, sweep.shown)
-    remaining = {key: value for key, value in overrides.items() if not (key == "data" and value in chosen)}
-    protocol = {k.partition(".")[2]: remaining.pop(k) for k in list(remaining) if k.startswith("protocol.")}
-    values: dict[str, Any] = {**whole, "name": sweep.name, "scale": scale, "panels": {}}
-    values["protocol"] = {**whole.get("protocol", {}), **protocol}
-    for name, panel_patch in chosen.items():
-        panel = _resolve(OmegaConf.merge(merged, panel_patch), (*_EACH_PANEL, "title"), sweep.shown)
-        if not panel_patch:
-            panel["title"] = ""
-        values["panels"][name] = _override_panel(panel, remaining, composer)
+    protocol = {key: value for key, value in overrides.items() if key.startswith("protocol.")}
+    about_runs = {key: value for key, value in overrides.items() if key not in protocol}
+    chosen = _choose_panels(panels, defaults, overrides.get("data"), f"{sweep.shown}: scales.{scale}")
+    values = {
+        **whole,
+        "name": sweep.name,
+        "source": " with ".join(filter(None, [sweep.shown, _shown(about_runs)])),
+        "scale": scale,
+        "protocol": whole.get("protocol", {}) | {key.partition(".")[2]: v for key, v in protocol.items()},
+        "panels": {name: _panel_of(name, shared, panel, sweep.shown) for name, panel in chosen.items()},
+    }
     try:
-        return Sweep.model_validate(values)
+        read = Sweep.model_validate(values)
     except ValidationError as error:
-        raise UsageError(explain(error, Sweep, lambda _: sweep.shown)) from error
+        text = explain(error, Sweep, lambda key: "command line" if _touches(protocol, key) else sweep.shown)
+        raise UsageError(text.replace("panels.main.", "")) from error  # the file itself has no such level
+    _refuse_unknown_panels(read, {"main", *_names_of_panels(scales)}, sweep.shown)
+
+    overridden = {}
+    for name, read_panel in read.panels.items():
+        own = dict(about_runs)
+        if panels:
+            own.pop("data", None)
+        if panels and name not in panels:
+            own["data"] = name
+        overridden[name] = override_panel(read_panel, own, composer)
+    return read.model_copy(update={"panels": overridden})
 
 
-def _read(path: Path, shown: str) -> DictConfig:
-    try:
-        raw = OmegaConf.load(path)
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{shown}: not readable as YAML: {' '.join(str(error).split())}") from error
-    except OSError as error:
-        raise UsageError(f"{shown}: {error.strerror}") from error
-    if not isinstance(raw, DictConfig):
-        raise UsageError(
-            f"{shown}: a sweep file is a mapping with paper, figure, base, grids, drawing, scales"
-        )
-    _check_keys(raw, _KEYS, shown)
-    extends = raw.pop("extends", None)
-    if extends is None:
-        return raw
-    below = path.parent / str(extends)
-    if not below.is_file():
-        raise UsageError(f"{shown}: extends names {extends}, and there is no such file beside it")
-    merged = OmegaConf.merge(_read(below, f"{Path(shown).parent}/{extends}"), raw)
-    assert isinstance(merged, DictConfig)
-    return merged
-
-
-def _check_keys(node: Any, known: set[str], where: str) -> None:
-    for key in node:
-        if key not in known:
-            close = difflib.get_close_matches(str(key), known, n=1)
-            meant = f" (did you mean {close[0]}?)" if close else ""
-            raise UsageError(f"{where}: {key} is not a key{meant}; known here: {', '.join(sorted(known))}")
-
-
-def _choose_panels(panels: Any, defaults: Any, overrides: Overrides, where: str) -> dict[str, Any]:
+def _choose_panels(panels: Any, defaults: Any, data: Any, where: str) -> dict[str, Any]:
     """Return the patches of the panels to draw; one empty patch where a scale has no panels."""
     if not panels:
-        return {"main": OmegaConf.create({})}
-    for name, patch in panels.items():
-        _check_keys(patch, _PANEL_KEYS, f"{where}.panels.{name}")
-    wanted = [overrides["data"]] if overrides.get("data") in panels else list(defaults or panels)
-    for name in wanted:
+        return {"main": {}}
+    if data is not None:
+        wanted = map(str, data if isinstance(data, Choices) else [data])
+        return {name: panels.get(name, {}) for name in wanted}
+    for name in defaults or ():
         if name not in panels:
             raise UsageError(f"{where}.default_panels names {name!r}; panels: {', '.join(panels)}")
-    return {str(name): panels[name] for name in wanted}
+    return {str(name): panels[name] for name in defaults or panels}
 
 
-def _resolve(node: Any, keys: tuple[str, ...], shown: str) -> dict[str, Any]:
-    try:
-        return {key: _plain(node[key]) for key in keys if key in node}
-    except OmegaConfBaseException as error:
-        message = " ".join(str(error).split("full_key")[0].split())
-        raise UsageError(f"{shown}: {message}; symbols are read as ${{symbols.name}}") from error
+def _panel_of(name: str, shared: DictConfig, patch: Any, shown: str) -> dict[str, Any]:
+    title = "" if name == "main" else name
+    return {"title": title, **resolve(merge(shown, shared, patch), (*EACH_PANEL, "title"), shown)}
 
 
-def _plain(value: Any) -> Any:
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+def _names_of_panels(scales: Any) -> Iterator[str]:
+    for patch in scales.values():
+        yield from map(str, (patch or {}).get("panels", {}))
 
 
-def _override_panel(panel: dict[str, Any], overrides: Overrides, composer: Composer) -> dict[str, Any]:
-    axes = {axis for grid in panel.get("grids", {}).values() for axis in (grid or {}).get("axes", {})}
-    base = dict(panel.get("base", {}))
-    for key, value in overrides.items():
-        if key in axes:
-            for grid in panel["grids"].values():
-                if key in grid.get("axes", {}):
-                    grid["axes"][key] = list(value) if isinstance(value, Choices) else [value]
-        elif isinstance(value, Choices):
-            raise UsageError(
-                f"{key} is no axis of this sweep: give one value; axes: {', '.join(sorted(axes))}"
-            )
-        else:
-            if composer.is_choice(key):  # another option: the values set for the old one go
-                base = {k: v for k, v in base.items() if not k.startswith(f"{key}.")}
-            base[key] = value
-    return {**panel, "base": base}
+def _refuse_unknown_panels(sweep: Sweep, known: set[str], shown: str) -> None:
+    """A claim may speak of a panel that another scale has, or that this command leaves out."""
+    for index, claim in enumerate(sweep.claims):
+        for name in claim.panels or ():
+            if name not in known:
+                text = f"{shown}: claims[{index}].panels names {name!r}, which no scale has"
+                raise UsageError(f"{text}{nearest(name, known)}")
+
+
+def _touches(overrides: Overrides, key: str) -> bool:
+    return any(f"{overridden}.".startswith(f"{key}.") for overridden in overrides)
+
+
+def _shown(overrides: Overrides) -> str:
+    return " ".join(
+        f"{key}={','.join(map(str, value)) if isinstance(value, Choices) else value}"
+        for key, value in overrides.items()
+    )

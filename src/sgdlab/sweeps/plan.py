@@ -10,19 +10,21 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sgdlab.config.execution import Execution
-from sgdlab.config.identity import canonical_json
-from sgdlab.config.schema import Run
+from sgdlab.config.fields import Component
+from sgdlab.config.schema import Run, validate_component
 from sgdlab.errors import UserError
 from sgdlab.runs.files import naming, replace
 from sgdlab.sweeps.packs import Pack, pack_runs
 
 _FORMAT = 1
+_PARTS = tuple(name for name in Run.model_fields if name != "seed")
 
 
 @dataclass(frozen=True)
@@ -85,14 +87,10 @@ def load_plan(path: Path) -> FrozenPlan:
         content = json.loads(gzip.decompress(path.read_bytes()))
         if content["format"] != _FORMAT:
             raise ValueError(f"format {content['format']}, and this version reads {_FORMAT}")
-        templates = [Run.model_validate(config) for config in content["configs"]]
-        runs = {
-            key: templates[index].model_copy(update={"seed": seed})
-            for key, (index, seed) in content["runs"].items()
-        }
+        runs = dict(_expand(content["components"], content["runs"]))
         packs = tuple(Pack(pack["shape"], tuple(pack["keys"])) for pack in content["packs"])
         execution = Execution.model_validate(content["execution"])
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path}: not a readable plan ({error}); delete it and give the same command again"
         ) from error
@@ -107,7 +105,8 @@ def _earlier(path: Path, missing: Mapping[str, Run]) -> tuple[Mapping[str, Run],
         plan = load_plan(path)
     except UserError:
         return None  # a damaged plan is written anew
-    return (plan.runs, plan.packs) if missing.keys() <= plan.runs.keys() else None
+    is_whole = all(plan.runs.get(key) == run for key, run in missing.items())
+    return (plan.runs, plan.packs) if is_whole else None
 
 
 def _name_of(keys: Iterable[str]) -> str:
@@ -115,10 +114,21 @@ def _name_of(keys: Iterable[str]) -> str:
 
 
 def _compact(runs: Mapping[str, Run]) -> dict[str, Any]:
-    """Store each configuration once for all its seeds."""
-    configs: dict[str, int] = {}
-    by_key: dict[str, tuple[int, int]] = {}
-    for key, run in runs.items():
-        text = canonical_json(run.model_copy(update={"seed": 0}).model_dump(mode="json"))
-        by_key[key] = (configs.setdefault(text, len(configs)), run.seed)
-    return {"configs": [json.loads(text) for text in configs], "runs": by_key}
+    """Store each component once for all runs that have it: of a run, its seed and the places of its parts."""
+    places: dict[str, dict[Any, int]] = {name: {} for name in _PARTS}
+    rows = {
+        key: [run.seed, *(at.setdefault(getattr(run, name), len(at)) for name, at in places.items())]
+        for key, run in runs.items()
+    }
+    components = {
+        name: [part.model_dump(mode="json") if isinstance(part, Component) else part for part in at]
+        for name, at in places.items()
+    }
+    return {"components": components, "runs": rows}
+
+
+def _expand(components: Mapping[str, list[Any]], rows: Mapping[str, list[int]]) -> Iterator[tuple[str, Run]]:
+    parts = [[validate_component(name, part) for part in components[name]] for name in _PARTS]
+    for key, (seed, *places) in rows.items():
+        fields = {name: of[place] for name, of, place in zip(_PARTS, parts, places, strict=True)}
+        yield key, Run.model_validate({"seed": seed, **fields})

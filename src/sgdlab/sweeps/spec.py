@@ -7,20 +7,28 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from sgdlab.config.fields import Component, PositiveInt
-from sgdlab.config.numbers import parse_numbers
+from sgdlab.config.numbers import format_number, parse_numbers
+from sgdlab.errors import UsageError
 from sgdlab.sweeps.claims import Claim
+from sgdlab.sweeps.references import Reference, refuse_metric
 
-Axis = Annotated[list[Any], BeforeValidator(parse_numbers), Field(min_length=1)]
 
-METRICS = (
-    "test_accuracy",
-    "train_accuracy",
-    "test_loss",
-    "train_loss",
-    "train_cost",
-    "c_reg",
-    "gradient_norm_sq",
-)
+def _read_axis(value: Any) -> list[Any]:
+    """Read the values of an axis; one that comes twice would count its seeds twice."""
+    try:
+        values = parse_numbers(value)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    seen: set[Any] = set()
+    for one in values:
+        comparable = str(one) if isinstance(one, list | dict) else one
+        if comparable in seen:
+            raise ValueError(f"{format_number(one)} comes twice")
+        seen.add(comparable)
+    return values
+
+
+Axis = Annotated[list[Any], BeforeValidator(_read_axis), Field(min_length=1)]
 
 
 class Protocol(Component):
@@ -34,6 +42,7 @@ class Protocol(Component):
     def _keep_at_most_all(self) -> Self:
         if self.keep > self.num_seeds:
             raise ValueError(f"protocol.keep={self.keep} is more than protocol.num_seeds={self.num_seeds}")
+        refuse_metric("protocol.rank_by", self.rank_by)
         return self
 
 
@@ -44,6 +53,17 @@ class Grid(Component):
     fixed: dict[str, Any] = {}
     axes: dict[str, Axis] = Field(min_length=1)
     coupled: dict[str, str] = {}  # value computed at each point, e.g. "400 / optimizer.inner_steps"
+
+    @model_validator(mode="after")
+    def _each_key_once(self) -> Self:
+        for key in self.axes:
+            if key in self.fixed:
+                raise ValueError(f"{key} is both an axis and fixed")
+        for key in self.coupled:
+            if key in self.axes or key in self.fixed:
+                other = "an axis" if key in self.axes else "fixed"
+                raise ValueError(f"{key} is both coupled and {other}")
+        return self
 
 
 class Curve(Component):
@@ -68,6 +88,26 @@ class Drawing(Component):
     mark_optimum: bool = False
     reference: Curve | None = None  # drawn as a dotted line at its first point, e.g. plain SGD at ε = 2**-9
 
+    @model_validator(mode="after")
+    def _trajectories_run_over_updates(self) -> Self:
+        if self.kind == "trajectories" and self.x != "updates":
+            raise ValueError(f"drawing.x={self.x!r}: trajectories are drawn against updates: write that")
+        return self
+
+    def references(self) -> list[Reference]:
+        """Return what is drawn."""
+        drawn = []
+        for index, curve in enumerate(self.curves):
+            where, axes = f"drawing.curves[{index}]", (curve.split_by,) if curve.split_by else ()
+            if self.kind == "trajectories":
+                drawn.append(Reference(where, curve.grid, curve.metric, ("curve",), axes))
+            else:
+                x = (curve.x or self.x,)
+                drawn.append(Reference(where, curve.grid, curve.metric, axes=axes, expressions=x))
+        if self.reference:
+            drawn.append(Reference("drawing.reference", self.reference.grid, self.reference.metric))
+        return drawn
+
 
 class Panel(Component):
     """One panel: what is trained (base and grids). A scale with one panel has one called `main`."""
@@ -75,12 +115,14 @@ class Panel(Component):
     title: str
     base: dict[str, Any] = {}
     grids: dict[str, Grid] = Field(min_length=1)
+    y_range: tuple[float, float] | None = None  # what is drawn; the caption counts the points outside
 
 
 class Sweep(Component):
     """A sweep at one scale."""
 
     name: str  # smith2021/fig1b
+    source: str = "sweep"  # what messages call it: sweeps/smith2021/fig1b.yaml, and what overrides it
     paper: str
     figure: str
     title: str
@@ -93,52 +135,11 @@ class Sweep(Component):
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
-        for panel_name, panel in self.panels.items():
-            for where, grid in self._grids_named(panel_name):
-                if grid not in panel.grids:
-                    raise ValueError(
-                        f"{where} names the grid {grid!r}, which panel {panel_name!r} doesn't have; "
-                        f"its grids: {', '.join(panel.grids)}"
-                    )
-        for claim_index, claim in enumerate(self.claims):
-            for panel_name in claim.panels or []:
-                if panel_name not in self.panels and panel_name != "main":
-                    continue  # a panel that this command leaves out
-                if panel_name not in self.panels:
-                    raise ValueError(f"claims[{claim_index}].panels names {panel_name!r}")
-        for where, metric in self._metrics_named():
-            name, _, statistic = metric.partition(".")
-            if name not in METRICS or statistic not in ("best", "final", "curve"):
-                raise ValueError(
-                    f"{where}: {metric!r} is not a metric; write NAME.best, NAME.final or (for trajectories) "
-                    f"NAME.curve with NAME one of {', '.join(METRICS)}"
-                )
+        for name, panel in self.panels.items():
+            references = self.drawing.references()
+            for index, claim in enumerate(self.claims):
+                if claim.panels is None or name in claim.panels:
+                    references += claim.references(f"claims[{index}]")
+            for reference in references:
+                reference.refuse_dangling(name, panel)
         return self
-
-    def _grids_named(self, panel_name: str) -> list[tuple[str, str]]:
-        named = [(f"drawing.curves[{i}]", curve.grid) for i, curve in enumerate(self.drawing.curves)]
-        if self.drawing.reference:
-            named.append(("drawing.reference", self.drawing.reference.grid))
-        for i, claim in enumerate(self.claims):
-            if claim.panels is not None and panel_name not in claim.panels:
-                continue
-            match claim.kind:
-                case "gain":
-                    named += [(f"claims[{i}].start", claim.start.grid), (f"claims[{i}].to", claim.to.grid)]
-                case "optimum_ratio":
-                    named += [(f"claims[{i}].of", claim.of.grid), (f"claims[{i}].over", claim.over.grid)]
-                case "difference":
-                    named += [(f"claims[{i}].of", claim.of), (f"claims[{i}].to", claim.to)]
-                case "trend" | "collapse":
-                    named.append((f"claims[{i}].grid", claim.grid))
-        return named
-
-    def _metrics_named(self) -> list[tuple[str, str]]:
-        named = [("protocol.rank_by", self.protocol.rank_by)]
-        named += [(f"drawing.curves[{i}]", curve.metric) for i, curve in enumerate(self.drawing.curves)]
-        for i, claim in enumerate(self.claims):
-            if claim.kind == "optimum_ratio":
-                named += [(f"claims[{i}].of", claim.of.metric), (f"claims[{i}].over", claim.over.metric)]
-            else:
-                named.append((f"claims[{i}]", claim.metric))
-        return named

@@ -75,7 +75,8 @@ class Recorder:
 def summarize(curves: dict[str, np.ndarray]) -> dict[str, float]:
     """Reduce one run's curves to ``name.best`` and ``name.final``, and the honest test accuracy.
 
-    The best of an accuracy is its largest value over the grid, of a loss or a norm its smallest.
+    The best of an accuracy is its largest value over the grid, of a loss or a norm its smallest. Of the error
+    of a finite-difference penalty the worst is kept as well.
     `test_accuracy.honest` chooses the evaluation on one half of the test set, reads the other, and swaps.
     """
     summary: dict[str, float] = {}
@@ -88,6 +89,8 @@ def summarize(curves: dict[str, np.ndarray]) -> dict[str, float]:
         lower = any(word in name for word in _LOWER_IS_BETTER)
         summary[f"{name}.best"] = float(values.min() if lower else values.max())
         summary[f"{name}.final"] = float(values[-1])
+        if name == "penalty_relative_error":
+            summary[f"{name}.worst"] = float(values.max())
     if len(curves.get("test_accuracy_even", ())):
         even, odd = curves["test_accuracy_even"], curves["test_accuracy_odd"]
         summary["test_accuracy.honest"] = float((odd[even.argmax()] + even[odd.argmax()]) / 2)

@@ -6,8 +6,6 @@ import math
 import numpy as np
 import pytest
 
-from sgdlab.errors import UsageError
-
 LR, N = "optimizer.lr", "optimizer.inner_steps"
 POWERS, STEPS = range(-9, 0), (1, 2, 4)
 GRIDS = {"nstep": {N: list(STEPS), LR: [2.0**k for k in POWERS]}}
@@ -88,10 +86,3 @@ def test_curves_that_share_no_range_are_not_compared(judge_one):
     assert result.verdict == "inconclusive"
     assert result.reason.startswith("no two curves share a range on both axes")
     assert "curves 1 and 64 share no range and are not compared" in result.reason
-
-
-def test_an_axis_that_is_not_there_is_refused(judge_one):
-    with pytest.raises(
-        UsageError, match=r"grid 'nstep' has no axis 'optimizer.inner_steps' to tell curves apart"
-    ):
-        run(judge_one, lambda grid, point, seed: 0.5, grids={"nstep": {LR: [0.25, 0.5]}})

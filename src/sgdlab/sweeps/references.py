@@ -1,0 +1,112 @@
+"""What drawings and claims refer to: a grid, a metric of its runs, its axes, and expressions of them.
+
+All of it is checked as a sweep file is read: nobody should learn of a misspelt axis after a week of training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from sgdlab.config.numbers import evaluate, parse_number
+from sgdlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from sgdlab.sweeps.spec import Grid, Panel
+
+Statistic = Literal["best", "final", "curve"]
+
+METRICS = (
+    "test_accuracy",
+    "train_accuracy",
+    "test_loss",
+    "train_loss",
+    "train_cost",
+    "c_reg",
+    "gradient_norm_sq",
+)
+_MEASURED_ON_REQUEST = ("c_reg", "gradient_norm_sq")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A curve as one place of a sweep file names it, with what that place needs of it."""
+
+    where: str  # drawing.curves[0]
+    grid: str
+    metric: str
+    statistics: tuple[Statistic, ...] = ("best", "final")  # that make sense there
+    axes: tuple[str, ...] = ()
+    expressions: tuple[str, ...] = ()  # of axes, fixed and coupled values
+
+    def refuse_dangling(self, panel_name: str, panel: Panel) -> None:
+        """Raise ValueError if a panel doesn't have the curve, or the curve not what is needed of it."""
+        refuse_metric(self.where, self.metric, self.statistics)
+        if self.grid not in panel.grids:
+            raise ValueError(
+                f"{self.where} names the grid {self.grid!r}, which panel {panel_name!r} doesn't have; "
+                f"its grids: {', '.join(panel.grids)}"
+            )
+        grid = panel.grids[self.grid]
+        for axis in self.axes:
+            if axis not in grid.axes:
+                axes = ", ".join(grid.axes)
+                raise ValueError(f"{self.where}: {axis!r} is no axis of grid {self.grid!r}; its axes: {axes}")
+        for expression in self.expressions:
+            self._refuse_expression(expression, panel, grid)
+
+    def _refuse_expression(self, expression: str, panel: Panel, grid: Grid) -> None:
+        if expression in grid.axes:
+            return
+        point = {axis: values[0] for axis, values in grid.axes.items()}
+        try:
+            value = evaluate(expression, names_at(panel, grid, point))
+        except UsageError:
+            value = None
+        if not isinstance(value, int | float):
+            usable = sorted({*panel.base, *grid.fixed, *grid.axes, *grid.coupled})
+            raise ValueError(
+                f"{self.where}: {expression!r} is neither an axis of grid {self.grid!r} nor an expression of "
+                f"what the sweep sets: {', '.join(usable)}"
+            )
+
+
+def refuse_metric(where: str, metric: str, statistics: tuple[Statistic, ...] = ("best", "final")) -> None:
+    """Raise ValueError if a metric isn't one of METRICS with one of the given statistics."""
+    name, _, statistic = metric.partition(".")
+    if name not in METRICS or statistic not in statistics:
+        forms = " or ".join(f"NAME.{statistic}" for statistic in statistics)
+        raise ValueError(
+            f"{where}: {metric!r} is not a metric here; write {forms} with NAME one of {', '.join(METRICS)}"
+        )
+    if name in _MEASURED_ON_REQUEST and statistic == "best":
+        raise ValueError(
+            f"{where}: {metric!r} would depend on how often it was measured (diagnostics=…), which two runs "
+            f"of one identity need not share; write {name}.final"
+        )
+
+
+def names_at(panel: Panel, grid: Grid, point: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an expression on x may use at a point: all that the sweep sets, ``optimizer.lr`` nested."""
+    written = {**panel.base, **grid.fixed, **point}
+    values = {name: parse_number(value) for name, value in written.items()}
+    for name, expression in grid.coupled.items():
+        with suppress(UsageError):  # it reads a default, which isn't what the sweep sets
+            values[name] = evaluate(expression, _nested(values))
+    return _nested(values)
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn ``{"optimizer.lr": 1}`` into ``{"optimizer": {"lr": 1}}``; a dotted name wins over its group's."""
+    nested: dict[str, Any] = {}
+    for name in sorted(flat, key=lambda name: name.count(".")):
+        *groups, leaf = name.split(".")
+        inside = nested
+        for group in groups:
+            if not isinstance(inside.get(group), dict):
+                inside[group] = {}
+            inside = inside[group]
+        inside[leaf] = flat[name]
+    return nested
