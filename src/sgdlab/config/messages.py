@@ -83,6 +83,8 @@ _EXPECTED = {  # of pydantic's messages, those that don't say what to write
     "int_from_float": "input should be a whole number, such as 16 or 2**4",
     "tuple_type": "input should be a list, such as [64, 64]",
     "dict_type": "input should be a mapping of names to values",
+    "model_type": "input should be a mapping of names to values",
+    "model_attributes_type": "input should be a mapping of names to values",
 }
 
 
