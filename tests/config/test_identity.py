@@ -330,7 +330,7 @@ def runs(draw) -> Run:
 
 
 @given(st.lists(runs(), min_size=2, max_size=6), st.integers(0, 9))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_keys_are_equal_exactly_where_normalised_configurations_are(drawn, field_index):
     # neighbours of the first, each with one component of another: where a collision would be
     name = list(Run.model_fields)[field_index]
@@ -343,7 +343,7 @@ def test_keys_are_equal_exactly_where_normalised_configurations_are(drawn, field
 
 
 @given(runs())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_normalising_again_changes_nothing_and_neither_does_storing(run):
     normalized = normalize(run)
     assert normalize(normalized) == normalized
@@ -370,7 +370,7 @@ def key_by_the_rule(run: Run) -> str:
 
 
 @given(st.lists(runs(), min_size=1, max_size=5))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_sharing_what_components_write_changes_no_key(drawn):
     keys = Keys()
     for run in map(normalize, [*drawn, *drawn]):
@@ -387,7 +387,7 @@ def test_sharing_what_components_write_changes_no_key(drawn):
         lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(max_size=3), below, max_size=3),
     )
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_canonical_json_is_json_whatever_the_order_of_keys(value):
     def backwards(node):
         if isinstance(node, dict):

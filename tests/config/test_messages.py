@@ -39,7 +39,7 @@ MESSAGES = {
     ),
     "optimizer.batch_size=x": "optimizer.batch_size='x': input should be a whole number, such as 16 or 2**4",
     "model.hidden_widths=64": "model.hidden_widths=64: input should be a list, such as [64, 64]",
-    "model.hidden_widths=[64,0]": ("model.hidden_widths.1=0: input should be greater than or equal to 1"),
+    "model.hidden_widths=[64,0]": ("model.hidden_widths[1]=0: input should be greater than or equal to 1"),
     "data.flip=maybe": "data.flip='maybe': input should be a valid boolean, unable to interpret input",
     # a value out of range
     "optimizer.lr=0": "optimizer.lr=0: input should be greater than 0",
@@ -60,7 +60,7 @@ MESSAGES = {
         "model=resnet: there is no such option (did you mean wide_resnet?); known here: mlp, wide_resnet"
     ),
     "model=null": "model=None: model picks an option by its name; a value is set as model.NAME",
-    "optimizer=[sgd]": "optimizer=['sgd']: optimizer picks an option by its name; a value is set as optimizer.NAME",
+    "data=[mnist]": "data=['mnist']: data picks an option by its name; a value is set as data.NAME",
     "data='[digits]'": "data=[digits]: an option is named by a word",
     # components that don't fit each other
     "optimizer.batch_size=5000": "optimizer.batch_size=5000 is larger than data.num_train=4000",
@@ -91,7 +91,7 @@ EXECUTION = {
         "checkpoint_every_s, device, heartbeat_every_s, keep, kind, lease_timeout_s, num_workers, pack_size"
     ),
     "launcher.device=gpu": "launcher.device='gpu': input should be 'auto', 'cpu' or 'cuda'",
-    "tracker=wandbb": "tracker=wandbb: there is no such option (did you mean wandb?); known here: none, wandb",
+    "tracker=wb": "tracker=wb: there is no such option; known here: none, wandb",
     "tracker=none tracker.project=x": (
         "tracker.project is not a key: tracker is none, and tracker=wandb has project"
     ),
