@@ -47,9 +47,7 @@ def test_deaths_at_the_start_count_only_in_a_row(run_pool):
 
 
 def test_three_deaths_in_a_row_at_the_start_are_an_error(run_pool):
-    with pytest.raises(
-        UserError, match=r"workers can't start; .*\n  nothing; exit code -9"
-    ):
+    with pytest.raises(UserError, match=r"workers can't start; .*\n  nothing; exit code -9"):
         run_pool("kill -9 $$")
 
 
