@@ -1,4 +1,4 @@
-"""How wrong the penalty was where it was taken by finite differences: measured in training, said in results."""
+"""How wrong a penalty taken by finite differences was: measured in training, said in results."""
 
 from __future__ import annotations
 
