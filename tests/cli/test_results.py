@@ -28,7 +28,7 @@ def test_results_are_a_table_for_each_curve_in_80_columns(trained):
 
 
 def test_json_and_csv_hold_the_same_numbers(trained):
-    content = json.loads(trained.sgdlab("results", "tiny", "--json").stdout)
+    (content,) = json.loads(trained.sgdlab("results", "tiny", "--json").stdout)
     assert content["sweep"] == "tiny @ laptop"
     assert content["claims"][0]["verdict"] in ("supported", "not supported", "inconclusive")
     point = content["points"][0]

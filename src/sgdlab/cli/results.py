@@ -9,8 +9,9 @@ import typer
 
 from sgdlab.analysis.claims import judge
 from sgdlab.analysis.collect import observe
+from sgdlab.analysis.penalty_error import describe_penalty_error
 from sgdlab.analysis.tables import csv_of, describe_left_out, record_of_row, record_of_verdict, rows
-from sgdlab.cli.output import print_json
+from sgdlab.cli.output import console, print_json
 from sgdlab.cli.request import Arguments, AsJson, Scale, open_request
 from sgdlab.cli.results_view import print_points, print_verdicts
 from sgdlab.sweeps.spec import Sweep
@@ -32,6 +33,7 @@ def results(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """Show each point by the protocol (best k of n), the claims, and what was left out and why."""
+    records = []
     with open_request(arguments, scale) as request:
         for sweep in request.sweeps:
             observations = observe(sweep, request.wanted(sweep), request.store)
@@ -40,7 +42,7 @@ def results(
             if as_csv:
                 print(csv_of(found), end="")
             elif as_json:
-                print_json(
+                records.append(
                     {
                         "sweep": f"{sweep.name} @ {sweep.scale}",
                         "points": [record_of_row(row) for row in found],
@@ -52,6 +54,10 @@ def results(
                 print()
                 print_verdicts(verdicts)
                 print(*describe_left_out(found), sep="\n")
+                for line in describe_penalty_error(observations):
+                    console.print(line)
+    if as_json:
+        print_json(records)
 
 
 def figure(arguments: Arguments, scale: Scale = "laptop", folder: Folder = Path("outputs/figures")) -> None:

@@ -19,7 +19,7 @@ from hydra.core.override_parser.types import Override, QuotedString, Transformer
 from hydra.errors import HydraException
 from pydantic import ValidationError
 
-from sgdlab.config.composed import Composed, compose_choices, first_paragraph
+from sgdlab.config.composed import BrokenConfError, Composed, compose_choices, first_paragraph
 from sgdlab.config.execution import Execution
 from sgdlab.config.folders import search_folders
 from sgdlab.config.messages import explain, nearest_key
@@ -96,8 +96,8 @@ class Composer:
     def source_of(self, key: str, overrides: Overrides, origin: str) -> str:
         """Say where a key's value came from: `origin` if an override touched it, else its file."""
         for overridden in overrides:
-            touched = overridden == key or overridden.startswith(f"{key}.") or not key
-            if touched or (key.startswith(f"{overridden}.") and not self.is_choice(overridden)):
+            is_part = f"{overridden}.".startswith(f"{key}.") or f"{key}.".startswith(f"{overridden}.")
+            if not key or (is_part and not self.is_choice(overridden)):
                 return origin
         chosen, _ = self._split(overrides)
         return self._compose_choices(chosen).files.get(key.partition(".")[0], "conf/config.yaml")
@@ -125,7 +125,7 @@ class Composer:
             composed = compose_choices(chosen)
             for name in composed.values:
                 if name not in _KNOWN:
-                    raise UsageError(f"conf/: {name} is not a key{nearest_key(name, Run, Execution)}")
+                    raise BrokenConfError(f"conf/: {name} is not a key{nearest_key(name, Run, Execution)}")
             self._composed[chosen] = composed
         return self._composed[chosen]
 
@@ -180,6 +180,8 @@ def _validate(
 ) -> M:
     try:
         values = compose(overrides)
+    except BrokenConfError:
+        raise
     except UsageError as error:
         raise UsageError(f"{origin}: {error}") from error
     try:

@@ -25,6 +25,10 @@ _OPTION = re.compile(r"[\w./-]+")
 _PROBE = "a value that no configuration has"
 
 
+class BrokenConfError(UsageError):
+    """A file in conf/ can't be read or resolved; no override is to blame."""
+
+
 @dataclass(frozen=True)
 class Composed:
     """Plain values with interpolations resolved, and where they came from."""
@@ -71,7 +75,9 @@ def compose_choices(choices: tuple[tuple[str, str], ...]) -> Composed:
     Raises
     ------
     UsageError
-        If there is no such option, or a file in conf/ can't be read or resolved.
+        If there is no such option.
+    BrokenConfError
+        If a file in conf/ can't be read or resolved.
     """
     try:
         for group, option in choices:
@@ -87,7 +93,7 @@ def compose_choices(choices: tuple[tuple[str, str], ...]) -> Composed:
         text = f"{group}={option}: there is no such option{nearest(option, error.options or ())}"
         raise UsageError(text) from error
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        raise UsageError(f"conf/: {first_paragraph(error)}") from error
+        raise BrokenConfError(f"conf/: {first_paragraph(error)}") from error
     files = {group: f"conf/{group}/{option}.yaml" for group, option in chosen.items()}
     return Composed(values, files, config)  # type: ignore[arg-type]
 
@@ -108,6 +114,8 @@ def set_value(values: dict[str, Any], key: str, value: Any) -> None:
 
 
 def first_paragraph(error: Exception) -> str:
-    """Return Hydra's message as one line, without its list of search paths and its links."""
-    text = str(error).split("\nConfig search path")[0].split("\nSet the environment")[0]
-    return " ".join(text.split("\nSee https")[0].split())
+    """Return Hydra's or OmegaConf's message as one line, without search paths, links and types."""
+    text = str(error)
+    for tail in ("\nConfig search path", "\nSet the environment", "\nSee https", "\n    object_type="):
+        text = text.split(tail)[0]
+    return " ".join(text.replace("full_key:", "at").split())

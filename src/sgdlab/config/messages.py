@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -17,7 +17,7 @@ def explain(error: ValidationError, model: type[BaseModel], source_of: Callable[
     lines = []
     for detail in error.errors(include_url=False):
         place = _locate(model, detail["loc"])
-        lines.append(f"{source_of(place.key)}: {_what(place, detail)}")
+        lines.append(f"{source_of(place.key.partition('[')[0])}: {_what(place, detail)}")
     return "\n".join(dict.fromkeys(lines))
 
 
@@ -68,6 +68,8 @@ def _what(place: _Place, detail: ErrorDetails) -> str:
             return f"{key}.kind={detail['ctx']['tag']}: allowed are {detail['ctx']['expected_tags']}"
         case "value_error" if not key or key in message:
             return message
+        case "value_error" if isinstance(value, Mapping):
+            return f"{key}: {message}"
         case "too_short":
             return f"{key} is empty"
         case other:
@@ -83,6 +85,8 @@ _EXPECTED = {  # of pydantic's messages, those that don't say what to write
     "int_from_float": "input should be a whole number, such as 16 or 2**4",
     "tuple_type": "input should be a list, such as [64, 64]",
     "dict_type": "input should be a mapping of names to values",
+    "model_type": "input should be a mapping of names to values",
+    "model_attributes_type": "input should be a mapping of names to values",
 }
 
 
@@ -112,7 +116,10 @@ def _locate(model: Any, location: Iterable[str | int]) -> _Place:
         elif isinstance(current, tuple):  # a union: the part is the tag of one of its members
             members = current
             current = next((member for member in members if _tag(member) == part), None)
-        elif get_origin(current) in (dict, list, tuple):
+        elif get_origin(current) in (list, tuple):
+            parts[-1] += f"[{part}]"
+            current = get_args(current)[0]
+        elif get_origin(current) is dict:
             parts.append(str(part))
             current = get_args(current)[-1]
         elif not parts or current is not None:

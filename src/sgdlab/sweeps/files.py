@@ -104,6 +104,7 @@ def load_sweep(sweep: SweepFile, scale: str, composer: Composer, overrides: Over
     scales = raw.pop("scales", {})
     if scale not in scales:
         raise UsageError(f"{sweep.shown}: no scale {scale!r}; it has {', '.join(map(str, scales)) or 'none'}")
+    known_panels = {"main", *_names_of_panels(scales)}
     patch = scales[scale] or OmegaConf.create({})
     panels, defaults = patch.pop("panels", {}), patch.pop("default_panels", None)
     shared = merge(sweep.shown, raw, patch)
@@ -126,7 +127,7 @@ def load_sweep(sweep: SweepFile, scale: str, composer: Composer, overrides: Over
     except ValidationError as error:
         text = explain(error, Sweep, lambda key: "command line" if _touches(protocol, key) else sweep.shown)
         raise UsageError(text.replace("panels.main.", "")) from error  # the file itself has no such level
-    _refuse_unknown_panels(read, {"main", *_names_of_panels(scales)}, sweep.shown)
+    _refuse_unknown_panels(read, known_panels, sweep.shown)
 
     overridden = {}
     for name, read_panel in read.panels.items():

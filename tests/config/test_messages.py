@@ -1,0 +1,125 @@
+"""What a person reads when something is wrong: the file, the key, what is wrong, what would be right."""
+
+import pytest
+
+from sgdlab.config.compose import validate_execution, validate_run
+from sgdlab.errors import UsageError
+
+HERE = "here: "
+MESSAGES = {
+    # a key that isn't there
+    "optimizer.lrr=1": (
+        "optimizer.lrr is not a key (did you mean optimizer.lr?); "
+        "known here: batch_size, inner_steps, kind, lr, order, remainder"
+    ),
+    "optimiser.lr=1": "optimiser.lr is not a key (did you mean optimizer.lr?)",
+    "lr=1": "lr is not a key (did you mean optimizer.lr?)",
+    "batchsize=1": "batchsize is not a key (did you mean optimizer.batch_size?)",
+    "zzz=1": (
+        "zzz is not a key; known here: seed, precision, data, model, loss, regularizer, optimizer, "
+        "schedule, budget, evaluation, diagnostics, tracker, launcher, folders"
+    ),
+    "optimizer.lr.warmup=1": "optimizer.lr.warmup can't be set: lr is a value, not a group of keys",
+    # a key of another option
+    "regularizer.strength=1": (
+        "regularizer.strength is not a key: regularizer is none, and regularizer=gradient_norm has strength"
+    ),
+    "budget.num_updates=100": (
+        "budget.num_updates is not a key: budget is epochs, and budget=updates has num_updates"
+    ),
+    # a value of another type
+    "optimizer.lr=fast": "optimizer.lr='fast': input should be a number, such as 0.01, 2**-6 or 1/32",
+    "optimizer.lr=null": "optimizer.lr=None: input should be a number, such as 0.01, 2**-6 or 1/32",
+    "optimizer.lr=2**100000": (
+        "optimizer.lr='2**100000': input should be a number, such as 0.01, 2**-6 or 1/32"
+    ),
+    "optimizer.inner_steps=true": "optimizer.inner_steps=True: true is not a number",
+    "optimizer.batch_size=2**-1": (
+        "optimizer.batch_size=0.5: input should be a whole number, such as 16 or 2**4"
+    ),
+    "optimizer.batch_size=x": "optimizer.batch_size='x': input should be a whole number, such as 16 or 2**4",
+    "model.hidden_widths=64": "model.hidden_widths=64: input should be a list, such as [64, 64]",
+    "model.hidden_widths=[64,0]": ("model.hidden_widths[1]=0: input should be greater than or equal to 1"),
+    "data.flip=maybe": "data.flip='maybe': input should be a valid boolean, unable to interpret input",
+    # a value out of range
+    "optimizer.lr=0": "optimizer.lr=0: input should be greater than 0",
+    "optimizer.lr=-2**-6": "optimizer.lr='-2**-6': input should be greater than 0",
+    "optimizer.lr=nan": "optimizer.lr=nan: input should be greater than 0",
+    "schedule=hold_then_decay schedule.hold_fraction=nan": (
+        "schedule.hold_fraction=nan: input should be greater than or equal to 0"
+    ),
+    "loss.l2=inf": "loss.l2=inf: input should be a finite number",
+    "data.num_train=4001": "data.num_train=4001: input should be less than or equal to 4000",
+    "optimizer.order=sorted": (
+        "optimizer.order='sorted': input should be 'shuffled', 'independent', 'with_replacement', 'fixed' or "
+        "'forward_reverse'"
+    ),
+    # an option that isn't there
+    "model=mpl": "model=mpl: there is no such option (did you mean mlp?); known here: mlp, wide_resnet",
+    "model=resnet": (
+        "model=resnet: there is no such option (did you mean wide_resnet?); known here: mlp, wide_resnet"
+    ),
+    "model=null": "model=None: model picks an option by its name; a value is set as model.NAME",
+    "data=[mnist]": "data=['mnist']: data picks an option by its name; a value is set as data.NAME",
+    "data='[digits]'": "data=[digits]: an option is named by a word",
+    # components that don't fit each other
+    "optimizer.batch_size=5000": "optimizer.batch_size=5000 is larger than data.num_train=4000",
+    "budget.num_epochs=1/9999": (
+        "budget: less than one update; raise budget.num_epochs or use budget=updates"
+    ),
+    "data.flip=true": "data.flip mirrors images, and mnist1d has none",
+    "model=wide_resnet": "model=wide_resnet needs images, and data=mnist1d has none",
+    "data=cifar10 model=wide_resnet model.depth=12": "model.depth=12 must be 6k+4: 10, 16, 22, 28, …",
+    "data.num_train=100 optimizer.order=fixed optimizer.remainder=carry": (
+        "optimizer.order=fixed visits the same batches each epoch, so optimizer.remainder=carry needs "
+        "data.num_train=100 to be a multiple of optimizer.batch_size=16; use optimizer.remainder=drop"
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "message"), MESSAGES.items(), ids=MESSAGES)
+def test_a_wrong_run_is_one_readable_line(composer, given, message):
+    with pytest.raises(UsageError) as refused:
+        validate_run(composer, composer.parse(given.split(" ")), "here")
+    assert str(refused.value) == HERE + message
+
+
+EXECUTION = {
+    "launcher.num_workers=0": "launcher.num_workers=0: input should be greater than or equal to 1",
+    "launcher.num_worker=2": (
+        "launcher.num_worker is not a key (did you mean launcher.num_workers?); known here: "
+        "checkpoint_every_s, device, heartbeat_every_s, keep, kind, lease_timeout_s, num_workers, pack_size"
+    ),
+    "launcher.device=gpu": "launcher.device='gpu': input should be 'auto', 'cpu' or 'cuda'",
+    "tracker=wb": "tracker=wb: there is no such option; known here: none, wandb",
+    "tracker=none tracker.project=x": (
+        "tracker.project is not a key: tracker is none, and tracker=wandb has project"
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "message"), EXECUTION.items(), ids=EXECUTION)
+def test_so_is_a_wrong_way_to_carry_it_out(composer, given, message):
+    with pytest.raises(UsageError) as refused:
+        validate_execution(composer, composer.parse(given.split(" ")), "here")
+    assert str(refused.value) == HERE + message
+
+
+def test_everything_that_is_wrong_is_said_at_once(composer):
+    with pytest.raises(UsageError) as refused:
+        validate_run(composer, {"optimizer.lr": "x", "seed": -1, "model.activation": "tan"}, "here")
+    assert str(refused.value).splitlines() == [
+        "here: seed=-1: input should be greater than or equal to 0",
+        "here: model.activation='tan': input should be 'relu', 'tanh' or 'gelu'",
+        "here: optimizer.lr='x': input should be a number, such as 0.01, 2**-6 or 1/32",
+    ]
+
+
+def test_a_value_from_a_file_names_the_file(composer):
+    missing = {"model": "wide_resnet", "data": "digits", "model.width": None}
+    with pytest.raises(UsageError, match=r"^here: model.width=None: "):
+        validate_run(composer, missing, "here")
+    origin = composer.source_of("model.depth", missing, "here")
+    assert origin == "conf/model/wide_resnet.yaml"
+    assert composer.source_of("seed", missing, "here") == "conf/config.yaml"
+    assert composer.source_of("model.width", missing, "here") == "here"

@@ -1,0 +1,74 @@
+"""A small sweep file, a composer, and a store whose index lies beside it."""
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import settings
+
+from sgdlab.config.compose import Composer, open_composer
+from sgdlab.runs.store import Store
+from sgdlab.sweeps.files import SweepFile, load_sweep
+from sgdlab.sweeps.spec import Sweep
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
+
+SMALL = {
+    "paper": "made",
+    "figure": "up",
+    "title": "Made up",
+    "base": {"data": "digits", "data.num_train": 64, "optimizer.batch_size": 8, "budget.num_epochs": 2},
+    "protocol": {"num_seeds": 3, "keep": 2},
+    "grids": {
+        "rate": {"label": "ε", "axes": {"optimizer.lr": "pow2(-4, -2)"}},
+        "strength": {
+            "label": "λ",
+            "fixed": {"regularizer": "gradient_norm", "optimizer.lr": "2**-4"},
+            "axes": {"regularizer.strength": [0, "2**-3"]},
+        },
+    },
+    "drawing": {
+        "x": "optimizer.lr",
+        "x_label": "ε",
+        "y_label": "accuracy",
+        "curves": [{"grid": "rate", "metric": "test_accuracy.best"}],
+    },
+    "scales": {"laptop": {}},
+}
+
+
+@pytest.fixture(scope="module")
+def composer() -> Iterator[Composer]:
+    with open_composer() as composer:
+        yield composer
+
+
+@pytest.fixture
+def small() -> dict[str, Any]:
+    """Return the content of a small sweep file, to be changed."""
+    return copy.deepcopy(SMALL)
+
+
+@pytest.fixture
+def load(composer, tmp_path) -> Callable[..., Sweep]:
+    """Write a sweep file, as content or as text, and load it; overrides are in Hydra's grammar."""
+
+    def write_and_load(content: Any, *overrides: str, scale: str = "laptop") -> Sweep:
+        path = tmp_path / "made.yaml"
+        text = content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False)
+        path.write_text(text)
+        return load_sweep(SweepFile("made", path, "made.yaml"), scale, composer, composer.parse(overrides))
+
+    return write_and_load
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    store = Store(tmp_path / "store")
+    store.open_for_writing()
+    return store
