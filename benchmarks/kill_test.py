@@ -1,9 +1,10 @@
 """Kill sgdlab with -9 again and again: its results must be those of an undisturbed run, bit for bit.
 
 A small sweep with plain, penalised and n-step runs is trained once undisturbed. Then, in fresh stores,
-commands and workers are killed at random instants, and as checkpoints and results are being written; after
-each killed command the same command is given again. When a sweep is finished its curves and summaries are
-compared, and what the killed ones have left behind is looked for, until there were as many kills as wanted.
+commands and workers are killed at random instants of every phase, and as checkpoints and results are being
+written; after each killed command the same command is given again. When a sweep is finished its curves and
+summaries are compared, and what the killed ones have left behind is looked for, until there were as many
+kills as wanted.
 
     python benchmarks/kill_test.py [--kills 50] [--seed 0] [--folder FOLDER]
 """
@@ -20,7 +21,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -71,22 +73,28 @@ SETTINGS = [
     "launcher.device=cpu",
 ]
 MOST_WORKERS_KILLED = 2  # in one command: three deaths in a row are blamed on the runs
-LONGEST_WAIT_S = 10.0
+LONGEST_WAIT_S = 60.0
 LONGEST_COMMAND_S = 600.0
 # What torch makes at every start, and the few bytes by which a command tries whether it can write.
 HARMLESS = ("torchinductor", ".probe")
 
-Moment = Literal["at random", "as a checkpoint is written", "as a result is published"]
-PARTS = {"as a checkpoint is written": "attempts/*/.checkpoint*", "as a result is published": "runs/*/*/.*"}
+Moment = Literal["planning", "starting", "training", "writing a checkpoint", "publishing"]
+# What shows that the moment has come, and for how many seconds more at most it is waited then.
+SIGNS: dict[Moment, tuple[str, float]] = {
+    "planning": ("", 1.5),
+    "starting": ("plans/*.json.gz", 4.0),
+    "training": ("attempts/*/manifest.json", 2.0),
+    "writing a checkpoint": ("attempts/*/.checkpoint*", 0.0),
+    "publishing": ("runs/*/*/.*", 0.02),
+}
 
 
 @dataclass(frozen=True)
 class Kill:
-    """What was killed, and what could be seen just before."""
+    """What was killed, when, and how many runs had a result by then."""
 
     victim: Literal["command", "worker"]
     moment: Moment
-    phase: str
     num_done: int
 
 
@@ -96,6 +104,7 @@ class Laboratory:
 
     folder: Path
     num_updates: int
+    on_kill: Callable[[Kill], None] = lambda _: None
     kills: list[Kill] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -180,72 +189,53 @@ def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[s
 
 
 def _kill(laboratory: Laboratory, draw: random.Random, process: subprocess.Popen[str], victim: str) -> bool:
-    """Wait for the drawn moment and kill; return False if the command ended before."""
-    moment: Moment = draw.choice(["at random", "at random", *PARTS])
-    if moment == "at random":
-        _wait(process, draw.choice([draw.uniform(0, 1.5), draw.uniform(0, 8), draw.uniform(4, 12)]))
-    else:
-        _wait_for_part(laboratory, process, PARTS[moment])
+    """Wait for a drawn moment and kill; return False if the command ended before."""
+    moment = draw.choice(list(SIGNS))
+    pattern, longest_delay_s = SIGNS[moment]
+    _wait_for_sign(laboratory, process, pattern)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=draw.uniform(0, longest_delay_s))
     if process.poll() is not None:
         return False
-    workers = _workers_of(process.pid)
+    workers = _workers(laboratory)
     if victim == "worker" and not workers:
         return True  # too early: the command itself may be the next
     num_done = len(list(laboratory.store.glob("runs/*/*/result.json")))
-    kill = Kill(victim, moment, _phase(laboratory, workers), num_done)  # type: ignore[arg-type]
+    kill = Kill(victim, moment, num_done)  # type: ignore[arg-type]
     if victim == "command":
         process.kill()
     else:
-        _kill_quietly(draw.choice(workers))
+        with suppress(psutil.NoSuchProcess):
+            draw.choice(workers).kill()
     laboratory.kills.append(kill)
+    laboratory.on_kill(kill)
     return True
 
 
-def _wait(process: subprocess.Popen[str], seconds: float) -> None:
-    try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return
-
-
-def _wait_for_part(laboratory: Laboratory, process: subprocess.Popen[str], pattern: str) -> None:
-    """Wait until a file that is being written can be seen."""
+def _wait_for_sign(laboratory: Laboratory, process: subprocess.Popen[str], pattern: str) -> None:
+    """Wait until a file can be seen that wasn't there before, or is another one now."""
+    before = set(_files(laboratory, pattern))
     deadline = time.monotonic() + LONGEST_WAIT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        if next(laboratory.store.glob(pattern), None) is not None:
+    while pattern and time.monotonic() < deadline and process.poll() is None:
+        if any(file not in before for file in _files(laboratory, pattern)):
             return
         time.sleep(0.0005)
 
 
-def _workers_of(pid: int) -> list[psutil.Process]:
-    try:
-        return [
-            child
-            for child in psutil.Process(pid).children()
-            if "sgdlab.launch.worker_process" in child.cmdline()
-        ]
-    except psutil.Error:
-        return []
+def _files(laboratory: Laboratory, pattern: str) -> Iterator[tuple[Path, int]]:
+    for path in laboratory.store.glob(pattern) if pattern else ():
+        with suppress(FileNotFoundError):
+            yield path, path.stat().st_mtime_ns
 
 
-def _kill_quietly(process: psutil.Process) -> None:
-    try:
-        process.kill()
-    except psutil.NoSuchProcess:
-        return
-
-
-def _phase(laboratory: Laboratory, workers: list[psutil.Process]) -> str:
-    attempts = list((laboratory.store / "attempts").glob("*"))
-    if next(laboratory.store.glob("runs/*/*/.*"), None) is not None:
-        return "publishing"
-    if next(laboratory.store.glob("attempts/*/.checkpoint*"), None) is not None:
-        return "writing a checkpoint"
-    if any((attempt / "checkpoint.ckpt").exists() for attempt in attempts):
-        return "training, with a checkpoint"
-    if any((attempt / "claimed.txt").exists() for attempt in attempts):
-        return "training"
-    return "starting workers" if workers else "planning"
+def _workers(laboratory: Laboratory) -> list[psutil.Process]:
+    """Return all workers of the store, those of killed commands too."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if {"sgdlab.launch.worker_process", str(laboratory.store)} <= set(process.cmdline()):
+                found.append(process)
+    return found
 
 
 def once_quiet(laboratory: Laboratory) -> list[str]:
@@ -254,10 +244,6 @@ def once_quiet(laboratory: Laboratory) -> list[str]:
     while (left := laboratory.leftovers()) and time.monotonic() < deadline:
         time.sleep(0.2)
     return left
-
-
-def _rounds(folder: Path, num_updates: int) -> Iterator[Laboratory]:
-    return (Laboratory(folder / f"round-{index}", num_updates) for index in itertools.count(1))
 
 
 def main() -> int:
@@ -281,20 +267,24 @@ def main() -> int:
 
     kills: list[Kill] = []
     wrong: list[str] = []
-    for laboratory in _rounds(folder, arguments.updates):
+
+    def report(kill: Kill) -> None:
+        kills.append(kill)
+        done = f"{kill.num_done} of {len(expected)} runs done"
+        print(f"kill {len(kills):3}: {kill.victim:7} while {kill.moment}; {done}", flush=True)
+
+    for number in itertools.count(1):
+        laboratory = Laboratory(folder / f"round-{number}", arguments.updates, report)
         run_with_kills(laboratory, draw, arguments.kills - len(kills))
-        for number, kill in enumerate(laboratory.kills, start=len(kills) + 1):
-            print(f"kill {number:3}: {kill.victim:7} {kill.moment}; {kill.phase}, {kill.num_done} runs done")
-        kills += laboratory.kills
         found = [*differences(laboratory.results(), expected), *once_quiet(laboratory)]
-        wrong += [f"{laboratory.folder.name}: {problem}" for problem in found]
-        print(f"{laboratory.folder.name}: {len(expected)} runs compared; {len(found)} problems", flush=True)
+        wrong += [f"round {number}: {problem}" for problem in found]
+        print(f"round {number}: {len(expected)} runs compared; {len(found)} problems", flush=True)
         if len(kills) >= arguments.kills:
             break
     print(*wrong, sep="\n", end="\n" if wrong else "")
-    phases = ", ".join(f"{number} {phase}" for phase, number in Counter(kill.phase for kill in kills).items())
+    moments = ", ".join(f"{number} {moment}" for moment, number in Counter(k.moment for k in kills).items())
     victims = ", ".join(f"{number} {victim}s" for victim, number in Counter(k.victim for k in kills).items())
-    print(f"{len(kills)} kills ({victims}) while {phases}; {time.monotonic() - started:.0f} s")
+    print(f"{len(kills)} kills ({victims}) while {moments}; {time.monotonic() - started:.0f} s")
     print(
         "FAIL"
         if wrong

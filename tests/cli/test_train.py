@@ -51,10 +51,12 @@ def test_a_single_run_is_trained(terminal):
     assert re.search(rf"seed=0 +{key[:12]} +done +0\.\d+", finished.stdout)
 
 
-def test_flags_of_hydra_work(terminal):
-    shown = terminal.sgdlab("train", "--cfg", "job", "optimizer.lr=2**-3", "data=digits")
+def test_flags_of_hydra_and_own_files_work(terminal):
+    (terminal.folder / "conf" / "data").mkdir(parents=True)
+    (terminal.folder / "conf" / "data" / "few.yaml").write_text("kind: digits\nnum_train: 77\n")
+    shown = terminal.sgdlab("train", "--cfg", "job", "optimizer.lr=2**-3", "data=few")
     assert shown.returncode == 0
-    assert "kind: digits" in shown.stdout
+    assert "kind: digits\n  num_train: 77\n" in shown.stdout
     assert "lr: 2**-3" in shown.stdout
     described = terminal.sgdlab("train", "--help")
     assert described.stdout.startswith("sgdlab train is powered by Hydra.")
