@@ -11,10 +11,10 @@ from sgdlab.cli import main
         (["plan", "tony"], "there is no sweep 'tony'; did you mean tiny? `sgdlab list` shows all of them"),
         (["run", "no.yaml"], "no.yaml: there is no such sweep file"),
         (["run", "tiny", "--scale", "huge"], "sweeps/tiny.yaml: no scale 'huge'; it has laptop"),
-        (["run", "tiny", "optimizer.lrr=1"], "optimizer.lrr is not a key (did you mean lr?)"),
+        (["run", "tiny", "optimizer.lrr=1"], "optimizer.lrr is not a key (did you mean optimizer.lr?)"),
         (["run", "tiny", "launcher.workers=3"], "command line: launcher.workers is not a key"),
         (["run", "tracker=none"], "which sweep? Name one or more"),
-        (["train", "optimizer.lr=fast"], "command line: optimizer.lr='fast': input should be a valid number"),
+        (["train", "optimizer.lr=fast"], "command line: optimizer.lr='fast': input should be a number"),
         (["train", "data=nosuch"], "Could not find 'data/nosuch' Available options in 'data': cifar10"),
         (["train", "optimizer.lr=1,2"], "Ambiguous value for argument 'optimizer.lr=1,2'"),
         (
@@ -45,6 +45,26 @@ def test_a_process_prints_the_message_alone_and_ends_with_2(terminal):
     assert finished.returncode == 2
     assert finished.stdout == ""
     assert finished.stderr == "sgdlab: command line: optimizer.lr=-1: input should be greater than 0\n"
+
+
+def test_ctrl_c_is_one_message(monkeypatch, capsys):
+    def interrupted(**_):
+        raise KeyboardInterrupt
+
+    for where in ("sgdlab.cli.app.app", "sgdlab.cli._run"):  # in a command, and while all is imported
+        monkeypatch.setattr(where, interrupted)
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert end.value.code == 130
+        message = "sgdlab: interrupted: nothing is lost; the same command goes on where it was\n"
+        assert capsys.readouterr().err == message
+
+
+def test_a_reader_may_leave(terminal):
+    process = terminal.start("list", "--json")
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 1
 
 
 def test_a_store_below_a_file_is_one_message(terminal):

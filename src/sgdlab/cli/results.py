@@ -11,7 +11,7 @@ from sgdlab.analysis.claims import judge
 from sgdlab.analysis.collect import observe
 from sgdlab.analysis.penalty_error import describe_penalty_error
 from sgdlab.analysis.tables import csv_of, describe_left_out, record_of_row, record_of_verdict, rows
-from sgdlab.cli.output import console, print_json
+from sgdlab.cli.output import print_json
 from sgdlab.cli.request import Arguments, AsJson, Scale, open_request
 from sgdlab.cli.results_view import print_points, print_verdicts
 from sgdlab.sweeps.spec import Sweep
@@ -53,9 +53,8 @@ def results(
                 print_points(sweep, found)
                 print()
                 print_verdicts(verdicts)
-                print(*describe_left_out(found), sep="\n")
-                for line in describe_penalty_error(observations):
-                    console.print(line)
+                for line in (*describe_left_out(found), *describe_penalty_error(observations)):
+                    print(line)
     if as_json:
         print_json(records)
 

@@ -34,9 +34,9 @@ def list_sweeps(as_json: AsJson = False) -> None:
     if as_json:
         print_json([row.__dict__ for row in rows])
         return
-    listing = table("sweep", "paper", "figure", "scales", "title")
+    listing = table("sweep", "scales", "title")  # a sweep's name tells its paper and figure
     for row in rows:
-        listing.add_row(row.name, row.paper, row.figure, " ".join(row.scales), row.title)
+        listing.add_row(row.name, " ".join(row.scales), row.title)
     console.print(listing)
 
 

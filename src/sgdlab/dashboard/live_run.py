@@ -11,6 +11,7 @@ from sgdlab.config.execution import Execution, WandbTracker
 from sgdlab.config.numbers import format_number
 from sgdlab.dashboard.progress import ProgressView, Snapshot
 from sgdlab.dashboard.wandb_export import SweepContext, export_run, exported_keys
+from sgdlab.errors import UserError
 from sgdlab.launch.local import PoolStatus
 from sgdlab.launch.start import clear_up, train_missing
 from sgdlab.runs.store import Store
@@ -75,6 +76,7 @@ class _Watcher:
         self._looked = 0.0
         self._num_running = 0  # when it looked
         self._unexported: list[str] = []
+        self._export_failed = False
         if isinstance(self._tracker, WandbTracker):
             exported = exported_keys(self._tracker)
             self._unexported = [key for key in survey.stored if key not in exported]
@@ -86,8 +88,14 @@ class _Watcher:
             self._take_in_outcomes()
             self._looked, self._num_running = time.monotonic(), status.num_running
         view.update(self._snapshot())
-        if self._unexported:
-            self._export(self._unexported.pop())
+        if self._unexported and not self._export_failed:
+            try:
+                self._export(self._unexported[-1])
+                self._unexported.pop()
+            except (
+                UserError
+            ):  # training goes on: `export_rest` tries again at its end, and says what is wrong
+                self._export_failed = True
 
     def look_again(self, view: ProgressView) -> None:
         """Show the last state, after the pool has ended."""
