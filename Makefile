@@ -4,6 +4,7 @@ PYTHON   ?= python3
 SCALE    ?= laptop
 LAUNCHER ?= local
 WORKERS  ?= 2
+KILLS    ?= 50
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -16,7 +17,7 @@ PIP_INSTALL := $(BIN)/pip install -qq --constraint constraints.txt --build-const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo sweep sweep-is-named status figures report test test-slow lint format bench clean-env
+.PHONY: help demo sweep sweep-is-named status figures report test test-slow kill-test lint format bench clean-env
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value …]"
@@ -47,13 +48,16 @@ report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SW
 # ---- development ----------------------------------------------------------------------------------------
 
 # Small matrices on busy cores are far slower with several threads each; xdist already uses the cores.
-test test-slow bench: export OMP_NUM_THREADS := 1
+test test-slow kill-test bench: export OMP_NUM_THREADS := 1
 
 test: $(VENV)/dev.stamp ## The tests, without the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
 
 test-slow: $(VENV)/dev.stamp ## The slow tests
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+
+kill-test: $(VENV)/runtime.stamp ## Kill commands and workers [KILLS=50] times; results must be the same to the bit
+	$(BIN)/python benchmarks/kill_test.py --kills $(KILLS)
 
 lint: $(VENV)/dev.stamp ## Style, types, and the direction of imports; changes nothing
 	$(BIN)/ruff check

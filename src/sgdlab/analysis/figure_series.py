@@ -6,20 +6,17 @@ training and the runs have it, with the epoch chosen on one half of the test set
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sgdlab.analysis.curves import make_curves
 from sgdlab.analysis.observations import Observation
+from sgdlab.analysis.penalty_error import describe_penalty_error
 from sgdlab.analysis.points import GridRuns, arrange, describe_point, is_number
 from sgdlab.analysis.protocol import summarize_point
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Reference, Series, XScale
 from sgdlab.analysis.trajectories import make_trajectories
 from sgdlab.sweeps.spec import Curve, Protocol, Sweep
-
-_WORST_ERROR = "penalty_relative_error.worst"
-_TOLERABLE_ERROR = 0.1
 
 
 def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSeries:
@@ -58,7 +55,7 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
         caption=(
             _protocol(sweep),
             _counts(grids.values()),
-            *_difference_errors(grids.values()),
+            *describe_penalty_error(run for grid in grids.values() for point in grid.runs for run in point),
             *_thin_lines(panels),
             *warnings,
         ),
@@ -101,20 +98,6 @@ def _counts(grids: Iterable[GridRuns]) -> str:
     counted = list(states.values())
     parts = [f"{counted.count(state)} {state}" for state in ("done", "diverged", "failed", "missing")]
     return f"{len(counted)} runs: {', '.join(parts)}."
-
-
-def _difference_errors(grids: Iterable[GridRuns]) -> list[str]:
-    """Say how wrong the penalty was where it was taken by finite differences."""
-    runs = {run.key: run.metrics for grid in grids for point in grid.runs for run in point}
-    worst = [metrics[_WORST_ERROR] for metrics in runs.values() if _WORST_ERROR in metrics]
-    if not worst:
-        return []
-    middle = statistics.median(worst)
-    distrust = "; its results are not those of the penalty" if middle > _TOLERABLE_ERROR else ""
-    return [
-        f"Penalty by finite differences in {len(worst)} runs: relative error of H·g, worst over training, "
-        f"{middle:.2g} in the median run and {max(worst):.2g} at most{distrust}."
-    ]
 
 
 def _outside(panel: PanelSeries) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -89,16 +89,34 @@ def csv_of(result_rows: Sequence[ResultRow]) -> str:
     return buffer.getvalue()
 
 
-def describe_left_out(result_rows: Iterable[ResultRow]) -> list[str]:
-    """Name each run that has no part in a value, and why; one line a run, place and metric."""
-    lines = []
+def describe_left_out(result_rows: Iterable[ResultRow]) -> Iterator[str]:
+    """Say which runs have no part in a value, and why; `record_of_row` has each of them.
+
+    Runs that rank below the best k are counted, for that is the protocol, and so are missing and failed ones.
+    The others, diverged ones above all, are a result, and named by their points.
+    """
+    at_points: dict[tuple[str, str], list[int]] = {}
+    runs_by_reason: dict[str, set[tuple[str, int]]] = {}
     for row in result_rows:
         place = f"{row.summary.panel}/{row.summary.grid} {describe_point(row.summary.point)}"
         for run in row.summary.left_out:
-            lines.append(
-                f"{place} {row.summary.metric} seed {run.seed} ({run.key or 'no run'}): {run.reason}"
-            )
-    return lines
+            general = _REASONS_COUNTED.get(run.reason.partition(" ")[0])
+            if general is not None:
+                runs_by_reason.setdefault(general, set()).add((run.key or place, run.seed))
+            elif run.seed not in (seeds := at_points.setdefault((place, run.reason), [])):
+                seeds.append(run.seed)
+    for (place, reason), seeds in at_points.items():
+        yield f"{place} seed{'s'[: len(seeds) > 1]} {', '.join(map(str, seeds))}: {reason}"
+    for general, runs in runs_by_reason.items():
+        yield f"{len(runs)} run{'s'[: len(runs) > 1]} {general}"
+
+
+_REASONS_COUNTED = {
+    "ranks": "left out for ranking below the best of their points",
+    "finite,": "left out for standing at points with too few finite runs",
+    "failed": "failed or damaged: `sgdlab status` says why",
+    "missing": "missing: `sgdlab run` trains them",
+}
 
 
 def _metrics_of(sweep: Sweep, grid: str) -> list[str]:

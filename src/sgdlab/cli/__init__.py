@@ -5,34 +5,38 @@ from __future__ import annotations
 import os
 import sys
 
-import typer
-
-from sgdlab.cli import results, sweeps, training
-from sgdlab.cli.output import print_error
 from sgdlab.errors import UserError
 
-app = typer.Typer(
-    name="sgdlab",
-    help="A laboratory for the implicit regularisation of SGD, run as sweeps.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-for module in (sweeps, results, training):
-    module.register(app)
+_INTERRUPTED = 130
 
 
 def main() -> None:
     """Run a command; exit codes: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted."""
     try:
-        app(standalone_mode=True)
+        sys.exit(_run())
     except UserError as error:
-        print_error(str(error))
+        _print_error(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print_error("interrupted: nothing is lost; the same command goes on where it was")
-        sys.exit(130)
+        _print_error("interrupted: nothing is lost; the same command goes on where it was")
+        sys.exit(_INTERRUPTED)
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _run() -> int:
+    from sgdlab.cli.app import app  # takes a second, in which Ctrl-C is Ctrl-C, too
+
+    try:
+        app(standalone_mode=True)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # how typer ends on Ctrl-C, without a word
+            raise KeyboardInterrupt from end
+        sys.stdout.flush()  # here a reader who is gone can still be dealt with
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+def _print_error(message: str) -> None:
+    print(f"sgdlab: {message}", file=sys.stderr)

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-console = Console(highlight=False)
-
-
-def print_error(message: str) -> None:
-    """Print an error as one message on standard error."""
-    print(f"sgdlab: {message}", file=sys.stderr)
+console = Console(highlight=False, markup=False, emoji=False)  # for tables; lines are printed
 
 
 def print_json(value: Any) -> None:

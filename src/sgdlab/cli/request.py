@@ -22,6 +22,10 @@ Arguments = Annotated[
     list[str],
     typer.Argument(metavar="SWEEP... [KEY=VALUE...]", help="Names or files of sweeps, and overrides."),
 ]
+OptionalArguments = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SWEEP...] [KEY=VALUE...]", help="Names or files of sweeps, and overrides."),
+]
 Scale = Annotated[str, typer.Option(help="Which scale of the sweep file: paper, laptop, …")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 

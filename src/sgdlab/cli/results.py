@@ -7,20 +7,13 @@ from typing import Annotated
 
 import typer
 
-from sgdlab.analysis.claims import Verdict, judge
+from sgdlab.analysis.claims import judge
 from sgdlab.analysis.collect import observe
-from sgdlab.analysis.points import describe_point
-from sgdlab.analysis.protocol import Spread
-from sgdlab.analysis.tables import (
-    ResultRow,
-    csv_of,
-    describe_left_out,
-    record_of_row,
-    record_of_verdict,
-    rows,
-)
-from sgdlab.cli.output import console, print_json, table
+from sgdlab.analysis.penalty_error import describe_penalty_error
+from sgdlab.analysis.tables import csv_of, describe_left_out, record_of_row, record_of_verdict, rows
+from sgdlab.cli.output import print_json
 from sgdlab.cli.request import Arguments, AsJson, Scale, open_request
+from sgdlab.cli.results_view import print_points, print_verdicts
 from sgdlab.sweeps.spec import Sweep
 
 Folder = Annotated[Path, typer.Option(help="Where to write.")]
@@ -40,6 +33,7 @@ def results(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """Show each point by the protocol (best k of n), the claims, and what was left out and why."""
+    records = []
     with open_request(arguments, scale) as request:
         for sweep in request.sweeps:
             observations = observe(sweep, request.wanted(sweep), request.store)
@@ -48,7 +42,7 @@ def results(
             if as_csv:
                 print(csv_of(found), end="")
             elif as_json:
-                print_json(
+                records.append(
                     {
                         "sweep": f"{sweep.name} @ {sweep.scale}",
                         "points": [record_of_row(row) for row in found],
@@ -56,10 +50,13 @@ def results(
                     }
                 )
             else:
-                _print_points(sweep, found)
-                _print_verdicts(verdicts)
-                for line in describe_left_out(found):
-                    console.print(line)
+                print_points(sweep, found)
+                print()
+                print_verdicts(verdicts)
+                for line in (*describe_left_out(found), *describe_penalty_error(observations)):
+                    print(line)
+    if as_json:
+        print_json(records)
 
 
 def figure(arguments: Arguments, scale: Scale = "laptop", folder: Folder = Path("outputs/figures")) -> None:
@@ -71,8 +68,8 @@ def figure(arguments: Arguments, scale: Scale = "laptop", folder: Folder = Path(
         for sweep in request.sweeps:
             observations = observe(sweep, request.wanted(sweep), request.store)
             written = draw(figure_series(sweep, observations), folder, _name_of(sweep))
-            console.print(f"{sweep.name} @ {sweep.scale}: " + ", ".join(str(path) for path in written))
-            _print_verdicts(judge(sweep, observations))
+            print(f"{sweep.name} @ {sweep.scale}:", *written, sep="\n  ")
+            print_verdicts(judge(sweep, observations))
 
 
 def report(
@@ -92,7 +89,7 @@ def report(
             observations = observe(sweep, wanted, request.store)
             provenance = provenance_of({row.key for row in wanted}, request.store)
             sections.append(section_of(sweep, observations, provenance))
-    console.print(f"report: {write_report(sections, out)}")
+    print(f"report: {write_report(sections, out)}")
 
 
 def _name_of(sweep: Sweep) -> str:
@@ -101,39 +98,3 @@ def _name_of(sweep: Sweep) -> str:
     if list(sweep.panels) != ["main"]:
         parts += sweep.panels
     return "-".join(parts)
-
-
-def _print_points(sweep: Sweep, found: list[ResultRow]) -> None:
-    keep, num_seeds = sweep.protocol.keep, sweep.protocol.num_seeds
-    columns = (f"best {keep} of {num_seeds}", f"all of {num_seeds}", "honest epoch", "done", "div.", "miss.")
-    listing = table("panel", "grid", "point", "metric", *columns, numeric=columns)
-    for row in found:
-        point = row.summary
-        listing.add_row(
-            point.panel,
-            point.grid,
-            describe_point(point.point) + (" *" if row.is_optimum else ""),
-            point.metric,
-            *(_spread(spread) for spread in (point.best, point.unselected, point.honest)),
-            str(point.num_done),
-            str(point.num_diverged),
-            str(point.num_missing + point.num_failed),
-        )
-    console.print(f"{sweep.name} @ {sweep.scale}: {sweep.title}")
-    console.print(listing)
-    console.print("* optimum; mean ± standard deviation over runs (ddof 1)")
-
-
-def _spread(spread: Spread | None) -> str:
-    if spread is None:
-        return "–"
-    return f"{spread.mean:.4g}" + ("" if spread.std is None else f" ± {spread.std:.2g}")
-
-
-def _print_verdicts(verdicts: list[Verdict]) -> None:
-    for verdict in verdicts:
-        estimate = "–" if verdict.estimate is None else f"{verdict.estimate:.4g}"
-        console.print(f"  {verdict.verdict.upper():<14} [{verdict.panel}] {verdict.claim.says}")
-        console.print(
-            f"                 {estimate}: {verdict.reason} ({verdict.num_seeds} seeds)", markup=False
-        )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from sgdlab.cli.output import console, print_json, table
-from sgdlab.cli.request import Arguments, AsJson, Request, Scale, open_request
+from sgdlab.cli.request import Arguments, AsJson, OptionalArguments, Request, Scale, open_request
 from sgdlab.config.compose import open_composer, validate_execution
 from sgdlab.launch.devices import num_workers
 from sgdlab.runs.migrate import migrate
@@ -15,7 +15,7 @@ from sgdlab.runs.store import Store
 from sgdlab.sweeps.files import describe_sweeps
 from sgdlab.sweeps.forecast import forecast
 from sgdlab.sweeps.standing import Standing, standing_of
-from sgdlab.sweeps.survey import Survey, survey
+from sgdlab.sweeps.survey import Survey, survey, verify
 
 
 def register(app: typer.Typer) -> None:
@@ -34,9 +34,9 @@ def list_sweeps(as_json: AsJson = False) -> None:
     if as_json:
         print_json([row.__dict__ for row in rows])
         return
-    listing = table("sweep", "paper", "figure", "scales", "title")
+    listing = table("sweep", "scales", "title")  # a sweep's name tells its paper and figure
     for row in rows:
-        listing.add_row(row.name, row.paper, row.figure, " ".join(row.scales), row.title)
+        listing.add_row(row.name, " ".join(row.scales), row.title)
     console.print(listing)
 
 
@@ -51,7 +51,7 @@ def plan(arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False)
         print_json({"sweeps": names, **expected.to_dict()})
         return
     for line in expected.lines():
-        console.print(line)
+        print(line)
 
 
 def run(arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False) -> None:
@@ -67,12 +67,16 @@ def run(arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False) 
         _report_outcome(request, found, as_json)
 
 
-def status(arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False) -> None:
-    """Tell the state of every run of these sweeps, from the run folders."""
-    with open_request(arguments, scale) as request:
-        found = survey(request.sweeps, request.composer, request.store)
-        standing = standing_of(found, request.store)
-    _print_standing(standing, as_json)
+def status(arguments: OptionalArguments = None, scale: Scale = "laptop", as_json: AsJson = False) -> None:
+    """Tell the state of every run of these sweeps, from the run folders; without a name, of all sweeps."""
+    named = [argument for argument in arguments or () if "=" not in argument]
+    everything = [] if named else [sweep.name for sweep in describe_sweeps() if scale in sweep.scales]
+    with open_request([*everything, *(arguments or ())], scale) as request:
+        if named:
+            found = verify(survey(request.sweeps, request.composer, request.store), request.store)
+            _print_standing(standing_of(found, request.store), as_json)
+        else:
+            _print_overview(request, as_json)
 
 
 def retry(
@@ -85,10 +89,10 @@ def retry(
     """Clear failed or damaged runs; `sgdlab run` trains them again."""
     with open_request(arguments, scale) as request:
         found = survey(request.sweeps, request.composer, request.store)
-        keys = found.failed if state == "failed" else found.damaged
+        keys = found.failed if state == "failed" else verify(found, request.store).damaged
         for key in keys:
             request.store.discard(key)
-    console.print(f"{len(keys)} {state} runs cleared; `sgdlab run` trains them again")
+    print(f"{len(keys)} {state} runs cleared; `sgdlab run` trains them again")
 
 
 def migrate_store(overrides: Annotated[list[str] | None, typer.Argument()] = None) -> None:
@@ -97,15 +101,30 @@ def migrate_store(overrides: Annotated[list[str] | None, typer.Argument()] = Non
         execution = validate_execution(composer, composer.parse(overrides or []))
     moved = migrate(Store(execution.folders.store))
     for old, new in moved:
-        console.print(f"{old} → {new}")
-    console.print(f"{len(moved)} runs have a new key")
+        print(f"{old} → {new}")
+    print(f"{len(moved)} runs have a new key")
 
 
 def _report_outcome(request: Request, found: Survey, as_json: bool) -> None:
     standing = standing_of(found, request.store)
     _print_standing(standing, as_json)
-    if standing.failures:
+    if standing.failures or standing.damages:
         raise typer.Exit(1)
+
+
+def _print_overview(request: Request, as_json: bool) -> None:
+    surveys = {sweep.name: survey([sweep], request.composer, request.store) for sweep in request.sweeps}
+    standings = {name: standing_of(found, request.store) for name, found in surveys.items()}
+    if as_json:
+        print_json({name: standing.to_dict() for name, standing in standings.items()})
+        return
+    states = ("done", "diverged", "running", "failed", "damaged")
+    listing = table("sweep", "runs", *states, "to train", numeric=("runs", *states, "to train"))
+    for name, standing in standings.items():
+        numbers = [standing.counts[state] for state in states]
+        total = sum(standing.counts.values())
+        listing.add_row(name, *map(str, (total, *numbers, total - sum(numbers))))
+    console.print(listing)
 
 
 def _print_standing(standing: Standing, as_json: bool) -> None:
@@ -117,4 +136,7 @@ def _print_standing(standing: Standing, as_json: bool) -> None:
         counts.add_row(state, str(number))
     console.print(counts)
     for failure in standing.failures:
-        console.print(f"{failure.key[:12]} failed: {failure.error}\n             log: {failure.log}")
+        print(f"{failure.key[:12]} failed: {failure.error}\n             log: {failure.log}")
+    if standing.failures:
+        print("To train failed runs again: sgdlab retry SWEEP, then sgdlab run SWEEP")
+    print(*standing.damages, sep="\n", end="\n" if standing.damages else "")

@@ -18,7 +18,12 @@ from sgdlab.sweeps.expand import expand_points
 from sgdlab.sweeps.spec import Grid
 from sgdlab.sweeps.survey import survey_runs
 
-_SHOWN = ("test_accuracy.best", "test_accuracy.final", "train_accuracy.final", "c_reg.final")
+_SHOWN = {
+    "test_accuracy.best": "best\ntest acc.",
+    "test_accuracy.final": "final\ntest acc.",
+    "train_accuracy.final": "final\ntrain acc.",
+    "c_reg.final": "final\nC_reg",
+}
 
 
 def train_ad_hoc(composer: Composer, overrides: Overrides) -> None:
@@ -61,8 +66,10 @@ def _named_runs(composer: Composer, overrides: Overrides) -> dict[str, tuple[str
 
 def _show(names: dict[str, str], stored: dict[str, IndexedRun]) -> None:
     listing = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("run", "key", "state", *_SHOWN):
-        listing.add_column(column, justify="right" if "." in column else "left")
+    for column in ("run", "key", "state"):
+        listing.add_column(column, overflow="fold", vertical="bottom")
+    for column in _SHOWN.values():
+        listing.add_column(column, justify="right")
     for key, name in names.items():
         run = stored.get(key)
         values = [run.summary.get(metric) for metric in _SHOWN] if run else [None] * len(_SHOWN)

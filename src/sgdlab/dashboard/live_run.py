@@ -11,8 +11,9 @@ from sgdlab.config.execution import Execution, WandbTracker
 from sgdlab.config.numbers import format_number
 from sgdlab.dashboard.progress import ProgressView, Snapshot
 from sgdlab.dashboard.wandb_export import SweepContext, export_run, exported_keys
+from sgdlab.errors import UserError
 from sgdlab.launch.local import PoolStatus
-from sgdlab.launch.start import train_missing
+from sgdlab.launch.start import clear_up, train_missing
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.expand import expand
 from sgdlab.sweeps.spec import Sweep
@@ -37,6 +38,7 @@ def train_with_view(
         with ProgressView(", ".join(names)) as view:
             train_missing(survey, names, execution, store, lambda status: watcher.look(status, view))
             watcher.look_again(view)
+    clear_up(store)
     watcher.export_rest()
 
 
@@ -68,28 +70,37 @@ class _Watcher:
         self._survey, self._store, self._tracker = survey, store, execution.tracker
         self._contexts = contexts
         self._pending = set(survey.missing)  # without an outcome
+        self._num_updates_pending = survey.num_updates_missing
         self._num_diverged = self._num_failed = 0
         self._status = PoolStatus()
         self._looked = 0.0
+        self._num_running = 0  # when it looked
         self._unexported: list[str] = []
+        self._export_failed = False
         if isinstance(self._tracker, WandbTracker):
             exported = exported_keys(self._tracker)
             self._unexported = [key for key in survey.stored if key not in exported]
 
     def look(self, status: PoolStatus, view: ProgressView) -> None:
-        """Take in what the pool says; ask the store at most once a second; export one run."""
+        """Take in what the pool says; ask the store once a second and after each pack; export one run."""
         self._status = status
-        if time.monotonic() - self._looked > _LOOK_EVERY_S:
+        if status.num_running != self._num_running or time.monotonic() - self._looked > _LOOK_EVERY_S:
             self._take_in_outcomes()
-            self._looked = time.monotonic()
+            self._looked, self._num_running = time.monotonic(), status.num_running
         view.update(self._snapshot())
-        if self._unexported:
-            self._export(self._unexported.pop())
+        if self._unexported and not self._export_failed:
+            try:
+                self._export(self._unexported[-1])
+                self._unexported.pop()
+            except (
+                UserError
+            ):  # training goes on: `export_rest` tries again at its end, and says what is wrong
+                self._export_failed = True
 
     def look_again(self, view: ProgressView) -> None:
         """Show the last state, after the pool has ended."""
         self._take_in_outcomes()
-        self._status.num_running = 0
+        self._status.num_running = self._status.num_updates_of_running = 0
         view.update(self._snapshot())
 
     def export_rest(self) -> None:
@@ -108,18 +119,22 @@ class _Watcher:
             else:
                 continue
             self._pending.discard(key)
+            self._num_updates_pending -= self._survey.missing[key].num_updates
 
     def _snapshot(self) -> Snapshot:
         stored = [run.state for run in self._survey.stored.values()]
         num_settled = len(self._survey.missing) - len(self._pending)
+        # What is left counts from the runs without an outcome, so that the end is 100 %: a diverged run makes
+        # fewer updates than planned, one from a checkpoint made some before, one that failed may repeat some.
+        num_updates_left = max(0, self._num_updates_pending - self._status.num_updates_of_running)
         return Snapshot(
             num_runs=len(self._survey.wanted),
             num_done=stored.count("done") + num_settled - self._num_diverged - self._num_failed,
             num_running=self._status.num_running,
             num_diverged=stored.count("diverged") + self._num_diverged,
             num_failed=len(self._survey.failed) + self._num_failed,
-            updates_done=min(self._status.num_updates, self._survey.num_updates_missing),
-            updates_total=self._survey.num_updates_missing,
+            updates_done=self._status.num_updates,
+            updates_total=self._status.num_updates + num_updates_left,
             elapsed_s=self._status.elapsed_s,
             num_workers=self._status.num_workers,
         )

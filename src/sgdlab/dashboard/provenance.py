@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 
-from sgdlab.runs.result import NoResultError
+from sgdlab.runs.result import DamagedRunError, NoResultError
 from sgdlab.runs.store import Store
 
 
 def provenance_of(keys: Iterable[str], store: Store) -> dict[str, str]:
-    """Gather the provenance of all published runs: name → the values that occur."""
+    """Gather the provenance of all published, sound runs: name → the values that occur."""
     values: dict[str, set[str]] = {}
     num_runs, run_seconds = 0, 0.0
     for key in keys:
-        with suppress(NoResultError):
+        with suppress(NoResultError, DamagedRunError):
             provenance = store.read_result(key).provenance
             num_runs += 1
             run_seconds += provenance.get("wall_s", 0.0) / max(1, provenance.get("pack_width", 1))

@@ -22,12 +22,14 @@ from typing import IO, Any
 
 from sgdlab.errors import UserError
 from sgdlab.launch.devices import worker_devices
-from sgdlab.launch.worker_process import FATAL_EXIT
+from sgdlab.launch.worker_process import BROKEN_EXIT, FATAL_EXIT
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import FrozenPlan
 
 _STOP_TIMEOUT_S = 60.0  # for workers to leave a checkpoint
-_MAX_DEATHS_AT_START = 2  # of workers that never got as far as working
+_STOP_TIMEOUT_IDLE_S = 2.0  # for workers that train nothing: killing them loses nothing
+_MAX_DEATHS_AT_START = 3  # killed one after the other, none of them having got as far as working
+_NUM_LAST_WORDS = 4  # lines
 
 
 @dataclass
@@ -37,6 +39,7 @@ class PoolStatus:
     num_workers: int = 0
     num_running: int = 0  # runs in training
     num_updates: int = 0  # made by the workers of this pool, over all runs
+    num_updates_of_running: int = 0  # how far the runs in training are, earlier attempts included
     elapsed_s: float = 0.0
 
 
@@ -47,6 +50,7 @@ class _WorkerProcess:
     errors: IO[bytes]
     is_ready: bool = False
     num_running: int = 0
+    position: int = 0  # updates that each of its running runs is at
     fatal: str | None = None
     reader: threading.Thread | None = None
 
@@ -63,6 +67,7 @@ class LocalPool:
     on_status: Callable[[PoolStatus], None] = lambda _: None
     session: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
     status: PoolStatus = field(default_factory=PoolStatus)
+    _deaths_at_start: int = 0
 
     def run(self) -> None:
         """Train the plan.
@@ -75,29 +80,39 @@ class LocalPool:
             After the workers have left their checkpoints.
         """
         launcher = self.plan.execution.launcher
-        devices = worker_devices(launcher, num_packs=len(self.plan.packs))
+        num_open = sum(not all(map(self.store.is_settled, pack.keys)) for pack in self.plan.packs)
+        devices = worker_devices(launcher, num_packs=num_open)
         news: _Queue = queue.Queue()
         workers = [self._start(device, news) for device in devices]
-        started, deaths_at_start = time.monotonic(), 0
+        started = time.monotonic()
         try:
             while workers:
                 self._listen(news)
                 self.status.elapsed_s = time.monotonic() - started
-                self.status.num_running = sum(worker.num_running for worker in workers)
                 self.status.num_workers = len(workers)
+                self.status.num_running = sum(worker.num_running for worker in workers)
+                self.status.num_updates_of_running = sum(w.num_running * w.position for w in workers)
                 self.on_status(self.status)
                 for worker in [w for w in workers if w.process.poll() is not None]:
                     workers.remove(worker)
                     self._drain(worker, news)
-                    if worker.process.returncode == FATAL_EXIT and worker.fatal:
-                        raise UserError(worker.fatal)
                     if worker.process.returncode != 0:
-                        deaths_at_start += not worker.is_ready
-                        if deaths_at_start >= _MAX_DEATHS_AT_START:
-                            raise UserError(f"workers can't start: {_last_words(worker)}")
+                        self._refuse_hopeless(worker)
                         workers.append(self._start(worker.device, news))
         finally:
             _stop(workers)
+
+    def _refuse_hopeless(self, worker: _WorkerProcess) -> None:
+        """Raise unless another worker may fare better: only one that was killed is worth replacing."""
+        exit_code = worker.process.returncode
+        if exit_code == FATAL_EXIT and worker.fatal:
+            raise UserError(worker.fatal)
+        if exit_code == BROKEN_EXIT and worker.is_ready:
+            raise UserError(f"a worker broke down; its last words:\n{_last_words(worker)}")
+        if not worker.is_ready:
+            self._deaths_at_start += 1
+            if exit_code > 0 or self._deaths_at_start == _MAX_DEATHS_AT_START:
+                raise UserError(f"workers can't start; the last words of one:\n{_last_words(worker)}")
 
     def _start(self, device: str, news: _Queue) -> _WorkerProcess:
         command = [sys.executable, "-m", "sgdlab.launch.worker_process", str(self.plan.path)]
@@ -108,7 +123,7 @@ class LocalPool:
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env=_one_thread(os.environ),
+            env=_arithmetic(os.environ),
             start_new_session=True,  # Ctrl-C is for the pool, which asks its workers to stop
         )
         worker = _WorkerProcess(process, device, errors)
@@ -125,8 +140,10 @@ class LocalPool:
             except queue.Empty:
                 return
             timeout = 0.0001
-            worker.is_ready |= bool(content.get("ready"))
+            if content.get("ready"):
+                worker.is_ready, self._deaths_at_start = True, 0
             worker.num_running = int(content.get("running", worker.num_running))
+            worker.position = int(content.get("position", worker.position))
             worker.fatal = str(content["fatal"]) if "fatal" in content else worker.fatal
             self.status.num_updates += int(content.get("updates", 0))
 
@@ -147,25 +164,30 @@ def _read_news(worker: _WorkerProcess, news: _Queue) -> None:
 
 
 def _stop(workers: list[_WorkerProcess]) -> None:
-    """Ask workers to stop by closing their input; kill those that don't."""
+    """Ask workers to stop by closing their input; kill those that don't, the idle ones first."""
     for worker in workers:
         assert worker.process.stdin is not None
         worker.process.stdin.close()
-    deadline = time.monotonic() + _STOP_TIMEOUT_S
-    for worker in workers:
+    asked = time.monotonic()
+    for worker in sorted(workers, key=lambda worker: worker.num_running):
+        deadline = asked + (_STOP_TIMEOUT_S if worker.num_running else _STOP_TIMEOUT_IDLE_S)
         try:
             worker.process.wait(timeout=max(0.0, deadline - time.monotonic()))
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             worker.process.kill()
 
 
-def _one_thread(environment: os._Environ[str]) -> dict[str, str]:
-    """One thread a worker: with more, small operations are many times slower on busy cores."""
+def _arithmetic(environment: os._Environ[str]) -> dict[str, str]:
+    """One thread a worker: with more, small operations are many times slower on busy cores.
+
+    And MKL's kernels for AVX2, whatever the alignment of the numbers: left to itself it takes others for a
+    slot that doesn't start at a multiple of 64 bytes, and a run's bits depend on its place in the pack.
+    """
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    return {**environment, **dict.fromkeys(names, "1")}
+    return {"MKL_CBWR": "AVX2", **environment, **dict.fromkeys(names, "1")}
 
 
 def _last_words(worker: _WorkerProcess) -> str:
     worker.errors.seek(0)
-    lines = worker.errors.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"exit code {worker.process.returncode}, and nothing was said"
+    lines = worker.errors.read().decode(errors="replace").strip().splitlines()[-_NUM_LAST_WORDS:]
+    return "\n".join(f"  {line}" for line in lines or [f"nothing; exit code {worker.process.returncode}"])

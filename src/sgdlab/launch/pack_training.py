@@ -21,11 +21,13 @@ from sgdlab.data.dataset import Dataset
 from sgdlab.data.load import load_dataset
 from sgdlab.runs.attempts import Attempt
 from sgdlab.runs.claims import Checkpoint, latest_checkpoint
+from sgdlab.runs.files import naming
 from sgdlab.runs.result import Provenance, RunResult
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.packs import Pack
 from sgdlab.training.fit import PackTask, TrainedPack, TrainedRun, train_pack
 from sgdlab.training.manifest import Manifest
+from sgdlab.training.saving import save
 
 
 @dataclass
@@ -48,11 +50,11 @@ class PackTrainer:
     ) -> bool:
         """Train the won members, going on where a checkpoint of this very pack is left; False if stopped.
 
-        `on_progress` is told how many updates each run has made. Whatever training raises goes through;
-        nothing has been published then.
+        `on_progress` is told how many updates each run has made, first of all where it starts. Whatever
+        training raises goes through; nothing has been published then.
         """
         members = tuple(runs[key] for key in pack.keys)
-        dataset = self._dataset(members[0].data)
+        dataset = self.load_data(members[0])
         manifest = Manifest.here(len(pack.keys), members[0].precision, self.device)
         stored = {**manifest.to_dict(), "keys": list(pack.keys)}
         checkpoint = self._checkpoint(won, stored)
@@ -75,13 +77,30 @@ class PackTrainer:
                 self._publish(attempt, key, run, result, provenance)
         return True
 
+    def load_data(self, run: Run) -> Dataset:
+        """Return the data set of a run, loaded once.
+
+        Raises
+        ------
+        UserError
+            If it is missing, or not what it should be.
+        """
+        if run.data not in self._datasets:
+            self._datasets[run.data] = load_dataset(run.data, self.execution.folders.data)
+        return self._datasets[run.data]
+
     def _checkpoint(self, won: set[str], manifest: Mapping[str, Any]) -> Checkpoint | None:
-        """Return a checkpoint that honours the manifest; without one the runs start again."""
-        for key in sorted(won):
-            checkpoint = latest_checkpoint(self.store, key)
-            if checkpoint is not None and dict(checkpoint.manifest) == manifest:
-                return checkpoint
-        return None
+        """Return the checkpoint that all the runs can go on from; without one they start again.
+
+        It honours the manifest, and it is the latest of each run: in the slots of runs that another attempt
+        trained there is nothing.
+        """
+        checkpoints = [latest_checkpoint(self.store, key) for key in won]
+        first = checkpoints[0]
+        if first is None or dict(first.manifest) != manifest:
+            return None
+        is_common = all(other is not None and other.attempt == first.attempt for other in checkpoints)
+        return first if is_common else None
 
     def _publish(
         self, attempt: Attempt, key: str, run: Run, trained: TrainedRun, provenance: Provenance
@@ -98,7 +117,8 @@ class PackTrainer:
         weights = None
         if self.execution.launcher.keep == "final":
             weights = attempt.folder / f"{key}.pt"
-            torch.save(trained.parameters, weights)
+            with naming(attempt.folder):
+                save(trained.parameters, weights)
         self.store.publish(attempt, result, trained.curves, weights)
 
     def _provenance(
@@ -120,11 +140,6 @@ class PackTrainer:
             host=platform.node(),
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-
-    def _dataset(self, config: Data) -> Dataset:
-        if config not in self._datasets:
-            self._datasets[config] = load_dataset(config, self.execution.folders.data)
-        return self._datasets[config]
 
 
 @cache

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from sgdlab.config.execution import Execution
 from sgdlab.launch.devices import num_workers
 from sgdlab.launch.local import LocalPool, PoolStatus
 from sgdlab.runs.cleaning import remove_spent_attempts
+from sgdlab.runs.files import StoreError
 from sgdlab.runs.observer import Observer
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import freeze
@@ -32,4 +35,9 @@ def train_missing(
     folder = store.root / "plans"
     plan = freeze(folder, sweeps, execution, survey.wanted, survey.missing, num_workers(execution.launcher))
     LocalPool(plan, store, on_status).run()
-    remove_spent_attempts(store, Observer(store, execution.launcher.lease_timeout_s))
+
+
+def clear_up(store: Store) -> None:
+    """Remove what killed workers have left and nobody needs; a store that can't be written stays as it is."""
+    with suppress(StoreError):
+        remove_spent_attempts(store, Observer(store, lease_timeout_s=math.inf))

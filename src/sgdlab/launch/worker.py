@@ -21,8 +21,8 @@ import torch
 from sgdlab.errors import UserError
 from sgdlab.launch.pack_training import PackTrainer
 from sgdlab.runs.attempts import Attempt
-from sgdlab.runs.claims import claim
-from sgdlab.runs.observer import Observer
+from sgdlab.runs.claims import claim, latest_checkpoint
+from sgdlab.runs.observer import Observer, read_claims
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.packs import Pack
 from sgdlab.sweeps.plan import FrozenPlan
@@ -36,6 +36,15 @@ def _no_log(_: Path) -> AbstractContextManager[None]:
     return nullcontext()
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far the runs that a worker trains have come; all zero between packs."""
+
+    num_running: int = 0
+    position: int = 0  # updates that each of them is at
+    num_made: int = 0  # updates made since the last word, over all of them
+
+
 @dataclass
 class Worker:
     """One worker on one device."""
@@ -45,8 +54,7 @@ class Worker:
     session: str  # id of the launching command
     device: torch.device
     stop_requested: Callable[[], bool] = lambda: False
-    on_running: Callable[[int], None] = lambda _: None  # runs that train from now on
-    on_updates: Callable[[int], None] = lambda _: None  # updates made since the last call
+    on_progress: Callable[[Progress], None] = lambda _: None
     logging_to: Callable[[Path], AbstractContextManager[None]] = _no_log
     _alone: set[str] = field(default_factory=set)
 
@@ -81,33 +89,51 @@ class Worker:
         ]
         deaths = {key: self._observer.wordless_deaths(key, self.session) for key in free}
         suspects = [key for key in free if key in self._alone or deaths[key] >= _DEATHS_BEFORE_ALONE]
-        candidates = suspects[:1] or free
+        candidates = suspects[:1] or self._of_one_history(free)
         if not candidates:
             return False
+        self._trainer.load_data(self.plan.runs[candidates[0]])  # nothing is claimed where it is missing
         launcher = self.plan.execution.launcher
         with Attempt.start(self.store, self.session, launcher.heartbeat_every_s) as attempt:
             if suspects and deaths[suspects[0]] >= _DEATHS_BEFORE_FAILED:
                 self._give_up(attempt, suspects[0], deaths[suspects[0]])
                 return True
-            won = {key for key in candidates if claim(self.store, key, attempt, self._observer)}
+            won = self._claim(candidates, attempt)
             if not won:
                 return False
-            self.on_running(len(won))
             with self.logging_to(attempt.log_path):
                 is_finished = self._train(pack, won, attempt)
-            self.on_running(0)
+            self.on_progress(Progress())
             if not is_finished:
                 attempt.end("released")
         return True
 
+    def _of_one_history(self, keys: list[str]) -> list[str]:
+        """Return the runs that can go on together: those with the same latest checkpoint as the first."""
+        checkpoints = {key: latest_checkpoint(self.store, key) for key in keys}
+        attempts = {key: checkpoint and checkpoint.attempt for key, checkpoint in checkpoints.items()}
+        return [key for key in keys if attempts[key] == attempts[keys[0]]]
+
+    def _claim(self, keys: list[str], attempt: Attempt) -> set[str]:
+        """Return the runs that were won; none where another worker is claiming the same pack just now."""
+        won: set[str] = set()
+        for key in keys:
+            if claim(self.store, key, attempt, self._observer):
+                won.add(key)
+            elif not won:
+                break  # whoever has the first gets the rest: two would train the pack twice, half of it each
+        return won
+
     def _train(self, pack: Pack, won: set[str], attempt: Attempt) -> bool:
-        made = 0
+        last: int | None = None  # the first word says where training starts: further on after a checkpoint
 
-        def report(update: int) -> None:
-            nonlocal made
-            self.on_updates((update - made) * len(won))
-            made = update
+        def report(position: int) -> None:
+            nonlocal last
+            num_made = 0 if last is None else (position - last) * len(won)
+            last = position
+            self.on_progress(Progress(len(won), position, num_made))
 
+        self.on_progress(Progress(len(won)))
         try:
             return self._trainer.train(pack, self.plan.runs, won, attempt, report)
         except UserError:
@@ -125,7 +151,8 @@ class Worker:
 
     def _give_up(self, attempt: Attempt, key: str, num_deaths: int) -> None:
         text = f"the worker died {num_deaths} times without a word while training this run"
-        self.store.record_failure(attempt, key, text, attempt.log_path)
+        *_, last = (claim.holder for claim in read_claims(self.store, key) if claim.holder)
+        self.store.record_failure(attempt, key, text, self.store.attempt(last.attempt).log_path)
 
     def _halve(self, pack: Pack) -> None:
         middle = len(pack.keys) // 2

@@ -13,15 +13,21 @@ import os
 import sys
 import threading
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sgdlab.errors import UserError
+from sgdlab.runs.files import naming
 
-FATAL_EXIT = 3  # something is wrong that isn't a run's fault: the pool stops
+if TYPE_CHECKING:
+    from sgdlab.launch.worker import Progress
+
+FATAL_EXIT = 3  # something is wrong that isn't a run's fault, and the news says what: the pool stops
+BROKEN_EXIT = 4  # an error outside of all training; its traceback is on standard error: the pool stops
 
 
 def main(arguments: list[str]) -> int:
@@ -46,35 +52,38 @@ def main(arguments: list[str]) -> int:
             session,
             torch.device(device),
             stop_requested=stop.is_set,
-            on_running=lambda num_runs: news.send(running=num_runs),
-            on_updates=news.add_updates,
+            on_progress=news.add_progress,
             logging_to=_redirected_output,
         )
         worker.work()
     except UserError as error:
         news.send(fatal=str(error))
         return FATAL_EXIT
+    except Exception:
+        traceback.print_exc()
+        return BROKEN_EXIT
     return 0
 
 
 class _News:
-    """Lines of JSON on the pool's pipe; updates are summed up and sent twice a second."""
+    """Lines of JSON on the pool's pipe; progress is summed up and sent twice a second."""
 
     def __init__(self) -> None:
         self._pipe = os.fdopen(os.dup(1), "w", buffering=1)
-        self._updates, self._sent = 0, time.monotonic()
+        self._updates, self._running, self._sent = 0, 0, time.monotonic()
 
     def send(self, **content: Any) -> None:
         try:
-            self._pipe.write(json.dumps({**content, "updates": self._updates}) + "\n")
+            self._pipe.write(json.dumps(content) + "\n")
         except BrokenPipeError:
             return  # the pool is gone; the closed input stops this worker
-        self._updates, self._sent = 0, time.monotonic()
 
-    def add_updates(self, num_updates: int) -> None:
-        self._updates += num_updates
-        if time.monotonic() - self._sent > 0.5:
-            self.send()
+    def add_progress(self, progress: Progress) -> None:
+        self._updates += progress.num_made
+        if progress.num_running == self._running and time.monotonic() - self._sent < 0.5:
+            return
+        self.send(running=progress.num_running, position=progress.position, updates=self._updates)
+        self._updates, self._running, self._sent = 0, progress.num_running, time.monotonic()
 
 
 def _wait_for_end_of_input(stop: threading.Event) -> None:
@@ -89,7 +98,7 @@ def _redirected_output(path: Path) -> Iterator[None]:
     sys.stdout.flush()
     sys.stderr.flush()
     saved = [(stream, os.dup(stream)) for stream in (1, 2)]
-    with open(path, "ab", buffering=0) as log:
+    with naming(path), open(path, "ab", buffering=0) as log:
         for stream, _ in saved:
             os.dup2(log.fileno(), stream)
         faulthandler.enable(log)

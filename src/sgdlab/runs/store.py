@@ -100,6 +100,14 @@ class Store(Layout):
         """
         import numpy as np
 
+        with np.load(io.BytesIO(self._read_curves_file(key)), allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    def verify(self, key: str) -> None:
+        """Check that the files of a published run are those that were published; raises as `read_curves`."""
+        self._read_curves_file(key)
+
+    def _read_curves_file(self, key: str) -> bytes:
         result = self.read_result(key)
         path = self.run_folder(key) / result.curves_file
         with naming(self.root):
@@ -109,8 +117,7 @@ class Store(Layout):
                 raise DamagedRunError(path, "the file is missing") from error
         if hashlib.sha256(data).hexdigest() != result.curves_sha256:
             raise DamagedRunError(path, "its checksum isn't the published one")
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return dict(arrays)
+        return data
 
     def weights_path(self, key: str) -> Path | None:
         """Return the file of the run's final weights, or None if they weren't kept."""
@@ -208,7 +215,7 @@ class Store(Layout):
         """
         if self.has_result(key):
             with suppress(DamagedRunError):
-                self.read_curves(key)
+                self.verify(key)
                 raise UserError(f"the run {key} has a sound result; it is not thrown away")
             with naming(self.root):
                 remove_folder(self.run_folder(key), self.trash)

@@ -49,7 +49,7 @@ class Forecast:
 
     def _time(self) -> str:
         if self.device_hours is None:
-            return "unknown: no run of some of these shapes has been measured in this store yet"
+            return "unknown: some of these shapes have never been trained in this store"
         wall = self.device_hours / self.num_workers
         shown = f"{wall:.1f} h" if wall >= 2 else f"{wall * 60:.1f} min"
         return f"about {shown} with {self.num_workers} workers ({self.device_hours:.2f} device-hours)"

@@ -12,9 +12,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +47,10 @@ def freeze(
     missing: Mapping[str, Run],
     num_workers: int,
 ) -> FrozenPlan:
-    """Write the plan for the missing ones of the wanted runs, or go on with the one that is there already.
+    """Write the plan for the missing ones of the wanted runs.
+
+    Where one is there already, left by the same command, its packs stay as they are: same widths, same bits.
+    How they are carried out is what this command says.
 
     Raises
     ------
@@ -57,18 +58,16 @@ def freeze(
         If the folder can't be written.
     """
     path = folder / f"{_name_of(wanted)}.json.gz"
-    if path.exists():
-        with suppress(UserError):  # a damaged plan is written anew
-            earlier = load_plan(path)
-            if all(earlier.runs.get(key) == run for key, run in missing.items()):
-                return replace_fields(earlier, execution=execution)
-    packs = pack_runs(missing.items(), execution.launcher.pack_size, num_workers)
+    runs, packs = _earlier(path, missing) or (
+        missing,
+        pack_runs(missing.items(), execution.launcher.pack_size, num_workers),
+    )
     content = {
         "format": _FORMAT,
         "sweeps": list(sweeps),
         "execution": execution.model_dump(mode="json"),
         "packs": [{"shape": pack.shape, "keys": pack.keys} for pack in packs],
-        **_compact(missing),
+        **_compact(runs),
     }
     with naming(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -96,6 +95,18 @@ def load_plan(path: Path) -> FrozenPlan:
             f"{path}: not a readable plan ({error}); delete it and give the same command again"
         ) from error
     return FrozenPlan(path.name.partition(".")[0], path, tuple(content["sweeps"]), execution, runs, packs)
+
+
+def _earlier(path: Path, missing: Mapping[str, Run]) -> tuple[Mapping[str, Run], Sequence[Pack]] | None:
+    """Return the runs and packs of the plan that is there, if it has all missing runs in it."""
+    if not path.exists():
+        return None
+    try:
+        plan = load_plan(path)
+    except UserError:
+        return None  # a damaged plan is written anew
+    is_whole = all(plan.runs.get(key) == run for key, run in missing.items())
+    return (plan.runs, plan.packs) if is_whole else None
 
 
 def _name_of(keys: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sgdlab.errors import UserError
 from sgdlab.runs.observer import Observer
 from sgdlab.runs.store import Failure, Store
 from sgdlab.sweeps.survey import Survey
@@ -13,15 +14,16 @@ from sgdlab.sweeps.survey import Survey
 
 @dataclass(frozen=True)
 class Standing:
-    """How many runs are in which state, and what failed."""
+    """How many runs are in which state, what failed, and what is damaged."""
 
     counts: dict[str, int]  # done, diverged, running, interrupted, failed, damaged, waiting
     failures: list[Failure]
+    damages: list[str]  # which file, what is wrong with it, and the way out
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         failures = [{**asdict(failure), "log": str(failure.log)} for failure in self.failures]
-        return {"counts": self.counts, "failures": failures}
+        return {"counts": self.counts, "failures": failures, "damages": self.damages}
 
 
 def standing_of(survey: Survey, store: Store) -> Standing:
@@ -45,4 +47,12 @@ def standing_of(survey: Survey, store: Store) -> Standing:
         "waiting": len(survey.missing) - len(claimed),
     }
     failures = [failure for key in survey.failed if (failure := store.read_failure(key)) is not None]
-    return Standing(counts, failures)
+    return Standing(counts, failures, [_damage_of(key, store) for key in survey.damaged])
+
+
+def _damage_of(key: str, store: Store) -> str:
+    try:
+        store.verify(key)
+    except UserError as error:
+        return str(error)
+    return f"the run {key} was damaged a moment ago"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sgdlab.config.compose import Composer
 from sgdlab.config.schema import Run
 from sgdlab.runs.drift import refuse_drift
 from sgdlab.runs.index import Index
 from sgdlab.runs.indexed import IndexedRun, config_digest
+from sgdlab.runs.result import DamagedRunError
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.expand import expand
 from sgdlab.sweeps.spec import Sweep
@@ -66,6 +67,13 @@ def survey(sweeps: Iterable[Sweep], composer: Composer, store: Store) -> Survey:
     return survey_runs(wanted, store, num_asked)
 
 
+def verify(found: Survey, store: Store) -> Survey:
+    """Read the files of every stored run, which `survey` doesn't; count those that are damaged as such."""
+    damaged = [key for key in found.stored if _is_damaged(key, store)]
+    stored = {key: run for key, run in found.stored.items() if key not in damaged}
+    return replace(found, stored=stored, damaged=[*found.damaged, *damaged])
+
+
 def survey_runs(wanted: dict[str, Run], store: Store, num_asked: int) -> Survey:
     """Look up runs whose keys are known."""
     with Index(store) as index:
@@ -87,3 +95,11 @@ def _num_bytes(run: Run) -> int:
     num_evaluations = math.ceil(run.num_updates / run.evaluate_every_num_updates)
     correctness = _CORRECTNESS_COPIES * run.data.num_test // 8
     return _RESULT_BYTES + _CURVES_BYTES + _BYTES_PER_EVALUATION * num_evaluations + correctness
+
+
+def _is_damaged(key: str, store: Store) -> bool:
+    try:
+        store.verify(key)
+    except DamagedRunError:
+        return True
+    return False

@@ -20,6 +20,7 @@ from sgdlab.data.dataset import Dataset
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.training.population import Population
 from sgdlab.training.recorder import summarize
+from sgdlab.training.saving import CheckpointInPlace
 
 NewCheckpoint = Callable[[int], AbstractContextManager[Path]]
 """Told the number of updates made, gives a path to write to; at the block's end it is the latest one."""
@@ -66,7 +67,7 @@ def train_pack(
 ) -> TrainedPack | None:
     """Train the live runs of a pack to their end; None if a stop was requested before (a checkpoint is left).
 
-    `on_progress` is told the number of parameter updates made so far; after each checkpoint, too.
+    `on_progress` is told the number of parameter updates made so far, at the start first of all.
     """
     _use_exact_arithmetic()
     pipeline = Pipeline(task.runs[0].data, dataset, task.device, getattr(torch, task.runs[0].precision))
@@ -76,7 +77,7 @@ def train_pack(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")  # advice on loaders: there are none
         trainer = _trainer(task.device, watcher)
-        trainer.fit(population, ckpt_path=task.resume_from)
+        trainer.fit(population, ckpt_path=task.resume_from, weights_only=True)
     if not population.is_finished:
         return None
     runs = tuple(_trained_run(population, slot) if live else None for slot, live in enumerate(task.is_live))
@@ -101,6 +102,7 @@ class _Watcher(Callback):
         assert isinstance(pl_module, Population)
         self._started = self._last = time.monotonic()
         self.first_update = pl_module.update
+        self._on_progress(pl_module.update)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
         assert isinstance(pl_module, Population)
@@ -123,6 +125,7 @@ def _trainer(device: torch.device, watcher: _Watcher) -> Trainer:
         enable_progress_bar=False,
         enable_model_summary=False,
         callbacks=[watcher],
+        plugins=[CheckpointInPlace()],
     )
 
 

@@ -1,0 +1,91 @@
+"""How results look in a terminal of 80 columns: a table for each curve, and the claims."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+from rich.table import Table
+
+from sgdlab.analysis.claims import Verdict
+from sgdlab.analysis.protocol import Spread
+from sgdlab.analysis.tables import ResultRow
+from sgdlab.cli.output import console, table
+from sgdlab.config.numbers import format_number
+from sgdlab.sweeps.spec import Sweep
+
+_MOST_DECIMALS = 6
+_COUNTS = {"diverged": "num_diverged", "failed": "num_failed", "missing": "num_missing"}
+
+
+def print_points(sweep: Sweep, rows: Sequence[ResultRow]) -> None:
+    """Print a table for each panel, grid and metric."""
+    print(f"{sweep.name} @ {sweep.scale}: {sweep.title}")
+    print("mean ± standard deviation (ddof 1); * optimum, + within its error bar")
+    for (panel, grid, metric), curve in groupby(rows, key=_curve_of):
+        print(f"\n{panel}/{grid}: {sweep.panels[panel].grids[grid].label} · {metric}")
+        points = list(curve)
+        console.print(_listing(sweep, points))
+        for edge in dict.fromkeys(edge for row in points for edge in row.edges):
+            print(f"* or + at the {edge.side} end of {edge.axis}: extend the grid there")
+
+
+def print_verdicts(verdicts: Sequence[Verdict]) -> None:
+    """Print what became of each claim, and why."""
+    listing = Table.grid(padding=(0, 2))
+    listing.add_column(no_wrap=True)
+    listing.add_column(overflow="fold")
+    for verdict in verdicts:
+        where = "" if verdict.panel == "main" else f"{verdict.panel}: "
+        estimate = "" if verdict.estimate is None else f"{verdict.estimate:.4g}: "
+        why = f"{estimate}{verdict.reason} ({verdict.num_seeds} seeds)"
+        listing.add_row(verdict.verdict.upper(), f"{where}{verdict.claim.says}\n{why}")
+    console.print(listing)
+
+
+def format_spread(spread: Spread | None) -> str:
+    """Write mean ± standard deviation, both down to the second digit of the latter: ``0.667 ± 0.011``."""
+    if spread is None:
+        return "–"
+    if not spread.std:
+        return f"{spread.mean:.4g}" + ("" if spread.std is None else " ± 0")
+    decimals = max(0, 1 - math.floor(math.log10(spread.std)))
+    if decimals > _MOST_DECIMALS:
+        return f"{spread.mean:.4g} ± {spread.std:.2g}"
+    return f"{spread.mean:.{decimals}f} ± {spread.std:.{decimals}f}"
+
+
+def _curve_of(row: ResultRow) -> tuple[str, str, str]:
+    return row.summary.panel, row.summary.grid, row.summary.metric
+
+
+def _listing(sweep: Sweep, rows: Sequence[ResultRow]) -> Table:
+    """One row a point; columns that would hold nothing are left out."""
+    summaries = [row.summary for row in rows]
+    axes = _short_names(list(summaries[0].point))
+    spreads = {
+        f"best {sweep.protocol.keep} of {sweep.protocol.num_seeds}": [summary.best for summary in summaries],
+        f"all {sweep.protocol.num_seeds}": [summary.unselected for summary in summaries],
+        "honest epoch": [summary.honest for summary in summaries],
+    }
+    if not any(spreads["honest epoch"]):
+        del spreads["honest epoch"]
+    counts = {"done": [summary.num_done for summary in summaries]}
+    counts |= {name: [getattr(summary, field) for summary in summaries] for name, field in _COUNTS.items()}
+    shown = {name: numbers for name, numbers in counts.items() if name == "done" or any(numbers)}
+    listing = table(*axes.values(), "", *spreads, *shown, numeric=(*axes.values(), *spreads, *shown))
+    for index, row in enumerate(rows):
+        listing.add_row(
+            *(format_number(row.summary.point[axis]) for axis in axes),
+            "*" if row.is_optimum else "+" if row.in_error_bar else "",
+            *(format_spread(column[index]) for column in spreads.values()),
+            *(str(numbers[index]) for numbers in shown.values()),
+        )
+    return listing
+
+
+def _short_names(axes: Sequence[str]) -> dict[str, str]:
+    """Return axis → its last part where that tells it from the others."""
+    last = [axis.rpartition(".")[2] for axis in axes]
+    return {axis: name if last.count(name) == 1 else axis for axis, name in zip(axes, last, strict=True)}

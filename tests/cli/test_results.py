@@ -1,0 +1,68 @@
+"""What `results`, `figure` and `report` print and write of trained runs."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+
+def test_results_are_a_table_for_each_curve_in_80_columns(trained):
+    finished = trained.sgdlab("results", "tiny")
+    assert finished.returncode == 0
+    assert finished.stderr == ""
+    lines = finished.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    start = lines.index("main/rate: plain SGD · test_accuracy.best")
+    assert lines[start + 1].split() == ["lr", "best", "2", "of", "3", "all", "3", "honest", "epoch", "done"]
+    rows = [line.split() for line in lines[start + 2 : start + 5]]
+    assert [row[0] for row in rows] == ["2**-5", "2**-4", "2**-3"]
+    assert [row[-1] for row in rows] == ["3", "3", "3"]
+    assert sum("*" in row for row in rows) >= 1
+    assert "main/strength: penalised · test_accuracy.best" in lines
+
+    best = _accuracies(trained, 2**-5)[1:]  # by hand, from the run folders
+    decimals = len(rows[0][1].partition(".")[2])
+    assert rows[0][1:4] == [f"{np.mean(best):.{decimals}f}", "±", f"{np.std(best, ddof=1):.{decimals}f}"]
+
+
+def test_json_and_csv_hold_the_same_numbers(trained):
+    (content,) = json.loads(trained.sgdlab("results", "tiny", "--json").stdout)
+    assert content["sweep"] == "tiny @ laptop"
+    assert content["claims"][0]["verdict"] in ("supported", "not supported", "inconclusive")
+    point = content["points"][0]
+    assert (point["optimizer.lr"], point["num_done"]) == (2**-5, 3)
+    assert point["best_mean"] == pytest.approx(np.mean(_accuracies(trained, 2**-5)[1:]))
+    rows = list(csv.DictReader(io.StringIO(trained.sgdlab("results", "tiny", "--csv").stdout)))
+    assert len(rows) == len(content["points"]) == 5
+    assert [float(row["best_mean"]) for row in rows] == [point["best_mean"] for point in content["points"]]
+
+
+def test_a_sweep_without_runs_says_what_would_train_them(terminal):
+    finished = terminal.sgdlab("results", "tiny")
+    assert finished.returncode == 0
+    assert "INCONCLUSIVE  A larger learning rate helps." in finished.stdout
+    assert finished.stdout.endswith("12 runs missing: `sgdlab run` trains them\n")
+
+
+def test_figure_and_report_write_files(trained):
+    figure = trained.sgdlab("figure", "tiny")
+    assert figure.returncode == 0
+    for suffix in ("png", "pdf", "svg"):
+        assert f"outputs/figures/tiny-laptop.{suffix}" in figure.stdout
+        assert (trained.folder / f"outputs/figures/tiny-laptop.{suffix}").stat().st_size > 1000
+    report = trained.sgdlab("report", "tiny")
+    assert (report.returncode, report.stdout) == (0, "report: outputs/report.html\n")
+    assert "A larger learning rate helps." in (trained.folder / "outputs/report.html").read_text()
+
+
+def _accuracies(terminal, lr):
+    """The best test accuracies of the plain runs at a learning rate, in ascending order."""
+    results = [terminal.store.read_result(key) for key in terminal.results()]
+    at_point = [
+        result
+        for result in results
+        if result.config["optimizer"]["lr"] == lr and result.config["regularizer"]["kind"] == "none"
+    ]
+    return sorted(result.summary["test_accuracy.best"] for result in at_point)

@@ -1,0 +1,61 @@
+"""`sgdlab train`: Hydra's command line, the planner and launcher of sweeps."""
+
+import json
+import re
+
+SMALL = [
+    "data=digits",
+    "data.num_train=64",
+    "data.num_test=100",
+    "model.hidden_widths=[8]",
+    "optimizer.batch_size=8",
+    "budget=updates",
+    "budget.num_updates=64",
+    "evaluation=updates",
+    "evaluation.every_num_updates=32",
+    "tracker=none",
+    "launcher.num_workers=1",
+    "launcher.device=cpu",
+]
+
+
+def test_a_multirun_is_one_pack_of_the_runs_that_a_sweep_would_train(terminal):
+    swept = terminal.sgdlab("train", "-m", "optimizer.lr=pow2(-9,-7)", "seed=0,1", *SMALL)
+    assert swept.returncode == 0
+    assert "train: 100% · 6/6 runs done" in swept.stderr
+    rows = [line.split() for line in swept.stdout.splitlines()[2:]]
+    assert [row[:2] for row in rows] == [
+        [f"lr=2**{power}", f"seed={seed}"] for power in (-9, -8, -7) for seed in (0, 1)
+    ]
+    assert max(map(len, swept.stdout.splitlines())) <= 80
+    for key, (state, summary, *_) in terminal.results().items():
+        (row,) = [row for row in rows if row[2] == key[:12]]
+        assert row[3:5] == [state, f"{summary['test_accuracy.best']:.4g}"]
+        assert terminal.store.read_result(key).provenance["pack_width"] == 6
+    assert {path.name for path in terminal.folder.iterdir()} == {"sweeps", "cache", "tmp", "outputs"}
+
+    # the same runs in a sweep file have the same keys; one of them asked for alone is there already
+    axes = {"optimizer.lr": "pow2(-9, -7)"}
+    terminal.write_sweep("same", {"rate": {"label": "rate", "axes": axes}})
+    plan = json.loads(terminal.sgdlab("plan", "same", "protocol.num_seeds=2", "--json").stdout)
+    assert (plan["num_distinct"], plan["num_done"], plan["num_to_train"]) == (6, 6, 0)
+    single = terminal.sgdlab("train", "optimizer.lr=2**-9", "seed=1", *SMALL)
+    assert (single.returncode, single.stderr) == (0, "")
+    assert single.stdout.splitlines()[-1].split()[1] == rows[1][2]
+
+
+def test_a_single_run_is_trained(terminal):
+    finished = terminal.sgdlab("train", *SMALL, "optimizer.lr=2**-4")
+    assert finished.returncode == 0
+    (key,) = terminal.results()
+    assert re.search(rf"seed=0 +{key[:12]} +done +0\.\d+", finished.stdout)
+
+
+def test_flags_of_hydra_work(terminal):
+    shown = terminal.sgdlab("train", "--cfg", "job", "optimizer.lr=2**-3", "data=digits")
+    assert shown.returncode == 0
+    assert "kind: digits" in shown.stdout
+    assert "lr: 2**-3" in shown.stdout
+    described = terminal.sgdlab("train", "--help")
+    assert described.stdout.startswith("sgdlab train is powered by Hydra.")
+    assert not (terminal.folder / "outputs").exists()

@@ -1,0 +1,217 @@
+"""A person with a terminal: the `sgdlab` command as a process of its own, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from filelock import FileLock
+
+from sgdlab.runs.store import Store
+
+# The arithmetic of a worker process (see launch/local.py), for tests too: set before anything multiplies.
+os.environ.setdefault("MKL_CBWR", "AVX2")
+
+ROOT = Path(__file__).parents[1]
+TINY = {
+    "paper": "own",
+    "figure": "tiny",
+    "title": "Test accuracy against learning rate",
+    "base": {
+        "data": "digits",
+        "data.num_train": 64,
+        "data.num_test": 100,
+        "model.hidden_widths": [8],
+        "optimizer.batch_size": 8,
+        "budget": "updates",
+        "budget.num_updates": 64,
+        "evaluation": "updates",
+        "evaluation.every_num_updates": 32,
+    },
+    "protocol": {"num_seeds": 3, "keep": 2},
+    "grids": {
+        "rate": {"label": "plain SGD", "axes": {"optimizer.lr": "pow2(-5, -3)"}},
+        "strength": {
+            "label": "penalised",
+            "fixed": {"regularizer": "gradient_norm", "optimizer.lr": "2**-5"},
+            "axes": {"regularizer.strength": [0, "2**-3"]},
+        },
+    },
+    "drawing": {
+        "x": "optimizer.lr",
+        "x_label": "learning rate",
+        "y_label": "test accuracy",
+        "curves": [
+            {"grid": "rate", "metric": "test_accuracy.best"},
+            {"grid": "strength", "metric": "test_accuracy.best", "x": "regularizer.strength"},
+        ],
+    },
+    "claims": [
+        {
+            "kind": "gain",
+            "says": "A larger learning rate helps.",
+            "metric": "test_accuracy.best",
+            "start": {"grid": "rate", "at": "first"},
+            "to": {"grid": "rate", "at": "last"},
+            "expect": {"above": 0},
+        }
+    ],
+    "scales": {"laptop": {}},
+}
+CAREFUL = ("tracker=none", "launcher.num_workers=1", "launcher.device=cpu")
+
+
+@dataclass
+class Terminal:
+    """A working folder, and commands given in it."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("sweeps", "cache", "tmp"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+
+    @property
+    def store(self) -> Store:
+        return Store(self.folder / "outputs" / "store")
+
+    def write_sweep(self, name: str, grids: Mapping[str, Any] | None = None, **base: Any) -> None:
+        """Write the tiny sweep under a name; keyword arguments change its base, ``__`` standing for a dot."""
+        changes = {key.replace("__", "."): value for key, value in base.items()}
+        sweep = {**TINY, "figure": name, "base": {**TINY["base"], **changes}}
+        if grids is not None:
+            first = next(iter(grids))
+            curves = [{"grid": first, "metric": "test_accuracy.best", "x": next(iter(grids[first]["axes"]))}]
+            sweep |= {"grids": dict(grids), "claims": [], "drawing": {**TINY["drawing"], "curves": curves}}
+        (self.folder / "sweeps" / f"{name}.yaml").write_text(yaml.safe_dump(sweep))
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        inherited = {key: value for key, value in os.environ.items() if key not in ("SGDLAB_DATA", "COLUMNS")}
+        own = {
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "TMPDIR": str(self.folder / "tmp"),
+            "OMP_NUM_THREADS": "1",
+            "COLUMNS": "80",
+        }
+        return subprocess.Popen(
+            [sys.executable, "-c", "from sgdlab.cli import main; main()", *arguments],
+            cwd=self.folder,
+            env=inherited | own | self.environment | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def sgdlab(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Give a command and wait for its end."""
+        return finish(self.start(*arguments, **environment))
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """`sgdlab run` with one worker on the CPU and no tracker."""
+        return self.sgdlab("run", *arguments, *CAREFUL, **environment)
+
+    def workers(self) -> list[int]:
+        """The worker processes of this folder's store, whoever started them."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                command = path.read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if "sgdlab.launch.worker_process" in command and str(self.store.root) in command:
+                found.append(int(path.parent.name))
+        return found
+
+    def results(self) -> dict[str, tuple[Any, ...]]:
+        """Key → how the run ended, its summary, the bits of its curves."""
+        found = {}
+        for path in self.store.runs.glob("*/*/result.json"):
+            result = json.loads(path.read_bytes())
+            with np.load(path.parent / result["curves_file"]) as curves:
+                bits = {name: values.tobytes() for name, values in curves.items()}
+            found[result["key"]] = (result["state"], result["summary"], result["num_updates"], bits)
+        return found
+
+    def events(self, kind: str) -> list[str]:
+        """The keys of all events of a kind, from the journals."""
+        lines = [line for path in self.store.journals.glob("*") for line in path.read_text().splitlines()]
+        return [event["key"] for event in map(json.loads, lines) if event["kind"] == kind]
+
+
+def finish(process: subprocess.Popen[str], timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
+    out, err = process.communicate(timeout=timeout_s)
+    assert "Traceback" not in out + err, out + err
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+@pytest.fixture(name="finish", scope="session")
+def _finish() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Wait for a started command; a traceback is a failure."""
+    return finish
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[..., None]:
+    """Wait until a condition holds."""
+
+    def wait(condition: Callable[[], Any], timeout_s: float = 60) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    """A new folder with the tiny sweep; workers that a failing test leaves behind are killed."""
+    terminal = Terminal(tmp_path / "desk")
+    terminal.write_sweep("tiny")
+    yield terminal
+    for pid in terminal.workers():
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the tiny sweep was trained, by the first who needs it; `trained` gives a copy."""
+    common = tmp_path_factory.getbasetemp()
+    common = common.parent if os.environ.get("PYTEST_XDIST_WORKER") else common
+    folder = common / "trained"
+    with FileLock(common / "trained.lock"):
+        if not (folder / "run.txt").exists():
+            terminal = Terminal(folder)
+            terminal.write_sweep("tiny")
+            finished = terminal.run("tiny")
+            assert finished.returncode == 0, finished.stderr
+            (folder / "run.txt").write_text(finished.stdout + finished.stderr)
+    return folder
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path: Path) -> Terminal:
+    """A folder of its own in which the tiny sweep, 9 plain and 3 penalised runs, has been trained."""
+    shutil.copytree(trained_once, tmp_path / "desk", copy_function=shutil.copy2)
+    return Terminal(tmp_path / "desk")
+
+
+@pytest.fixture(scope="session")
+def words() -> Callable[[str], str]:
+    """Text with its line breaks and repeated spaces gone, to look for sentences in."""
+    return lambda text: re.sub(r"\s+", " ", text)

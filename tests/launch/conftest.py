@@ -1,0 +1,79 @@
+"""A plan of tiny runs, and a worker of this process that trains it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from sgdlab.config.components import (
+    ConstantSchedule,
+    CrossEntropyLoss,
+    DigitsData,
+    MlpModel,
+    NoRegularizer,
+    SgdOptimizer,
+    UpdateBudget,
+    UpdateEvaluation,
+)
+from sgdlab.config.execution import Execution, Folders, LocalLauncher
+from sgdlab.config.identity import key_of_normalized, normalize
+from sgdlab.config.schema import Run
+from sgdlab.launch.worker import Worker
+from sgdlab.runs.store import Store
+from sgdlab.sweeps.plan import FrozenPlan, freeze
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "store")
+    store.open_for_writing()
+    return store
+
+
+@pytest.fixture
+def make_plan(store: Store, tmp_path: Path) -> Callable[..., FrozenPlan]:
+    """Freeze a plan of one pack; `lr` and keyword arguments of the launcher vary, seeds count up."""
+
+    def make(
+        num_runs: int = 4, num_updates: int = 96, lr: float = 0.125, data=None, **launcher
+    ) -> FrozenPlan:
+        runs = {}
+        for seed in range(num_runs):
+            run = normalize(
+                Run(
+                    seed=seed,
+                    data=data or DigitsData(num_train=64, num_test=50),
+                    model=MlpModel(hidden_widths=(8,)),
+                    loss=CrossEntropyLoss(),
+                    regularizer=NoRegularizer(),
+                    optimizer=SgdOptimizer(lr=lr, batch_size=8),
+                    schedule=ConstantSchedule(),
+                    budget=UpdateBudget(num_updates=num_updates),
+                    evaluation=UpdateEvaluation(every_num_updates=32),
+                )
+            )
+            runs[key_of_normalized(run)] = run
+        execution = Execution(
+            launcher=LocalLauncher(num_workers=1, **launcher),
+            folders=Folders(store=store.root, data=tmp_path / "data"),
+        )
+        return freeze(tmp_path / "plans", ["test"], execution, runs, runs, 1)
+
+    return make
+
+
+@pytest.fixture
+def make_worker(store: Store) -> Callable[..., Worker]:
+    def make(plan: FrozenPlan, session: str = "session", **options) -> Worker:
+        return Worker(plan, store, session, torch.device("cpu"), **options)
+
+    return make
+
+
+@pytest.fixture
+def bits_of(store: Store) -> Callable[[str], dict[str, bytes]]:
+    """The curves of a published run, to the bit."""
+    return lambda key: {name: values.tobytes() for name, values in store.read_curves(key).items()}

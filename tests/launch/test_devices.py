@@ -1,0 +1,50 @@
+"""Who gets which device, told without torch."""
+
+import os
+
+import pytest
+
+from sgdlab.config.execution import LocalLauncher
+from sgdlab.errors import UsageError
+from sgdlab.launch.devices import num_workers, worker_devices
+
+
+@pytest.fixture(autouse=True)
+def no_machine(monkeypatch, tmp_path):
+    """A machine of three cores without GPUs."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+
+
+@pytest.fixture
+def two_gpus(tmp_path):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: A (UUID: GPU-a)'\necho 'GPU 1: B (UUID: GPU-b)'\n")
+    program.chmod(0o755)
+
+
+def test_a_worker_for_each_core_but_no_more_than_packs():
+    assert num_workers(LocalLauncher()) == 3
+    assert worker_devices(LocalLauncher(), num_packs=9) == ["cpu"] * 3
+    assert worker_devices(LocalLauncher(), num_packs=2) == ["cpu"] * 2
+    assert worker_devices(LocalLauncher(num_workers=5), num_packs=9) == ["cpu"] * 5
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_worker_for_each_gpu_and_more_in_turn():
+    assert worker_devices(LocalLauncher(), num_packs=9) == ["cuda:0", "cuda:1"]
+    assert worker_devices(LocalLauncher(num_workers=3), num_packs=9) == ["cuda:0", "cuda:1", "cuda:0"]
+    assert worker_devices(LocalLauncher(device="cpu"), num_packs=9) == ["cpu"] * 3
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize(("visible", "devices"), [("1", ["cuda:0"]), ("", ["cpu"] * 3), ("-1", ["cpu"] * 3)])
+def test_cuda_visible_devices_is_obeyed(monkeypatch, visible, devices):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert worker_devices(LocalLauncher(), num_packs=9) == devices
+
+
+def test_asking_for_a_gpu_that_is_not_there_is_refused():
+    with pytest.raises(UsageError, match=r"launcher\.device=cuda, and this machine shows no GPU"):
+        worker_devices(LocalLauncher(device="cuda"), num_packs=1)
