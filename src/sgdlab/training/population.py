@@ -70,7 +70,8 @@ class Population(LightningModule):
             getattr(torch, first.precision),
         )
         self.names = tuple(initial)
-        self.stacked = nn.ParameterList([nn.Parameter(values) for values in initial.values()])
+        device = pipeline.train_labels.device
+        self.stacked = nn.ParameterList([nn.Parameter(values.to(device)) for values in initial.values()])
         self.update = 0  # parameter updates made
         self.diverged_at: list[int | None] = [None] * len(runs)
         self.recorder = Recorder()
