@@ -172,6 +172,7 @@ def test_statistics_are_measured_when_asked_for(make_run, train) -> None:
     assert end["gradient_norm_sq"][-1] == evaluations["gradient_norm_sq"][-1]
 
 
+@pytest.mark.filterwarnings("ignore")  # what `train_pack` keeps to itself
 def test_lightning_counts_one_optimizer_step_a_chunk(make_run, make_population, monkeypatch) -> None:
     steps = []
     original = ChunkOptimizer.step

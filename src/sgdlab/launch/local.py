@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import IO, Any
@@ -177,7 +177,7 @@ def _stop(workers: list[_WorkerProcess]) -> None:
             worker.process.kill()
 
 
-def _arithmetic(environment: os._Environ[str]) -> dict[str, str]:
+def _arithmetic(environment: Mapping[str, str]) -> dict[str, str]:
     """One thread a worker: with more, small operations are many times slower on busy cores.
 
     And MKL's kernels for AVX2, whatever the alignment of the numbers: left to itself it takes others for a
