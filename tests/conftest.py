@@ -22,6 +22,9 @@ from filelock import FileLock
 
 from sgdlab.runs.store import Store
 
+# The arithmetic of a worker process (see launch/local.py), for tests too: set before anything multiplies.
+os.environ.setdefault("MKL_CBWR", "AVX2")
+
 ROOT = Path(__file__).parents[1]
 TINY = {
     "paper": "own",

@@ -50,7 +50,7 @@ VALUES = [
     st.tuples(*(st.sampled_from([None, *options]) for options in CHOICES)),
     st.lists(st.sampled_from(VALUES), max_size=5),
 )
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_composing_once_and_setting_values_is_hydras_own_result(composer, choices, values):
     overrides = [text for text in choices if text]
     config = compose("config", overrides + [f"++{text}" for text in values])
@@ -81,7 +81,7 @@ def overrides_of_a_run(draw):
 
 
 @given(st.lists(overrides_of_a_run(), min_size=1, max_size=4))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_sharing_components_validates_as_validating_each_run_whole(composer, many):
     for overrides in many:
         values = composer.compose(overrides)

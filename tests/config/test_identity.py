@@ -141,6 +141,10 @@ def test_the_same_training_has_one_key(run_of, overrides):
 
 
 PAIRS = {
+    "there is one zero": (
+        ["schedule=hold_then_decay", "schedule.hold_fraction=0"],
+        ["schedule=hold_then_decay", "schedule.hold_fraction=-0.0"],
+    ),
     "an exact penalty needs no radius": (
         [PENALIZED],
         [PENALIZED, "regularizer.difference_radius=0.1"],

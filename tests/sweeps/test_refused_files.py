@@ -1,4 +1,4 @@
-"""What is refused in a sweep file: one line that names the file, the key, what is wrong, what would be right."""
+"""What is refused in a sweep file, in one line: the file, the key, what is wrong, what would be right."""
 
 import json
 from pathlib import Path
@@ -290,7 +290,7 @@ def places(node, path=()):
 
 
 @given(st.data())
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_written_in_a_file_no_other_error_escapes(load, composer, data):
     content = json.loads((Path(__file__).parent / "every_key.json").read_text())
     path = data.draw(st.sampled_from(list(places(content))[1:]))

@@ -7,8 +7,9 @@ partitions, C_reg = ¼‖∇C‖² + (N−B)/(N−1)·Γ/(4B) (eq. 22). Cost: on
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -52,7 +53,7 @@ def gradient_statistics(
     for index, examples in enumerate(torch.split(partition, batch_size)):
         batch_gradients = [g.detach().double() for g in gradients(examples)]
         if index < num_full:
-            norms = torch.stack([g.flatten(1).square().sum(dim=1) for g in batch_gradients]).sum(dim=0)
+            norms = _norm_sq(batch_gradients)
             sum_of_norms = norms if sum_of_norms is None else sum_of_norms + norms
         weight = len(examples) / num_examples
         if not total:
@@ -61,5 +62,9 @@ def gradient_statistics(
             for accumulated, g in zip(total, batch_gradients, strict=True):
                 accumulated.add_(g, alpha=weight)
     assert sum_of_norms is not None
-    gradient_norm_sq = torch.stack([g.flatten(1).square().sum(dim=1) for g in total]).sum(dim=0)
-    return GradientStatistics(sum_of_norms / (4 * num_full), gradient_norm_sq)
+    return GradientStatistics(sum_of_norms / (4 * num_full), _norm_sq(total))
+
+
+def _norm_sq(gradients: Sequence[Tensor]) -> Tensor:
+    """Added one by one: torch sums over a leading axis in another order for the last few runs."""
+    return reduce(torch.add, (g.flatten(1).square().sum(dim=1) for g in gradients))

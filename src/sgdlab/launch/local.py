@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import IO, Any
@@ -123,7 +123,7 @@ class LocalPool:
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env=_one_thread(os.environ),
+            env=_arithmetic(os.environ),
             start_new_session=True,  # Ctrl-C is for the pool, which asks its workers to stop
         )
         worker = _WorkerProcess(process, device, errors)
@@ -177,10 +177,14 @@ def _stop(workers: list[_WorkerProcess]) -> None:
             worker.process.kill()
 
 
-def _one_thread(environment: os._Environ[str]) -> dict[str, str]:
-    """One thread a worker: with more, small operations are many times slower on busy cores."""
+def _arithmetic(environment: Mapping[str, str]) -> dict[str, str]:
+    """One thread a worker: with more, small operations are many times slower on busy cores.
+
+    And MKL's kernels for AVX2, whatever the alignment of the numbers: left to itself it takes others for a
+    slot that doesn't start at a multiple of 64 bytes, and a run's bits depend on its place in the pack.
+    """
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    return {**environment, **dict.fromkeys(names, "1")}
+    return {"MKL_CBWR": "AVX2", **environment, **dict.fromkeys(names, "1")}
 
 
 def _last_words(worker: _WorkerProcess) -> str:

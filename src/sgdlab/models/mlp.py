@@ -12,13 +12,18 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sgdlab.models.layers import linear, normal_linear
 from sgdlab.models.network import Parameters
 
-_ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "gelu": F.gelu}
+
+def _gelu(inputs: Tensor) -> Tensor:
+    """Return x·Φ(x). `F.gelu` computes the last few elements otherwise, which only the last run has."""
+    return 0.5 * inputs * (1 + torch.erf(inputs * math.sqrt(0.5)))
+
+
+_ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "gelu": _gelu}
 
 
 @dataclass(frozen=True)

@@ -92,11 +92,13 @@ def remove_folder(folder: Path, trash: Path) -> None:
 
 _FULL = "Free some space, or name another folder with folders.store=…; what was finished is safe"
 _DENIED = "Check who may write there, or name another folder with folders.store=…"
+_NO_FOLDER = "Something on this path is a file; name another folder with folders.store=…"
 _ADVICE = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
     errno.EROFS: _DENIED,
     errno.EACCES: _DENIED,
     errno.EPERM: _DENIED,
-    errno.ENOTDIR: "Something on this path is a file; name another folder with folders.store=…",
+    errno.ENOTDIR: _NO_FOLDER,
+    errno.EEXIST: _NO_FOLDER,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -91,7 +92,7 @@ def survey_runs(wanted: dict[str, Run], store: Store, num_asked: int) -> Survey:
 
 
 def _num_bytes(run: Run) -> int:
-    num_evaluations = run.num_updates // run.evaluate_every_num_updates + 1
+    num_evaluations = math.ceil(run.num_updates / run.evaluate_every_num_updates)
     correctness = _CORRECTNESS_COPIES * run.data.num_test // 8
     return _RESULT_BYTES + _CURVES_BYTES + _BYTES_PER_EVALUATION * num_evaluations + correctness
 

@@ -77,7 +77,7 @@ def train_pack(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")  # advice on loaders: there are none
         trainer = _trainer(task.device, watcher)
-        trainer.fit(population, ckpt_path=task.resume_from)
+        trainer.fit(population, ckpt_path=task.resume_from, weights_only=True)
     if not population.is_finished:
         return None
     runs = tuple(_trained_run(population, slot) if live else None for slot, live in enumerate(task.is_live))

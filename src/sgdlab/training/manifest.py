@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ class Manifest:
     backend: str  # how the products of a pack are computed
     precision: str  # of parameters and products
     device: str  # "cpu", or the GPU's name
+    kernels: str  # the CPU's instructions that torch uses, and MKL's branch
     num_threads: int
     torch_version: str
     sgdlab_version: str
@@ -26,7 +28,17 @@ class Manifest:
     def here(cls, width: int, precision: str, device: torch.device) -> Manifest:
         """Return the manifest of a pack started in this process now."""
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-        return cls(width, "eager", precision, name, torch.get_num_threads(), torch.__version__, __version__)
+        kernels = f"{torch.backends.cpu.get_cpu_capability()}, MKL {os.environ.get('MKL_CBWR', 'any')}"
+        return cls(
+            width,
+            "eager",
+            precision,
+            name,
+            kernels,
+            torch.get_num_threads(),
+            torch.__version__,
+            __version__,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -80,5 +81,8 @@ def per_run(values: Tensor, like: Tensor) -> Tensor:
 
 
 def norm_sq(tensors: Tensors) -> Tensor:
-    """Return each run's squared Euclidean norm over all tensors: ``(R,)``."""
-    return torch.stack([t.flatten(1).square().sum(dim=1) for t in tensors]).sum(dim=0)
+    """Return each run's squared Euclidean norm over all tensors: ``(R,)``.
+
+    Added one by one: torch sums over a leading axis in another order for the last few runs.
+    """
+    return reduce(torch.add, (t.flatten(1).square().sum(dim=1) for t in tensors))

@@ -62,12 +62,12 @@ class DifferencePenalty:
         return tuple((a - b) / per_run(step, a) for a, b in zip(ahead, behind, strict=True))
 
     def relative_error(self, parameters: Tensors, batch: Minibatches) -> Tensor:
-        """Return ‖H g by differences − H g‖/‖H g‖ of each run on one minibatch: ``(R,)``."""
+        """Return ‖H g by differences − H g‖/‖H g‖ of each run on one minibatch; 0 where both vanish."""
         ones = torch.ones_like(self.strengths)
         _, gradients, exact = self.objective.gradients_and_product(parameters, batch, ones)
         estimate = self.product(parameters, batch, gradients)
         error = norm_sq(tuple(e - x for e, x in zip(estimate, exact, strict=True)))
-        return (error / norm_sq(exact)).sqrt()
+        return torch.where(error == 0, 0, error / norm_sq(exact)).sqrt()
 
     def _gradients_at(
         self, parameters: Tensors, direction: Tensors, step: Tensor, batch: Minibatches

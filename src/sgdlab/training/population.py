@@ -70,7 +70,8 @@ class Population(LightningModule):
             getattr(torch, first.precision),
         )
         self.names = tuple(initial)
-        self.stacked = nn.ParameterList([nn.Parameter(values) for values in initial.values()])
+        device = pipeline.train_labels.device
+        self.stacked = nn.ParameterList([nn.Parameter(values.to(device)) for values in initial.values()])
         self.update = 0  # parameter updates made
         self.diverged_at: list[int | None] = [None] * len(runs)
         self.recorder = Recorder()
@@ -115,10 +116,20 @@ class Population(LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore them. A slot that is no longer this worker's stays masked."""
+        """Restore them. A slot that is no longer this worker's stays masked.
+
+        Raises
+        ------
+        ValueError
+            If a live slot was masked: what the checkpoint has there is no training of the run.
+        """
         state = checkpoint["population"]
         self.update, self.diverged_at = state["update"], list(state["diverged_at"])
         self.recorder = Recorder.from_state(state["recorder"])
+        has_diverged = torch.tensor([update is not None for update in self.diverged_at])
+        missing = self._is_live & ~state["is_live"] & ~has_diverged
+        if bool(missing.any()):
+            raise ValueError(f"the checkpoint has nothing in slots {missing.nonzero().flatten().tolist()}")
         self._is_live &= state["is_live"]
 
     def on_train_start(self) -> None:
@@ -201,9 +212,10 @@ class Population(LightningModule):
         self.recorder.record(self.update, metrics, test.correct)
 
     def _l2_term(self) -> Tensor:
-        """Return (l2/2)·‖ω‖² of each run."""
+        """Return (l2/2)·‖ω‖² of each run, and 0 without L2 even where ‖ω‖² overflows."""
         l2 = torch.tensor([run.loss.l2 for run in self.runs], dtype=torch.float64, device=self.device)
-        return l2 / 2 * norm_sq(tuple(p.detach().double() for p in self.stacked))
+        norms = norm_sq(tuple(p.detach().double() for p in self.stacked))
+        return torch.where(l2 > 0, l2 / 2 * norms, 0)
 
     def _penalty_error(self) -> Tensor:
         assert isinstance(self.direction, DifferencePenalty)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import assert_never
 
 import torch
@@ -21,7 +22,7 @@ def relative_learning_rates(schedule: Schedule, updates: Tensor, num_updates: in
         case ConstantSchedule():
             return torch.ones(updates.shape, dtype=torch.float64)
         case HoldThenDecaySchedule():
-            hold = int(num_updates * schedule.hold_fraction)
+            hold = math.floor(num_updates * schedule.hold_fraction + 1e-9)  # 0.29·100 is 29
             interval = max(1, (num_updates - hold) // max(1, schedule.num_drops))
             drops = ((updates - hold) // interval + 1).clamp(min=0, max=schedule.num_drops)
             return torch.tensor(schedule.factor, dtype=torch.float64) ** (-drops)

@@ -1,0 +1,134 @@
+"""The frozen plan: written once, found again, read as it was written, written anew where it is damaged."""
+
+import gzip
+import json
+import random
+
+import pytest
+
+from sgdlab.config.components import MlpModel
+from sgdlab.config.execution import Execution
+from sgdlab.errors import UserError
+from sgdlab.sweeps.expand import expand
+from sgdlab.sweeps.plan import freeze, load_plan
+
+EXECUTION = Execution.model_validate(
+    {"launcher": {"pack_size": 4}, "tracker": {"kind": "wandb", "project": "p"}}
+)
+
+
+@pytest.fixture
+def wanted(load, small, composer):
+    return {row.key: row.run for row in expand(load(small), composer)}
+
+
+@pytest.fixture
+def frozen(tmp_path, wanted):
+    def freeze_again(missing=None, execution=EXECUTION, keys=wanted):
+        missing = wanted if missing is None else missing
+        return freeze(tmp_path / "plans", ["made @ laptop"], execution, keys, missing, num_workers=1)
+
+    return freeze_again
+
+
+def test_it_is_read_as_it_was_written(frozen, wanted):
+    plan = frozen()
+    assert plan.runs == wanted
+    assert plan.execution == EXECUTION
+    assert plan.sweeps == ("made @ laptop",)
+    assert sorted(key for pack in plan.packs for key in pack.keys) == sorted(wanted)
+    assert load_plan(plan.path) == plan
+
+
+def test_a_component_is_stored_once_for_all_runs_that_have_it(frozen, wanted):
+    plan = frozen()
+    content = json.loads(gzip.decompress(plan.path.read_bytes()))
+    assert len(content["components"]["data"]) == 1
+    assert len(content["components"]["optimizer"]) == len({run.optimizer for run in wanted.values()})
+    loaded = list(plan.runs.values())
+    assert loaded[0].data is loaded[1].data
+
+
+def test_the_same_command_finds_its_own_plan(frozen, wanted):
+    first = frozen()
+    before = first.path.read_bytes()
+    half = dict(list(wanted.items())[::2])  # the others were trained meanwhile
+    again = frozen(missing=half)
+    assert again.packs == first.packs
+    assert again.runs == first.runs
+    assert first.path.read_bytes() == before
+
+
+def test_it_goes_on_under_the_execution_of_today(frozen):
+    frozen()
+    assert frozen(execution=Execution()).execution == Execution()
+
+
+def test_its_name_is_what_is_wanted_in_any_order(frozen, wanted):
+    backwards = dict(reversed(wanted.items()))
+    assert frozen(keys=backwards).id == frozen().id
+    fewer = dict(list(wanted.items())[1:])
+    assert frozen(fewer, keys=fewer).id != frozen().id
+
+
+def test_a_run_that_the_plan_lacks_makes_it_new(frozen, wanted):
+    half = dict(list(wanted.items())[::2])
+    assert frozen(missing=half).runs == half
+    assert frozen().runs == wanted
+
+
+def test_another_configuration_under_a_wanted_key_makes_it_new(frozen, wanted):
+    frozen()
+    changed = {
+        key: run.model_copy(update={"model": MlpModel(hidden_widths=(9,))}) for key, run in wanted.items()
+    }
+    assert frozen(missing=changed).runs == changed
+
+
+def test_a_plan_of_nothing(frozen):
+    plan = frozen(missing={})
+    assert (plan.runs, plan.packs) == ({}, ())
+
+
+def damaged_copies(data: bytes):
+    yield b""
+    yield data[: len(data) // 2]
+    yield b"not a plan"
+    for position in random.Random(0).sample(range(10, len(data)), 40):  # gzip's header is first
+        flipped = bytearray(data)
+        flipped[position] ^= 0x10
+        yield bytes(flipped)
+    for content in ([], 3, {}, {"format": 99}, {"format": 1, "runs": []}, {"format": 1, "components": 3}):
+        yield gzip.compress(json.dumps(content).encode())
+
+
+def test_a_damaged_plan_is_refused_with_the_way_out_and_written_anew(frozen, wanted):
+    plan = frozen()
+    data = plan.path.read_bytes()
+    for damaged in damaged_copies(data):
+        plan.path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"not a readable plan \(.*delete it and give the same command"):
+            load_plan(plan.path)
+        assert frozen().runs == wanted
+        assert plan.path.read_bytes() == data
+
+
+def test_components_that_are_missing_are_damage_too(frozen):
+    plan = frozen()
+    content = json.loads(gzip.decompress(plan.path.read_bytes()))
+    for name in ("optimizer", "data"):
+        broken = {**content, "components": {**content["components"], name: []}}
+        plan.path.write_bytes(gzip.compress(json.dumps(broken).encode()))
+        with pytest.raises(UserError, match="not a readable plan"):
+            load_plan(plan.path)
+
+
+def test_no_plan_at_all(tmp_path):
+    with pytest.raises(UserError, match=r"none.json.gz: not a readable plan \(.*No such file"):
+        load_plan(tmp_path / "none.json.gz")
+
+
+def test_a_folder_that_can_not_be_written_is_one_message(frozen, tmp_path):
+    (tmp_path / "plans").write_text("a file")
+    with pytest.raises(UserError, match="plans"):
+        frozen()

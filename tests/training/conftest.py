@@ -1,0 +1,201 @@
+"""Small runs, made-up data, and training without a store."""
+
+import itertools
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from sgdlab.config.components import (
+    ConstantSchedule,
+    CrossEntropyLoss,
+    Data,
+    GradientNormRegularizer,
+    MlpModel,
+    Mnist1dData,
+    Model,
+    NoRegularizer,
+    Schedule,
+    SgdOptimizer,
+    UpdateBudget,
+    UpdateEvaluation,
+)
+from sgdlab.config.schema import Run
+from sgdlab.data.dataset import Dataset
+from sgdlab.data.pipeline import Pipeline
+from sgdlab.training.fit import PackTask, TrainedPack, train_pack
+from sgdlab.training.population import Population
+
+CPU = torch.device("cpu")
+
+logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """As in a worker, where a dozen threads would only wait for each other."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def make_run() -> Callable[..., Run]:
+    """Make a run of 40 updates on signals; the components that matter here are keywords."""
+
+    def make(
+        *,
+        seed: int = 0,
+        lr: float = 2**-4,
+        num_updates: int = 40,
+        every: int = 20,
+        strength: float | None = None,
+        estimator: str = "exact",
+        radius: float = 1e-3,
+        l2: float = 0.0,
+        precision: str = "float64",
+        data: Data | None = None,
+        model: Model | None = None,
+        schedule: Schedule | None = None,
+        batch_size: int = 5,
+        **optimizer: object,
+    ) -> Run:
+        penalty = GradientNormRegularizer(
+            strength=strength or 0, estimator=estimator, difference_radius=radius
+        )
+        return Run(
+            seed=seed,
+            precision=precision,
+            data=data or Mnist1dData(num_train=32, num_test=20),
+            model=model or MlpModel(hidden_widths=(7, 10, 13)),
+            loss=CrossEntropyLoss(l2=l2),
+            regularizer=NoRegularizer() if strength is None else penalty,
+            optimizer=SgdOptimizer(lr=lr, batch_size=batch_size, **optimizer),
+            schedule=schedule or ConstantSchedule(),
+            budget=UpdateBudget(num_updates=num_updates),
+            evaluation=UpdateEvaluation(every_num_updates=every),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_dataset() -> Callable[[Data], Dataset]:
+    """Make random examples of the shapes of `data`; labels follow a linear rule: they can be learnt."""
+
+    def make(data: Data) -> Dataset:
+        generator = torch.Generator().manual_seed(0)
+        num_all, shape = data.num_train + data.num_test, data.sample_shape
+        if len(shape) == 1:
+            # torch draws float32 normals otherwise on a processor without AVX2
+            inputs = torch.randn(num_all, *shape, generator=generator, dtype=torch.float64).float()
+        else:
+            inputs = torch.randint(0, 256, (num_all, *shape), generator=generator, dtype=torch.uint8)
+        rule = torch.randn(inputs[0].numel(), data.num_classes, generator=generator, dtype=torch.float64)
+        labels = ((inputs.flatten(1).double() - inputs.double().mean()) @ rule).argmax(dim=1)
+        train, test = inputs.split([data.num_train, data.num_test])
+        train_labels, test_labels = labels.split([data.num_train, data.num_test])
+        return Dataset(train, train_labels, test, test_labels, "made up")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_population(make_dataset) -> Callable[..., Population]:
+    """Make a population ready to `_advance`, outside Lightning."""
+
+    def make(
+        runs: Sequence[Run], device: torch.device = CPU, is_live: Sequence[bool] | None = None
+    ) -> Population:
+        pipeline = Pipeline(
+            runs[0].data, make_dataset(runs[0].data), device, getattr(torch, runs[0].precision)
+        )
+        population = Population(runs, is_live or [True] * len(runs), pipeline).to(device)
+        population.configure_optimizers()
+        return population
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def updated(make_population) -> Callable[..., list[dict[str, torch.Tensor]]]:
+    """Make a number of updates with a pack, and return each run's parameters; nothing is evaluated."""
+
+    def update(runs: Sequence[Run], num_updates: int, **options) -> list[dict[str, torch.Tensor]]:
+        population = make_population(runs, **options)
+        while population.update < num_updates:
+            population._advance()
+        stacked = dict(zip(population.names, (p.detach().cpu() for p in population.stacked), strict=True))
+        return [{name: values[slot] for name, values in stacked.items()} for slot in range(len(runs))]
+
+    return update
+
+
+class Checkpoints:
+    """What training leaves behind: every checkpoint is kept, by the number of updates made."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.latest, self.at = folder, folder / "latest.ckpt", {}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def new(self, num_updates: int):
+        yield self.latest
+        self.at[num_updates] = Path(shutil.copy(self.latest, self.folder / f"{num_updates}.ckpt"))
+
+
+@pytest.fixture
+def train(tmp_path, make_dataset) -> Callable[..., TrainedPack | None]:
+    """Train a pack as a worker does; `stop_after` so many updates of this call."""
+    number = itertools.count()
+
+    def train(
+        runs: Sequence[Run],
+        *,
+        is_live: Sequence[bool] | None = None,
+        statistics: str = "none",
+        resume_from: Path | None = None,
+        stop_after: int | None = None,
+        checkpoints: Checkpoints | None = None,
+        checkpoint_every_s: float = 1e9,
+        device: torch.device = CPU,
+    ) -> TrainedPack | None:
+        checkpoints = checkpoints or Checkpoints(tmp_path / f"checkpoints{next(number)}")
+        asked = itertools.count(1)
+        task = PackTask(
+            runs=tuple(runs),
+            is_live=tuple(is_live or [True] * len(runs)),
+            statistics=statistics,
+            device=device,
+            resume_from=resume_from,
+            new_checkpoint=checkpoints.new,
+            checkpoint_every_s=checkpoint_every_s,
+        )
+        stop = (lambda: False) if stop_after is None else lambda: next(asked) >= stop_after
+        return train_pack(task, make_dataset(runs[0].data), stop_requested=stop)
+
+    return train
+
+
+@pytest.fixture
+def checkpoints(tmp_path) -> Checkpoints:
+    return Checkpoints(tmp_path / "kept")
+
+
+@pytest.fixture(scope="session")
+def plain_network() -> Callable[[Run, dict[str, torch.Tensor]], torch.nn.Sequential]:
+    """Build the MLP of a run from torch's own modules, with the given parameters in it."""
+
+    def build(run: Run, parameters: dict[str, torch.Tensor]) -> torch.nn.Sequential:
+        activations = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "gelu": torch.nn.GELU}
+        modules: list[torch.nn.Module] = [torch.nn.Flatten()]
+        for layer in range(len(parameters) // 2):
+            weight, bias = parameters[f"weight{layer}"], parameters[f"bias{layer}"]
+            linear = torch.nn.Linear(*weight.shape, dtype=weight.dtype)
+            linear.load_state_dict({"weight": weight.T, "bias": bias})
+            modules += [linear, activations[run.model.activation]()]
+        return torch.nn.Sequential(*modules[:-1])
+
+    return build

@@ -1,0 +1,49 @@
+"""Evaluation against a plain loop over runs and examples."""
+
+import numpy as np
+import pytest
+import torch
+
+from sgdlab.models.mlp import Mlp
+from sgdlab.models.network import stack_runs
+from sgdlab.models.wide_resnet import WideResNet
+from sgdlab.training import evaluation
+from sgdlab.training.evaluation import evaluate
+
+NETWORKS = {
+    "mlp": (Mlp((6, 7, 10)), (6,)),
+    "wide_resnet": (WideResNet(10, 1, 1, 10), (1, 6, 6)),
+}
+
+
+@pytest.mark.parametrize("elements_per_chunk", [2**20, 1])  # all at once, and 16 by 16 with 3 left over
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_every_run_is_evaluated_on_every_example(kind, elements_per_chunk, monkeypatch) -> None:
+    monkeypatch.setattr(evaluation, "_ELEMENTS_PER_CHUNK", elements_per_chunk)
+    network, sample_shape = NETWORKS[kind]
+    generator = torch.Generator().manual_seed(0)
+    parameters = stack_runs((network.initial_parameters(generator) for _ in range(3)), torch.float64)
+    inputs = torch.randn(35, *sample_shape, generator=generator, dtype=torch.float64)
+    labels = torch.randint(0, 10, (35,), generator=generator)
+    evaluated = evaluate(network, parameters, inputs, labels)
+    for run in range(3):
+        alone = {name: values[run : run + 1] for name, values in parameters.items()}
+        losses, correct = [], []
+        for x, y in zip(inputs, labels.tolist(), strict=True):
+            logits = network.logits(alone, x[None, None])[0, 0].numpy()
+            losses.append(np.log(np.exp(logits).sum()) - logits[y])
+            correct.append(int(logits.argmax()) == y)
+        assert evaluated.correct[run].tolist() == correct
+        assert evaluated.accuracy[run].item() == np.mean(correct)
+        np.testing.assert_allclose(evaluated.loss[run].item(), np.mean(losses), rtol=1e-12)
+    assert evaluated.loss.dtype == evaluated.accuracy.dtype == torch.float64
+    assert 0 < evaluated.correct.sum() < evaluated.correct.numel()
+
+
+def test_a_mean_over_many_float32_losses_is_summed_in_float64() -> None:
+    network = Mlp((1, 10))
+    parameters = {"weight0": torch.zeros(1, 1, 10), "bias0": torch.zeros(1, 10)}
+    evaluated = evaluate(
+        network, parameters, torch.zeros(200_000, 1), torch.zeros(200_000, dtype=torch.int64)
+    )
+    assert evaluated.loss.item() == float(np.float32(np.log(10)))

@@ -1,0 +1,221 @@
+"""Stopping and going on leaves no trace in the bits; Lightning counts what it should."""
+
+import logging
+import pickle
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+from pytorch_lightning import Trainer
+
+from sgdlab.config.components import DigitsData, HoldThenDecaySchedule, WideResNetModel
+from sgdlab.training.fit import PackTask, train_pack
+from sgdlab.training.population import UPDATES_PER_CHUNK, ChunkOptimizer
+
+IMAGES = DigitsData(num_train=30, num_test=13, crop_padding=1, flip=True)
+VARIANTS = {
+    "plain": {"remainder": "carry"},
+    "n-step": {"inner_steps": 3, "order": "forward_reverse"},
+    "exact": {"strength": 0.2, "l2": 1e-3, "order": "independent"},
+    "differences": {"strength": 0.2, "estimator": "central_difference", "order": "with_replacement"},
+    "augmented": {"data": IMAGES, "schedule": HoldThenDecaySchedule(), "order": "fixed"},
+    "wide_resnet": {"data": IMAGES, "model": WideResNetModel(depth=10, width=1), "batch_size": 2},
+}
+
+
+def pack(make_run, variant, num_updates=100, every=30):
+    options = {**VARIANTS[variant], "num_updates": num_updates, "every": every, "precision": "float32"}
+    return [make_run(**options, seed=seed, lr=lr) for seed, lr in [(0, 2**-4), (1, 2**-5), (0, 2**-6)]]
+
+
+def assert_same(trained, expected) -> None:
+    for ours, theirs in zip(trained.runs, expected.runs, strict=True):
+        assert ours.summary == theirs.summary
+        assert ours.curves.keys() == theirs.curves.keys()
+        for name in theirs.curves:
+            np.testing.assert_array_equal(ours.curves[name], theirs.curves[name])
+        for name in theirs.parameters:
+            assert torch.equal(ours.parameters[name], theirs.parameters[name])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_run_that_is_stopped_again_and_again_gets_the_same_bits(
+    make_run, train, checkpoints, variant
+) -> None:
+    num_updates = 36 if variant == "wide_resnet" else 100
+    runs = pack(make_run, variant, num_updates)
+    whole = train(runs, statistics="evaluations")
+    assert whole.num_updates == num_updates
+    made, resume_from = 0, None
+    for stop_after in (1, 29, 3, 31):  # after 1, 30 (an evaluation), 33 and 64 updates
+        stopped = train(
+            runs,
+            statistics="evaluations",
+            resume_from=resume_from,
+            stop_after=stop_after,
+            checkpoints=checkpoints,
+        )
+        made += stop_after
+        if made >= num_updates:
+            break
+        assert stopped is None
+        assert sorted(checkpoints.at)[-1] == made
+        resume_from = checkpoints.at[made]
+    rest = train(runs, statistics="evaluations", resume_from=resume_from)
+    assert_same(rest, whole)
+    assert rest.num_updates == num_updates - max(checkpoints.at)
+
+
+@pytest.mark.parametrize("variant", ["plain", "n-step", "augmented"])
+def test_every_periodic_checkpoint_leads_to_the_same_end(make_run, train, checkpoints, variant) -> None:
+    runs = pack(make_run, variant)
+    whole = train(runs, checkpoints=checkpoints, checkpoint_every_s=0)
+    assert sorted(checkpoints.at) == [30, 60, 90]  # chunks end where the grid asks for an evaluation
+    for path in checkpoints.at.values():
+        assert_same(train(runs, resume_from=path), whole)
+
+
+def test_no_checkpoint_is_due_before_its_time_or_at_the_end(make_run, train, checkpoints) -> None:
+    train(pack(make_run, "plain"), checkpoints=checkpoints, checkpoint_every_s=1e9)
+    assert checkpoints.at == {}
+
+
+@pytest.mark.slow  # a process that imports torch and Lightning
+def test_another_process_goes_on_with_the_same_bits(
+    make_run, make_dataset, train, checkpoints, tmp_path
+) -> None:
+    runs = pack(make_run, "exact")
+    whole = train(runs)
+    assert train(runs, stop_after=47, checkpoints=checkpoints) is None
+    task = PackTask(
+        runs=tuple(runs),
+        is_live=(True,) * 3,
+        statistics="none",
+        device=torch.device("cpu"),
+        resume_from=checkpoints.latest,
+        new_checkpoint=None,
+        checkpoint_every_s=1e9,
+    )
+    (tmp_path / "task").write_bytes(pickle.dumps((task, make_dataset(runs[0].data))))
+    program = textwrap.dedent("""
+        import pickle, sys
+        from pathlib import Path
+        from sgdlab.training.fit import train_pack
+        folder = Path(sys.argv[1])
+        task, dataset = pickle.loads((folder / "task").read_bytes())
+        (folder / "trained").write_bytes(pickle.dumps(train_pack(task, dataset)))
+    """)
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, capture_output=True)
+    assert_same(pickle.loads((tmp_path / "trained").read_bytes()), whole)
+
+
+def test_a_checkpoint_holds_tensors_and_plain_values_only(make_run, train, checkpoints) -> None:
+    train(pack(make_run, "plain"), stop_after=40, checkpoints=checkpoints)
+    stored = torch.load(checkpoints.latest, weights_only=True)  # refuses anything that could run code
+    assert stored["population"]["update"] == 40
+    assert stored["global_step"] == 2  # 30 updates to the evaluation, and 10
+
+
+def test_a_slot_that_the_checkpoint_has_masked_can_t_be_resumed(make_run, train, checkpoints) -> None:
+    # What lies there is zeros: to go on from it would publish a run that was never trained.
+    runs = pack(make_run, "plain")
+    train(runs, is_live=[True, False, True], stop_after=40, checkpoints=checkpoints)
+    with pytest.raises(ValueError, match=r"the checkpoint has nothing in slots \[1\]"):
+        train(runs, resume_from=checkpoints.latest)
+
+
+def test_a_slot_given_up_since_the_checkpoint_stays_masked(make_run, train, checkpoints) -> None:
+    runs = pack(make_run, "plain")
+    whole = train(runs)
+    train(runs, stop_after=40, checkpoints=checkpoints)
+    partly = train(runs, is_live=[True, False, True], resume_from=checkpoints.latest)
+    assert partly.runs[1] is None
+    for slot in (0, 2):
+        assert partly.runs[slot].summary == whole.runs[slot].summary
+
+
+@pytest.mark.parametrize(
+    ("options", "num_minibatches"), [({"inner_steps": 4, "num_updates": 10}, 3), ({"num_updates": 10}, 10)]
+)
+def test_the_budget_counts_updates(make_run, train, make_population, options, num_minibatches) -> None:
+    run = make_run(every=10, **options)
+    trained = train([run])
+    assert trained.num_updates == 10
+    assert trained.runs[0].curves["updates"].tolist() == [10]
+    population = make_population([run])
+    batches = []
+    prepare = population._batches.prepare
+    population._batches.prepare = lambda first, stop: batches.append((first, stop)) or prepare(first, stop)
+    population._advance()
+    assert population.update == 10
+    assert batches == [(0, num_minibatches)]
+
+
+def test_the_grid_of_evaluations_ends_at_the_last_update(make_run, train) -> None:
+    grids = [(70, 30, [30, 60, 70]), (60, 30, [30, 60]), (5, 5, [5]), (3, 1, [1, 2, 3])]
+    for num_updates, every, expected in grids:
+        (run,) = train([make_run(num_updates=num_updates, every=every)]).runs
+        assert run.curves["updates"].tolist() == expected
+
+
+def test_statistics_are_measured_when_asked_for(make_run, train) -> None:
+    runs = [make_run(num_updates=6, every=2)]
+    asked = ("none", "end", "evaluations")
+    none, end, evaluations = (train(runs, statistics=statistics).runs[0].curves for statistics in asked)
+    assert "c_reg" not in none
+    assert np.isfinite(end["c_reg"]).tolist() == [False, False, True]
+    assert np.isfinite(evaluations["c_reg"]).all()
+    assert end["c_reg"][-1] == evaluations["c_reg"][-1]
+    assert end["gradient_norm_sq"][-1] == evaluations["gradient_norm_sq"][-1]
+
+
+@pytest.mark.filterwarnings("ignore")  # what `train_pack` keeps to itself
+def test_lightning_counts_one_optimizer_step_a_chunk(make_run, make_population, monkeypatch) -> None:
+    steps = []
+    original = ChunkOptimizer.step
+    counted = lambda self, closure: steps.append(1) or original(self, closure)  # noqa: E731
+    monkeypatch.setattr(ChunkOptimizer, "step", counted)
+    population = make_population([make_run(num_updates=150, every=70)])
+    options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = Trainer(accelerator="cpu", devices=1, max_epochs=-1, enable_model_summary=False, **options)
+    trainer.fit(population)
+    chunks = 2 * -(-70 // UPDATES_PER_CHUNK) + 1  # 32 + 32 + 6, the same again, and 10
+    assert len(steps) == trainer.global_step == chunks
+    assert population.update == 150
+    assert population.is_finished
+    assert trainer.state.finished
+
+
+def test_training_says_nothing(make_run, train, checkpoints, recwarn, capfd, caplog) -> None:
+    caplog.set_level(logging.WARNING)
+    runs = pack(make_run, "plain")
+    train(runs, stop_after=40, checkpoints=checkpoints)
+    train(runs, resume_from=checkpoints.latest)
+    assert [str(warning.message) for warning in recwarn] == []
+    assert capfd.readouterr() == ("", "")
+    assert caplog.messages == []
+
+
+def test_progress_is_told_in_updates(make_run, make_dataset, checkpoints) -> None:
+    run = make_run(num_updates=100, every=50)
+    told: list[int] = []
+    task = PackTask((run,), (True,), "none", torch.device("cpu"), None, checkpoints.new, 1e9)
+    train_pack(task, make_dataset(run.data), on_progress=told.append)
+    assert told[-4:] == [32, 50, 82, 100]
+
+
+def test_a_run_s_parameters_come_without_the_run_axis(make_run, train) -> None:
+    (run,) = train([make_run(num_updates=2, every=2)]).runs
+    assert {name: tuple(values.shape) for name, values in run.parameters.items()} == {
+        "weight0": (40, 7),
+        "bias0": (7,),
+        "weight1": (7, 10),
+        "bias1": (10,),
+        "weight2": (10, 13),
+        "bias2": (13,),
+        "weight3": (13, 10),
+        "bias3": (10,),
+    }

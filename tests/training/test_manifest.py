@@ -1,0 +1,23 @@
+import json
+
+import torch
+
+from sgdlab.training.manifest import Manifest
+
+
+def here() -> Manifest:
+    return Manifest.here(width=27, precision="float32", device=torch.device("cpu"))
+
+
+def test_a_manifest_is_plain_json() -> None:
+    assert json.loads(json.dumps(here().to_dict())) == here().to_dict()
+    assert here().width == 27
+
+
+def test_other_kernels_are_another_manifest(monkeypatch) -> None:
+    monkeypatch.setenv("MKL_CBWR", "AVX2")
+    pinned = here()
+    assert pinned == here()
+    assert pinned.kernels == f"{torch.backends.cpu.get_cpu_capability()}, MKL AVX2"
+    monkeypatch.delenv("MKL_CBWR")
+    assert here() != pinned

@@ -1,0 +1,252 @@
+"""A pack equals its runs: to rounding whatever its width, to the bit at one width."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from sgdlab.config.components import DigitsData, HoldThenDecaySchedule, MlpModel, Mnist1dData, WideResNetModel
+from sgdlab.training.population import UPDATES_PER_CHUNK
+
+IMAGES = DigitsData(num_train=30, num_test=13, crop_padding=1, flip=True)
+WIDE_RESNET = WideResNetModel(depth=10, width=1)
+
+# Odd widths and batch sizes put slots at every alignment and leave every remainder to vectorised loops.
+KINDS = {
+    "relu": {},
+    "tanh": {"model": MlpModel(hidden_widths=(7, 10, 13), activation="tanh")},
+    "gelu": {"model": MlpModel(hidden_widths=(7, 10, 13), activation="gelu")},
+    "wide": {"model": MlpModel(hidden_widths=(33, 129)), "batch_size": 11},
+    "exact": {"strength": 0.3},
+    "exact gelu": {"strength": 0.3, "model": MlpModel(hidden_widths=(13, 7), activation="gelu")},
+    "exact tanh": {"strength": 0.3, "model": MlpModel(hidden_widths=(13, 7), activation="tanh")},
+    "forward": {"strength": 0.3, "estimator": "forward_difference"},
+    "central": {"strength": 0.3, "estimator": "central_difference", "inner_steps": 2},
+    "independent": {"order": "independent", "l2": 1e-3},
+    "wide_resnet": {"data": IMAGES, "model": WIDE_RESNET, "batch_size": 3, "num_updates": 3, "l2": 1e-3},
+    "exact wide_resnet": {
+        "data": IMAGES,
+        "model": WIDE_RESNET,
+        "batch_size": 1,
+        "num_updates": 3,
+        "strength": 0.1,
+    },
+}
+
+
+def different(options: dict, index: int) -> dict:
+    """Vary everything that runs of a pack may differ in."""
+    schedules = [None, HoldThenDecaySchedule(num_drops=1), HoldThenDecaySchedule(hold_fraction=0.25)]
+    varied = {
+        **options,
+        "seed": index % 4,
+        "lr": 2.0 ** -(3 + index % 5),
+        "schedule": schedules[index % 3],
+        "l2": options.get("l2", 0) * (1 + index % 2),
+    }
+    if "strength" in options:
+        varied["strength"] = options["strength"] * 2.0 ** -(index % 3)
+    return varied
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def relative_difference(one, other, start) -> float:
+    """Of two ends, relative to the movement from the start, over all parameters."""
+    apart = sum(((one[name] - other[name]).double() ** 2).sum() for name in one)
+    moved = sum(((one[name] - start[name]).double() ** 2).sum() for name in one)
+    return (apart / moved).sqrt().item()
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_bits_depend_on_neither_slot_nor_companions(make_run, updated, kind, precision) -> None:
+    options = {"num_updates": 6, **KINDS[kind], "precision": precision}
+    width = 9 if "resnet" in kind else 19  # vectorised sums take up to 16 runs at once, the rest one by one
+    runs = [make_run(**different(options, index)) for index in range(2 * width)]
+    reference = updated(runs[:width], options["num_updates"])
+    for moved_by in (1, 4, width - 1):
+        order = [(slot + moved_by) % width for slot in range(width)]
+        moved = updated([runs[index] for index in order], options["num_updates"])
+        assert all(equal(moved[slot], reference[index]) for slot, index in enumerate(order))
+    companions = updated([*runs[width + 1 :], runs[4]], options["num_updates"])
+    assert equal(companions[-1], reference[4])
+    assert not equal(companions[0], reference[0])
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_bits_of_a_whole_result_depend_on_neither_slot_nor_companions(make_run, train, precision) -> None:
+    """Curves, C_reg and correctness bits included, at the width of a large pack."""
+    options = {"num_updates": 12, "every": 5, "precision": precision, "l2": 1e-3}
+    options |= {"strength": 0.1, "estimator": "forward_difference"}
+    runs = [make_run(**different(options, index)) for index in range(27)]
+    reference = train(runs, statistics="evaluations").runs
+    order = np.random.default_rng(0).permutation(27)
+    moved = train([runs[index] for index in order], statistics="evaluations").runs
+    for slot, index in enumerate(order):
+        assert moved[slot].summary == reference[index].summary
+        assert equal(moved[slot].parameters, reference[index].parameters)
+        for name, curve in reference[index].curves.items():
+            np.testing.assert_array_equal(moved[slot].curves[name], curve)
+
+
+@pytest.mark.parametrize("kind", ["relu", "exact", "wide_resnet"])
+def test_masked_slots_change_nothing_for_the_others(make_run, train, kind) -> None:
+    options = {"num_updates": 12, "every": 5, "precision": "float32", **KINDS[kind]}
+    runs = [make_run(**different(options, index)) for index in range(5)]
+    whole = train(runs, statistics="end").runs
+    is_live = [False, True, True, False, True]
+    partly = train(runs, is_live=is_live, statistics="end").runs
+    for slot, live in enumerate(is_live):
+        assert (partly[slot] is not None) == live
+        if live:
+            assert partly[slot].summary == whole[slot].summary
+            assert equal(partly[slot].parameters, whole[slot].parameters)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-10), ("float32", 1e-5)])
+@pytest.mark.parametrize("kind", ["relu", "tanh", "exact"])
+def test_a_member_of_27_equals_itself_alone(
+    make_run, make_population, updated, kind, precision, tolerance
+) -> None:
+    """One update to rounding, 200 to `tolerance` of the movement, at rates at which rounding doesn't grow."""
+    rounding = {"float64": 1e-13, "float32": 1e-5}[precision]
+    for num_updates, allowed in [(1, rounding), (200, tolerance)]:
+        options = {**KINDS[kind], "precision": precision, "num_updates": num_updates}
+        runs = [make_run(**{**different(options, i), "lr": 2.0 ** -(8 + i % 4)}) for i in range(27)]
+        packed = updated(runs, num_updates)
+        for slot in (0, 13, 26):
+            (alone,) = updated(runs[slot : slot + 1], num_updates)
+            population = make_population(runs[slot : slot + 1])
+            start = {n: p[0].detach() for n, p in zip(population.names, population.stacked, strict=True)}
+            assert relative_difference(packed[slot], alone, start) < allowed
+
+
+def test_same_seed_same_start_whatever_else_differs(make_run, make_population) -> None:
+    runs = [make_run(seed=1), make_run(seed=1, lr=0.5, l2=0.1), make_run(seed=2)]
+    first, same, other = (p.detach() for p in make_population(runs).stacked[0])
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    single = make_population([make_run(seed=1, precision="float32")]).stacked[0].detach()[0]
+    assert torch.equal(single, first.float())
+
+
+class TestDivergence:
+    """Runs 1 and 3 diverge within 60 updates, at different ones."""
+
+    def runs(self, make_run, **options):
+        rates = [2**-4, 1e300, 2**-5, 1e30, 2**-3]
+        if options.get("precision") == "float32":
+            rates = [2**-4, 1e30, 2**-5, 1e6, 2**-3]
+        return [
+            make_run(seed=seed, lr=lr, num_updates=60, every=2, **options) for seed, lr in enumerate(rates)
+        ]
+
+    def first_bad_update(self, run, make_population) -> int:
+        """The first update at whose minibatch a pack of one has a loss that isn't finite."""
+        population = make_population([run])
+        losses: list[float] = []
+        direction = population.direction
+
+        def watched(parameters, batch):
+            loss, gradient = direction(parameters, batch)
+            losses.append(loss.item())
+            return loss, gradient
+
+        population.direction = watched
+        population._advance()
+        return next(update for update, loss in enumerate(losses) if not np.isfinite(loss))
+
+    @pytest.mark.parametrize("precision", ["float32", "float64"])
+    def test_it_is_marked_exactly_and_changes_nothing_for_the_others(
+        self, make_run, make_population, train, precision
+    ) -> None:
+        runs = self.runs(make_run, precision=precision)
+        trained = train(runs, statistics="end").runs
+        assert [run.state for run in trained] == ["done", "diverged", "done", "diverged", "done"]
+        for slot in (1, 3):
+            alone = runs[slot].model_copy(
+                update={"evaluation": runs[slot].evaluation.model_copy(update={"every_num_updates": 60})}
+            )
+            exact = self.first_bad_update(alone, make_population)
+            assert trained[slot].diverged_at == exact
+            assert trained[slot].curves["updates"].tolist() == list(range(2, exact, 2))
+            assert all(
+                np.isfinite(curve).all()
+                for name, curve in trained[slot].curves.items()
+                if "c_reg" not in name
+            )
+            assert not any("c_reg" in name for name in trained[slot].summary)
+        calm = [
+            run.model_copy(update={"optimizer": runs[0].optimizer}) if i in (1, 3) else run
+            for i, run in enumerate(runs)
+        ]
+        reference = train(calm, statistics="end").runs
+        for slot in (0, 2, 4):
+            assert trained[slot].summary == reference[slot].summary
+            assert "c_reg.final" in trained[slot].summary
+            assert equal(trained[slot].parameters, reference[slot].parameters)
+
+    def test_a_pack_of_diverged_runs_ends_early(self, make_run, train) -> None:
+        runs = [make_run(seed=seed, lr=1e300, num_updates=2000, every=1000) for seed in range(2)]
+        trained = train(runs, statistics="end")
+        assert all(run.state == "diverged" for run in trained.runs)
+        assert trained.num_updates <= UPDATES_PER_CHUNK
+        assert all(run.curves["updates"].size == 0 for run in trained.runs)
+        assert all(run.summary == {} for run in trained.runs)
+
+    def test_a_whole_training_set_that_diverges_counts_even_where_no_minibatch_does(
+        self, make_run, train
+    ) -> None:
+        # The last update throws the parameters away; only the evaluation after it can see that
+        runs = [make_run(lr=1e300, num_updates=1, every=1), make_run(num_updates=1, every=1)]
+        thrown, calm = train(runs).runs
+        assert (thrown.state, thrown.diverged_at) == ("diverged", 1)
+        assert calm.state == "done"
+
+    def test_a_norm_that_overflows_is_no_cost_without_l2(self, make_run, make_population) -> None:
+        population = make_population([make_run(), make_run(l2=1e-9)])
+        with torch.no_grad():
+            population.stacked[-1].fill_(1e200)  # the last biases: equal ones change no probability
+        population._evaluate()
+        plain, decayed = (population.recorder.curves_of(slot, None) for slot in range(2))
+        assert plain["train_cost"] == plain["train_loss"]
+        assert np.isfinite(decayed["train_loss"])
+        assert np.isinf(decayed["train_cost"])
+
+    def test_a_diverged_run_stays_diverged_across_a_checkpoint(self, make_run, train, checkpoints) -> None:
+        runs = self.runs(make_run)
+        whole = train(runs).runs
+        assert train(runs, stop_after=40, checkpoints=checkpoints) is None
+        resumed = train(runs, resume_from=checkpoints.latest).runs
+        for ours, theirs in zip(resumed, whole, strict=True):
+            assert (ours.state, ours.diverged_at, ours.summary) == (
+                theirs.state,
+                theirs.diverged_at,
+                theirs.summary,
+            )
+
+
+def test_what_is_global_is_neither_read_nor_changed(make_run, make_population) -> None:
+    """Two populations interleaved, the global generator disturbed: the same bits as one after the other."""
+    runs = [
+        [make_run(seed=seed, data=data, num_updates=96, every=96)]
+        for seed, data in [(0, None), (1, Mnist1dData(num_train=32, num_test=20, crop_padding=2))]
+    ]
+    apart = []
+    for pack in runs:
+        population = make_population(pack)
+        while population.update < 96:
+            population._advance()
+        apart.append([p.detach().clone() for p in population.stacked])
+    torch.manual_seed(12345)
+    before = torch.get_rng_state()
+    mixed = [make_population(pack) for pack in runs]
+    for population in itertools.chain.from_iterable([mixed] * 3):
+        population._advance()
+    assert torch.equal(torch.get_rng_state(), before)
+    for population, expected in zip(mixed, apart, strict=True):
+        assert all(torch.equal(p.detach(), e) for p, e in zip(population.stacked, expected, strict=True))

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+import torch
+
+from sgdlab.config.components import ConstantSchedule, HoldThenDecaySchedule
+from sgdlab.training.schedules import relative_learning_rates
+
+
+def trace(schedule, num_updates) -> list[float]:
+    rates = relative_learning_rates(schedule, torch.arange(num_updates), num_updates)
+    assert rates.dtype == torch.float64
+    return rates.tolist()
+
+
+def test_a_constant_schedule_is_constant() -> None:
+    assert trace(ConstantSchedule(), 5) == [1.0] * 5
+
+
+def test_table_1_of_smith2020_is_constant_for_4882_updates_and_then_halved_every_488() -> None:
+    # 9765 = 4882 + 10·488 + 3: the three left over stay at 2⁻¹⁰, there is no eleventh drop
+    expected = np.concatenate([np.ones(4882), np.repeat(2.0 ** -np.arange(1, 11), 488), [2.0**-10] * 3])
+    assert trace(HoldThenDecaySchedule(), 9765) == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "num_updates", "expected"),
+    [
+        (HoldThenDecaySchedule(num_drops=2, factor=10), 8, [1] * 4 + [0.1] * 2 + [0.01] * 2),
+        (HoldThenDecaySchedule(num_drops=1, factor=4, hold_fraction=0), 3, [0.25] * 3),
+        (HoldThenDecaySchedule(hold_fraction=1), 4, [1] * 4),
+        (HoldThenDecaySchedule(num_drops=0), 4, [1] * 4),
+        (HoldThenDecaySchedule(num_drops=10), 4, [1, 1, 0.5, 0.25]),  # fewer updates than drops
+        (HoldThenDecaySchedule(), 1, [0.5]),
+        (HoldThenDecaySchedule(num_drops=1, factor=0.5), 4, [1, 1, 2, 2]),
+    ],
+)
+def test_edges(schedule, num_updates, expected) -> None:
+    np.testing.assert_allclose(trace(schedule, num_updates), expected, rtol=1e-15)
+
+
+def test_a_fraction_that_binary_numbers_miss_is_meant_as_written() -> None:
+    assert 0.29 * 100 < 29
+    assert trace(HoldThenDecaySchedule(hold_fraction=0.29, num_drops=1), 100).count(1.0) == 29
+
+
+def test_any_update_is_known_without_the_ones_before() -> None:
+    schedule = HoldThenDecaySchedule()
+    some = relative_learning_rates(schedule, torch.tensor([[700], [3]]), 1000)
+    assert some.tolist() == [[trace(schedule, 1000)[700]], [1.0]]
