@@ -13,7 +13,7 @@ from sgdlab.runs.attempts import Attempt
 from sgdlab.runs.claims import claim
 from sgdlab.runs.result import RunResult
 from sgdlab.sweeps.expand import expand
-from sgdlab.sweeps.files import SweepFile, load_sweep
+from sgdlab.sweeps.files import find_sweep, load_sweep
 
 
 def test_a_run_trains_every_run_once_and_leaves_two_files_each(trained):
@@ -72,9 +72,7 @@ def finished_sweep(terminal):
     store = terminal.store
     store.open_for_writing()
     with open_composer() as composer, Attempt.start(store, "session", heartbeat_every_s=60) as attempt:
-        sweep = load_sweep(
-            SweepFile("large", terminal.folder / "sweeps" / "large.yaml"), "laptop", composer, {}
-        )
+        sweep = load_sweep(find_sweep(str(terminal.folder / "sweeps" / "large.yaml")), "laptop", composer, {})
         for row in expand(sweep, composer):
             claim(store, row.key, attempt)
             accuracy = 0.5 + 0.01 * row.seed

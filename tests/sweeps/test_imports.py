@@ -19,8 +19,13 @@ HEAVY = {
 }
 
 PLAN = """
-from sgdlab.cli import app
-app(["plan", "smith2021/fig1b", "--json", "folders.store=STORE"], standalone_mode=False)
+import sys
+from sgdlab.cli import main
+sys.argv = ["sgdlab", "plan", "smith2021/fig1b", "--json", "folders.store=STORE"]
+try:
+    main()
+except SystemExit as finished:
+    assert not finished.code
 """
 
 
