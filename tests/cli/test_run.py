@@ -13,7 +13,7 @@ from sgdlab.runs.attempts import Attempt
 from sgdlab.runs.claims import claim
 from sgdlab.runs.result import RunResult
 from sgdlab.sweeps.expand import expand
-from sgdlab.sweeps.files import SweepFile, load_sweep
+from sgdlab.sweeps.files import find_sweep, load_sweep
 
 
 def test_a_run_trains_every_run_once_and_leaves_two_files_each(trained):
@@ -33,8 +33,9 @@ def test_progress_ends_at_all_of_it(trained):
     text = (trained.folder / "run.txt").read_text()
     *_, last = [line for line in text.splitlines() if line.startswith("tiny @ laptop:")]
     assert "100% · 12/12 runs done · 0 running · 1 worker" in last
-    pace, gone = re.search(r"([\d,]+) updates/s · 0:(\d\d) gone", last).groups()
-    assert int(pace.replace(",", "")) == pytest.approx(12 * 64 / int(gone), rel=0.2, abs=1)
+    pace, minutes, seconds = re.search(r"([\d,]+) updates/s · (\d+):(\d\d) gone", last).groups()
+    gone_s = 60 * int(minutes) + int(seconds)
+    assert int(pace.replace(",", "")) == pytest.approx(12 * 64 / gone_s, rel=0.2, abs=1)
 
 
 def test_a_second_run_trains_nothing(trained):
@@ -72,9 +73,7 @@ def finished_sweep(terminal):
     store = terminal.store
     store.open_for_writing()
     with open_composer() as composer, Attempt.start(store, "session", heartbeat_every_s=60) as attempt:
-        sweep = load_sweep(
-            SweepFile("large", terminal.folder / "sweeps" / "large.yaml"), "laptop", composer, {}
-        )
+        sweep = load_sweep(find_sweep(str(terminal.folder / "sweeps" / "large.yaml")), "laptop", composer, {})
         for row in expand(sweep, composer):
             claim(store, row.key, attempt)
             accuracy = 0.5 + 0.01 * row.seed
