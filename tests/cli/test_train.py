@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 SMALL = [
     "data=digits",
     "data.num_train=64",
@@ -44,6 +46,7 @@ def test_a_multirun_is_one_pack_of_the_runs_that_a_sweep_would_train(terminal):
     assert single.stdout.splitlines()[-1].split()[1] == rows[1][2]
 
 
+@pytest.mark.slow  # the multirun above takes the same way
 def test_a_single_run_is_trained(terminal):
     finished = terminal.sgdlab("train", *SMALL, "optimizer.lr=2**-4")
     assert finished.returncode == 0
