@@ -119,6 +119,8 @@ def test_nothing_sticks_out(browser, page, width):
 
 
 def test_figures_follow_the_colour_scheme(browser, page):
+    from selenium.webdriver.support.ui import WebDriverWait
+
     script = """
         const style = getComputedStyle(document.body);
         const line = getComputedStyle(document.querySelector('#plot-0-0 path.js-line'));
@@ -126,7 +128,8 @@ def test_figures_follow_the_colour_scheme(browser, page):
     show(browser, page, scheme="light")
     assert browser.execute_script(script) == ["rgb(255, 255, 255)", "rgb(11, 107, 179)"]
     set_scheme(browser, "dark")
-    assert browser.execute_script(script) == ["rgb(20, 23, 28)", "rgb(98, 176, 240)"]
+    dark = ["rgb(20, 23, 28)", "rgb(98, 176, 240)"]
+    WebDriverWait(browser, 30).until(lambda _: browser.execute_script(script) == dark)  # plots are redrawn
 
 
 def test_the_keyboard_reaches_everything(browser, page):

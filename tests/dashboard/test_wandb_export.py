@@ -113,7 +113,7 @@ def test_wandbs_own_reader_finds_everything(tracker, capfd):
     assert summary["test_loss"] == {"min": 1.0}
     assert summary["state"] == "done"
     assert "c_reg/final" not in summary
-    assert of_type(records, "exit") == [{"exit_code": 0}]
+    assert [record["exit_code"] for record in of_type(records, "exit")] == [0]  # a slow one has its runtime
 
 
 def test_a_diverged_run_is_a_result_and_not_a_crash(tracker):
@@ -121,7 +121,7 @@ def test_a_diverged_run_is_a_result_and_not_a_crash(tracker):
     records = leet(export_run(diverged, CURVES, CONTEXT, tracker))
     (run,) = of_type(records, "run")
     assert run["tags"] == ["smith2021", "fig1b", "laptop", "diverged"]
-    assert of_type(records, "exit") == [{"exit_code": 0}]
+    assert [record["exit_code"] for record in of_type(records, "exit")] == [0]  # a slow one has its runtime
     assert any(entry["update"].get("diverged_at") == 31 for entry in of_type(records, "summary"))
 
 
