@@ -36,13 +36,16 @@ def test_a_pool_ends_when_its_workers_find_nothing_left(run_pool):
     assert run_pool(f"{READY}; exit 0") == 1
 
 
+TRAINING = """echo '{"running": 4, "position": 0, "updates": 0}'"""
+
+
 def test_workers_killed_as_they_start_are_replaced(run_pool):
     script = f'if [ "$number" -lt 3 ]; then kill -9 $$; fi; {READY}'
     assert run_pool(script) == 3
 
 
 def test_deaths_at_the_start_count_only_in_a_row(run_pool):
-    script = f'case "$number" in 1|2|4|5) kill -9 $$;; 3) {READY}; kill -9 $$;; 6) {READY};; esac'
+    script = f'case "$number" in 1|2|4|5) kill -9 $$;; 3) {TRAINING}; kill -9 $$;; 6) {READY};; esac'
     assert run_pool(script) == 6
 
 
@@ -58,8 +61,14 @@ def test_a_worker_that_cannot_start_is_not_tried_again(run_pool, tmp_path):
 
 
 def test_a_worker_killed_by_its_run_is_replaced_however_often(run_pool):
-    script = f'{READY}; if [ "$number" -lt 6 ]; then exit 139; fi'
+    script = f'{READY}; {TRAINING}; if [ "$number" -lt 6 ]; then exit 139; fi'
     assert run_pool(script) == 6
+
+
+def test_three_deaths_before_any_training_are_an_error(run_pool, tmp_path):
+    with pytest.raises(UserError, match=r"workers can't start; .*\n  Killed: out of memory"):
+        run_pool(f"{READY}; echo 'Killed: out of memory' >&2; exit 137")
+    assert (tmp_path / "count").read_text() == "x\nx\nx\n"
 
 
 def test_a_broken_worker_stops_the_pool(run_pool):

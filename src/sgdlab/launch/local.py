@@ -28,7 +28,7 @@ from sgdlab.sweeps.plan import FrozenPlan
 
 _STOP_TIMEOUT_S = 60.0  # for workers to leave a checkpoint
 _STOP_TIMEOUT_IDLE_S = 2.0  # for workers that train nothing: killing them loses nothing
-_MAX_DEATHS_AT_START = 3  # killed one after the other, none of them having got as far as working
+_MAX_DEATHS_AT_START = 3  # killed one after the other, none of them having got as far as training
 _NUM_LAST_WORDS = 4  # lines
 
 
@@ -48,7 +48,8 @@ class _WorkerProcess:
     process: subprocess.Popen[str]
     device: str
     errors: IO[bytes]
-    is_ready: bool = False
+    is_ready: bool = False  # has everything imported
+    has_trained: bool = False  # has begun to
     num_running: int = 0
     position: int = 0  # updates that each of its running runs is at
     fatal: str | None = None
@@ -109,9 +110,10 @@ class LocalPool:
             raise UserError(worker.fatal)
         if exit_code == BROKEN_EXIT and worker.is_ready:
             raise UserError(f"a worker broke down; its last words:\n{_last_words(worker)}")
-        if not worker.is_ready:
+        if not worker.has_trained:
             self._deaths_at_start += 1
-            if exit_code > 0 or self._deaths_at_start == _MAX_DEATHS_AT_START:
+            is_hopeless = exit_code > 0 and not worker.is_ready
+            if is_hopeless or self._deaths_at_start == _MAX_DEATHS_AT_START:
                 raise UserError(f"workers can't start; the last words of one:\n{_last_words(worker)}")
 
     def _start(self, device: str, news: _Queue) -> _WorkerProcess:
@@ -140,8 +142,9 @@ class LocalPool:
             except queue.Empty:
                 return
             timeout = 0.0001
-            if content.get("ready"):
-                worker.is_ready, self._deaths_at_start = True, 0
+            worker.is_ready |= bool(content.get("ready"))
+            if content.get("running"):
+                worker.has_trained, self._deaths_at_start = True, 0
             worker.num_running = int(content.get("running", worker.num_running))
             worker.position = int(content.get("position", worker.position))
             worker.fatal = str(content["fatal"]) if "fatal" in content else worker.fatal
