@@ -48,8 +48,9 @@ def test_dropped_examples_are_left_out_of_one_epoch_only(order) -> None:
 def test_carried_examples_are_seen_equally_often(num_examples, batch_size) -> None:
     order = order_of("shuffled", num_examples, batch_size, remainder="carry")
     stream = order.minibatches(0, 3 * order.batches_per_block).flatten()
-    for epoch in stream.view(-1, num_examples).tolist():
-        assert sorted(epoch) == list(range(num_examples))
+    epochs = stream.view(-1, num_examples).tolist()
+    assert all(sorted(epoch) == list(range(num_examples)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == len(epochs)  # each is shuffled anew
     assert set(Counter(stream[: order.batches_per_block * batch_size].tolist()).values()) == {
         order.batches_per_block * batch_size // num_examples
     }

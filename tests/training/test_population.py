@@ -107,6 +107,17 @@ def test_masked_slots_change_nothing_for_the_others(make_run, train, kind) -> No
             assert equal(partly[slot].parameters, whole[slot].parameters)
 
 
+def test_masked_slots_stay_zero(make_run, make_population) -> None:
+    """They cost their share of each product, but no infinity ever slows one down."""
+    runs = [make_run(lr=lr, num_updates=80) for lr in (2**-4, 2**-4, 1e300)]  # the last one diverges at once
+    population = make_population(runs, is_live=[False, True, True])
+    while population.update < 80:
+        population._advance()
+    assert population.diverged_at[2] is not None
+    for values in population.stacked:
+        assert [bool(slot.any()) for slot in values.detach()] == [False, True, False]
+
+
 @pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-10), ("float32", 1e-5)])
 @pytest.mark.parametrize("kind", ["relu", "tanh", "exact"])
 def test_a_member_of_27_equals_itself_alone(
