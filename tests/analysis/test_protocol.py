@@ -7,7 +7,8 @@ import statistics
 import pytest
 
 from sgdlab.analysis.observations import Observation
-from sgdlab.analysis.protocol import lower_is_better, summarize_point
+from sgdlab.analysis.protocol import summarize_point
+from sgdlab.config.metrics import lower_is_better
 from sgdlab.errors import UsageError
 from sgdlab.sweeps.spec import Protocol
 

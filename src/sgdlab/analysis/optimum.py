@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sgdlab.analysis.points import Point, is_number
-from sgdlab.analysis.protocol import PointSummary, lower_is_better
+from sgdlab.analysis.protocol import PointSummary
+from sgdlab.config.metrics import lower_is_better
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,11 @@ import numpy as np
 
 from sgdlab.analysis.observations import Observation, State
 from sgdlab.analysis.points import GridRuns, Point, describe_place, refuse_duplicates
+from sgdlab.config.metrics import lower_is_better
 from sgdlab.errors import UsageError
 from sgdlab.sweeps.spec import Protocol
 
 Standing = Literal["valued", "diverged", "unfinished"]
-
-_LOWER_IS_BETTER = ("loss", "cost", "c_reg", "norm")
 
 
 @dataclass(frozen=True)
@@ -130,11 +129,6 @@ def summarize_point(observations: Sequence[Observation], protocol: Protocol, met
 def summarize_curve(grid_runs: GridRuns, protocol: Protocol, metric: str) -> list[PointSummary]:
     """Summarize every point of a grid, in the order of its axes; points without a value stay."""
     return [summarize_point(runs, protocol, metric) for runs in grid_runs.runs]
-
-
-def lower_is_better(metric: str) -> bool:
-    """Whether the optimum of this metric is its smallest value."""
-    return any(part in metric for part in _LOWER_IS_BETTER)
 
 
 def why_unusable(run: Observation, *metrics: str) -> str | None:

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from sgdlab.analysis.protocol import lower_is_better
 from sgdlab.config.execution import WandbTracker
+from sgdlab.config.metrics import lower_is_better
 from sgdlab.errors import UserError
 
 if TYPE_CHECKING:

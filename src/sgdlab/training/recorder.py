@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sgdlab.config.metrics import lower_is_better
+
 _KEPT = {"best": "test_accuracy", "best_even": "test_accuracy_even", "best_odd": "test_accuracy_odd"}
-_LOWER_IS_BETTER = ("loss", "cost", "c_reg", "norm", "error")
 
 
 @dataclass
@@ -86,7 +87,7 @@ def summarize(curves: dict[str, np.ndarray]) -> dict[str, float]:
         values = values[np.isfinite(values)]
         if len(values) == 0:
             continue
-        lower = any(word in name for word in _LOWER_IS_BETTER)
+        lower = lower_is_better(name)
         summary[f"{name}.best"] = float(values.min() if lower else values.max())
         summary[f"{name}.final"] = float(values[-1])
         if name == "penalty_relative_error":

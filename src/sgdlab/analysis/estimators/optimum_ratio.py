@@ -22,7 +22,7 @@ from sgdlab.analysis.estimators.estimate import (
 )
 from sgdlab.analysis.estimators.seed_table import SeedTable, curve_table_of, numbers_on, on_shared_seeds
 from sgdlab.analysis.points import GridRuns, describe_point
-from sgdlab.analysis.protocol import lower_is_better
+from sgdlab.config.metrics import lower_is_better
 from sgdlab.sweeps.claims import OptimumRatioClaim
 from sgdlab.sweeps.spec import Protocol
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from sgdlab.analysis.estimators.estimate import MIN_SEEDS
 from sgdlab.analysis.points import GridRuns, Point, describe_point, is_number
-from sgdlab.analysis.protocol import Standing, lower_is_better, standing_of, why_unusable
+from sgdlab.analysis.protocol import Standing, standing_of, why_unusable
+from sgdlab.config.metrics import lower_is_better
 from sgdlab.errors import UsageError
 from sgdlab.sweeps.spec import Protocol
 
