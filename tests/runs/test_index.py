@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from sgdlab.machine.cache_folder import cache_folder
 from sgdlab.runs.attempts import Attempt
-from sgdlab.runs.cache_folder import cache_folder
 from sgdlab.runs.index import Index, IndexedRun, Speed
 from sgdlab.runs.indexed import Summary, config_digest
 from sgdlab.runs.store import Store

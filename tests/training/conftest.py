@@ -27,6 +27,7 @@ from sgdlab.config.components import (
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.pipeline import Pipeline
+from sgdlab.training import population
 from sgdlab.training.fit import PackTask, TrainedPack, train_pack
 from sgdlab.training.population import Population
 
@@ -107,14 +108,15 @@ def make_population(make_dataset) -> Callable[..., Population]:
     """Make a population ready to `_advance`, outside Lightning."""
 
     def make(
-        runs: Sequence[Run], device: torch.device = CPU, is_live: Sequence[bool] | None = None
+        runs: Sequence[Run],
+        device: torch.device = CPU,
+        is_live: Sequence[bool] | None = None,
+        backend: str = "batched",
     ) -> Population:
         pipeline = Pipeline(
             runs[0].data, make_dataset(runs[0].data), device, getattr(torch, runs[0].precision)
         )
-        population = Population(runs, is_live or [True] * len(runs), pipeline).to(device)
-        population.configure_optimizers()
-        return population
+        return Population(runs, is_live or [True] * len(runs), pipeline, backend).to(device)
 
     return make
 
@@ -147,7 +149,7 @@ class Checkpoints:
 
 
 @pytest.fixture
-def train(tmp_path, make_dataset) -> Callable[..., TrainedPack | None]:
+def train(tmp_path, make_dataset, monkeypatch) -> Callable[..., TrainedPack | None]:
     """Train a pack as a worker does; `stop_after` so many updates of this call."""
     number = itertools.count()
 
@@ -161,12 +163,14 @@ def train(tmp_path, make_dataset) -> Callable[..., TrainedPack | None]:
         checkpoints: Checkpoints | None = None,
         checkpoint_every_s: float = 1e9,
         device: torch.device = CPU,
+        backend: str = "batched",
     ) -> TrainedPack | None:
         checkpoints = checkpoints or Checkpoints(tmp_path / f"checkpoints{next(number)}")
         asked = itertools.count(1)
         task = PackTask(
             runs=tuple(runs),
             is_live=tuple(is_live or [True] * len(runs)),
+            backend=backend,
             statistics=statistics,
             device=device,
             resume_from=resume_from,
@@ -174,6 +178,8 @@ def train(tmp_path, make_dataset) -> Callable[..., TrainedPack | None]:
             checkpoint_every_s=checkpoint_every_s,
         )
         stop = (lambda: False) if stop_after is None else lambda: next(asked) >= stop_after
+        if stop_after is not None:
+            monkeypatch.setattr(population, "MAX_UPDATES_PER_CHUNK", 1)  # stops are heard between chunks
         return train_pack(task, make_dataset(runs[0].data), stop_requested=stop)
 
     return train

@@ -20,7 +20,7 @@ def test_a_batch_holds_the_examples_of_its_run_s_order(make_run, make_dataset) -
     dataset = make_dataset(runs[0].data)
     prepared = source(runs, make_dataset).prepare(3, 8)
     for minibatch in range(3, 8):
-        batch = prepared.batch(minibatch)
+        batch = prepared.batch(minibatch - 3)
         for slot, run in enumerate(runs):
             examples = MinibatchOrder(run.seed, 32, run.optimizer).minibatches(minibatch, 1)[0]
             assert torch.equal(batch.inputs[slot], dataset.train_inputs[examples].double())
@@ -35,7 +35,7 @@ def test_augmentation_belongs_to_seed_and_minibatch(make_run, make_dataset) -> N
         batch = together.batch(minibatch)
         assert torch.equal(batch.inputs[0], batch.inputs[2])
         assert not torch.equal(batch.inputs[0], batch.inputs[1])
-        single = alone.prepare(minibatch, minibatch + 1).batch(minibatch)
+        single = alone.prepare(minibatch, minibatch + 1).batch(0)
         assert torch.equal(single.inputs[0], batch.inputs[1])
         assert torch.equal(single.labels[0], batch.labels[1])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sgdlab.config.components import (
+    CnnModel,
     ConstantSchedule,
     CrossEntropyLoss,
     DigitsData,
@@ -19,6 +20,7 @@ from sgdlab.config.components import (
 
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text())
 DIGITS = {"num_train": 32, "num_test": 16}
+CNN = {"model": CnnModel(channels=(4, 5)), "num_updates": 6, "every": 6}
 WIDE_RESNET = {"model": WideResNetModel(depth=10, width=1), "num_updates": 6, "every": 6}
 
 # What is run, and the component whose results it pins; everything else is as in `mlp relu`.
@@ -27,6 +29,10 @@ RUNS = {
     "mlp tanh": (MlpModel, {"model": MlpModel(hidden_widths=(7, 10), activation="tanh")}),
     "mlp gelu": (MlpModel, {"model": MlpModel(hidden_widths=(7, 10), activation="gelu")}),
     "wide_resnet": (WideResNetModel, {"data": DigitsData(**DIGITS), **WIDE_RESNET}),
+    "cnn": (
+        CnnModel,
+        {"data": DigitsData(**DIGITS), "model": CnnModel(channels=(4, 5)), "num_updates": 6, "every": 6},
+    ),
     "data signal": (Mnist1dData, {"data": Mnist1dData(num_train=32, num_test=20, standardize="dataset")}),
     "data signal cropped": (Mnist1dData, {"data": Mnist1dData(num_train=32, num_test=20, crop_padding=2)}),
     "data image": (DigitsData, {"data": DigitsData(**DIGITS)}),

@@ -6,7 +6,7 @@ from sgdlab.training.manifest import Manifest
 
 
 def here() -> Manifest:
-    return Manifest.here(width=27, precision="float32", device=torch.device("cpu"))
+    return Manifest.here(width=27, backend="batched", precision="float32", device=torch.device("cpu"))
 
 
 def test_a_manifest_is_plain_json() -> None:

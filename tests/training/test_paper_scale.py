@@ -30,15 +30,17 @@ def test_a_few_updates_at_paper_scale(make_run, make_population, setting, streng
     run = make_run(**setting, lr=2**-6, strength=strength, num_updates=2, every=2, precision="float32")
     population = make_population([run])
     losses = []
-    direction = population.direction
+    backend = population.backend
 
-    def watched(parameters, batch):
-        loss, gradient = direction(parameters, batch)
-        losses.append(loss.item())
-        return loss, gradient
+    class Watched:
+        def advance(self, *arguments):
+            made = backend.advance(*arguments)
+            losses.extend(made.flatten().tolist())
+            return made
 
-    population.direction = watched
-    population._advance()
+    population.backend = Watched()
+    while population.update < 2:
+        population._advance()
     population._evaluate()
     assert population.update == 2
     assert len(losses) == 2

@@ -67,7 +67,7 @@ def test_without_a_regularizer_the_direction_is_the_gradient(quadratic) -> None:
     (w,), batch, mean = quadratic
     objective = Objective(Quadratic(), ("w",), None)
     _, (gradient,) = update_direction(objective, [NoRegularizer()] * 3, w.detach())((w,), batch)
-    torch.testing.assert_close(gradient, (mean @ w.detach()[..., None])[..., 0], rtol=1e-13, atol=0)
+    torch.testing.assert_close(gradient, (mean @ w.detach()[..., None])[..., 0], rtol=1e-13, atol=1e-15)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sgdlab.config.components import DigitsData, HoldThenDecaySchedule, MlpModel, Mnist1dData, WideResNetModel
-from sgdlab.training.population import UPDATES_PER_CHUNK
+from sgdlab.training.population import MAX_UPDATES_PER_CHUNK
 
 IMAGES = DigitsData(num_train=30, num_test=13, crop_padding=1, flip=True)
 WIDE_RESNET = WideResNetModel(depth=10, width=1)
@@ -160,15 +160,17 @@ class TestDivergence:
         """The first update at whose minibatch a pack of one has a loss that isn't finite."""
         population = make_population([run])
         losses: list[float] = []
-        direction = population.direction
+        backend = population.backend
 
-        def watched(parameters, batch):
-            loss, gradient = direction(parameters, batch)
-            losses.append(loss.item())
-            return loss, gradient
+        class Watched:
+            def advance(self, *arguments):
+                made = backend.advance(*arguments)
+                losses.extend(made[:, 0].tolist())
+                return made
 
-        population.direction = watched
-        population._advance()
+        population.backend = Watched()
+        while not population.is_finished:
+            population._advance()
         return next(update for update, loss in enumerate(losses) if not np.isfinite(loss))
 
     @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -205,7 +207,7 @@ class TestDivergence:
         runs = [make_run(seed=seed, lr=1e300, num_updates=2000, every=1000) for seed in range(2)]
         trained = train(runs, statistics="end")
         assert all(run.state == "diverged" for run in trained.runs)
-        assert trained.num_updates <= UPDATES_PER_CHUNK
+        assert trained.num_updates <= 1 + MAX_UPDATES_PER_CHUNK  # the first chunk is one update
         assert all(run.curves["updates"].size == 0 for run in trained.runs)
         assert all(run.summary == {} for run in trained.runs)
 

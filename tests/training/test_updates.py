@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from sgdlab.config.components import DigitsData, GradientNormRegularizer, HoldThenDecaySchedule, MlpModel
 from sgdlab.data.standardize import make_standardize
+from sgdlab.training.backends.backend import Following, Stepwise
 from sgdlab.training.orders import MinibatchOrder
 
 ROUNDING = {
@@ -99,8 +100,9 @@ def test_the_rate_follows_the_schedule(make_run, make_population) -> None:
     population = make_population(runs)
     start = [p.detach().clone() for p in population.stacked]
     ones = tuple(torch.ones_like(p) for p in start)
-    population.direction = lambda *_: (torch.zeros(2), ones)
-    population._advance()
+    population.backend = Stepwise(Following(lambda *_: (torch.zeros(2), ones)))
+    while population.update < 8:
+        population._advance()
     total = 4 * 1 + 2 / 4 + 2 / 16
     for before, after in zip(start, population.stacked, strict=True):
         for run, lr in enumerate([0.5, 0.125]):

@@ -114,6 +114,16 @@ class MlpModel(Component):
     activation: Literal["relu", "tanh", "gelu"] = "relu"
 
 
+class CnnModel(Component):
+    """A plain convolutional network: 3×3 convolutions with biases and ReLU; a 2×2 max-pool ends a stage."""
+
+    revision: ClassVar[int] = 1
+
+    kind: Literal["cnn"] = "cnn"
+    channels: tuple[PositiveInt, ...]  # of each stage
+    convolutions_per_stage: PositiveInt = 1
+
+
 class WideResNetModel(Component):
     """A Wide-ResNet depth-width without normalisation, made trainable by SkipInit (De & Smith 2020)."""
 
@@ -125,7 +135,7 @@ class WideResNetModel(Component):
     norm: Literal["skipinit"] = "skipinit"
 
 
-Model = Annotated[MlpModel | WideResNetModel, Field(discriminator="kind")]
+Model = Annotated[MlpModel | CnnModel | WideResNetModel, Field(discriminator="kind")]
 
 # ---- loss and regularizer -------------------------------------------------------------------------------
 

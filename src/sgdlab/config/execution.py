@@ -35,12 +35,32 @@ class WandbTracker(Component):
 Tracker = Annotated[NoTracker | WandbTracker, Field(discriminator="kind")]
 
 
+Backend = Literal[
+    "auto",
+    "native-256",
+    "native-512",
+    "written-out",
+    "batched",
+    "batched-grouped",
+    "batched-unfolded",
+    "per-run",
+    "vmapped",
+    "compiled",
+    "graph-written-out",
+    "graph-batched",
+    "graph-batched-grouped",
+    "graph-batched-unfolded",
+]
+"""How updates are computed: see training.backends; `auto` takes what is fastest here."""
+
+
 class LocalLauncher(Component):
     """A pool of worker processes on this machine, one torch thread each."""
 
     kind: Literal["local"] = "local"
     num_workers: PositiveInt | None = None  # default: one for each core, or for each GPU where there are any
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    backend: Backend = "auto"
     pack_size: PositiveInt = 32  # runs trained together, at most
     checkpoint_every_s: PositiveFloat = 60.0
     heartbeat_every_s: PositiveFloat = 2.0

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, model_validator
 
 from sgdlab.config.components import (
     Budget,
+    CnnModel,
     Data,
     EpochBudget,
     EpochEvaluation,
@@ -91,11 +92,15 @@ class Run(Component):
         is_image = len(data.sample_shape) == 3
         if data.flip and not is_image:
             raise ValueError(f"data.flip mirrors images, and {data.kind} has none")
-        if isinstance(self.model, WideResNetModel):
-            if not is_image:
-                raise ValueError(f"model=wide_resnet needs images, and data={data.kind} has none")
-            if (self.model.depth - 4) % 6:
-                raise ValueError(f"model.depth={self.model.depth} must be 6k+4: 10, 16, 22, 28, …")
+        if isinstance(self.model, WideResNetModel | CnnModel) and not is_image:
+            raise ValueError(f"model={self.model.kind} needs images, and data={data.kind} has none")
+        if isinstance(self.model, CnnModel) and min(data.sample_shape[1:]) < 2 ** len(self.model.channels):
+            raise ValueError(
+                f"model.channels has {len(self.model.channels)} stages, each of which halves an image, "
+                f"and those of {data.kind} are only {data.sample_shape[1]}×{data.sample_shape[2]}"
+            )
+        if isinstance(self.model, WideResNetModel) and (self.model.depth - 4) % 6:
+            raise ValueError(f"model.depth={self.model.depth} must be 6k+4: 10, 16, 22, 28, …")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Which runs can be trained together: those that differ only in values that change no tensor's shape."""
+"""What runs have in common: those of one shape can be trained together, those of one step cost the same."""
 
 from __future__ import annotations
 
@@ -24,6 +24,28 @@ def shape_of(run: Run) -> str:
         (optimizer.kind, optimizer.batch_size, optimizer.inner_steps, optimizer.order, optimizer.remainder),
         (regularizer.kind, getattr(regularizer, "estimator", None)),
     )
+
+
+def step_of(run: Run) -> str:
+    """Name the work of one update, in full; what the data hold and the budget are no part of it."""
+    optimizer, data = run.optimizer, run.data
+    estimator = getattr(run.regularizer, "estimator", None)
+    return _step(run.precision, data, run.model, run.loss.kind, optimizer.batch_size, estimator)
+
+
+@lru_cache(maxsize=4096)
+def _step(precision: str, data: Data, model: Model, loss: str, batch_size: int, estimator: str | None) -> str:
+    parts = {
+        "model": model.model_dump(mode="json"),
+        "sample_shape": data.sample_shape,
+        "classes": data.num_classes,
+        "augmentation": [data.crop_padding, data.flip, data.standardize],
+        "loss": loss,
+        "penalty": estimator,
+        "batch_size": batch_size,
+        "precision": precision,
+    }
+    return canonical_json(parts)
 
 
 @lru_cache(maxsize=4096)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -20,14 +20,21 @@ from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.load import load_dataset
 from sgdlab.runs.attempts import Attempt
-from sgdlab.runs.claims import Checkpoint, latest_checkpoint
+from sgdlab.runs.claims import latest_checkpoint
 from sgdlab.runs.files import naming
 from sgdlab.runs.result import Provenance, RunResult
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.packs import Pack
+from sgdlab.training.backends.trial import choose_backend, require_backend
 from sgdlab.training.fit import PackTask, TrainedPack, TrainedRun, train_pack
 from sgdlab.training.manifest import Manifest
 from sgdlab.training.saving import save
+
+
+@dataclass(frozen=True)
+class _Resumed:
+    path: Path
+    manifest: Manifest
 
 
 @dataclass
@@ -55,16 +62,16 @@ class PackTrainer:
         """
         members = tuple(runs[key] for key in pack.keys)
         dataset = self.load_data(members[0])
-        manifest = Manifest.here(len(pack.keys), members[0].precision, self.device)
-        stored = {**manifest.to_dict(), "keys": list(pack.keys)}
-        checkpoint = self._checkpoint(won, stored)
-        attempt.write_manifest(stored)
+        resumed = self._resumable(won, pack, members)
+        manifest = resumed.manifest if resumed else self._new_manifest(members)
+        attempt.write_manifest(_stored(manifest, pack))
         task = PackTask(
             runs=members,
             is_live=tuple(key in won for key in pack.keys),
             statistics=self.execution.diagnostics.gradient_statistics,
             device=self.device,
-            resume_from=checkpoint.path if checkpoint else None,
+            backend=manifest.backend,
+            resume_from=resumed.path if resumed else None,
             new_checkpoint=attempt.new_checkpoint,
             checkpoint_every_s=self.execution.launcher.checkpoint_every_s,
         )
@@ -89,18 +96,27 @@ class PackTrainer:
             self._datasets[run.data] = load_dataset(run.data, self.execution.folders.data)
         return self._datasets[run.data]
 
-    def _checkpoint(self, won: set[str], manifest: Mapping[str, Any]) -> Checkpoint | None:
+    def _new_manifest(self, members: Sequence[Run]) -> Manifest:
+        wanted = self.execution.launcher.backend
+        if wanted == "auto":
+            backend = choose_backend(members, self.device, members[0].num_updates)
+        else:
+            backend = require_backend(wanted, members, self.device)
+        return Manifest.here(len(members), backend, members[0].precision, self.device)
+
+    def _resumable(self, won: set[str], pack: Pack, members: Sequence[Run]) -> _Resumed | None:
         """Return the checkpoint that all the runs can go on from; without one they start again.
 
-        It honours the manifest, and it is the latest of each run: in the slots of runs that another attempt
-        trained there is nothing.
+        Its manifest can be honoured here, and it is the latest of each run: in the slots of runs that another
+        attempt trained there is nothing.
         """
         checkpoints = [latest_checkpoint(self.store, key) for key in won]
         first = checkpoints[0]
-        if first is None or dict(first.manifest) != manifest:
+        if first is None or any(other is None or other.attempt != first.attempt for other in checkpoints):
             return None
-        is_common = all(other is not None and other.attempt == first.attempt for other in checkpoints)
-        return first if is_common else None
+        backend = str(first.manifest.get("backend"))
+        manifest = Manifest.here(len(members), backend, members[0].precision, self.device)
+        return _Resumed(first.path, manifest) if dict(first.manifest) == _stored(manifest, pack) else None
 
     def _publish(
         self, attempt: Attempt, key: str, run: Run, trained: TrainedRun, provenance: Provenance
@@ -132,6 +148,7 @@ class PackTrainer:
             num_threads=manifest.num_threads,
             dtype=manifest.precision,
             pack_width=manifest.width,
+            backend=manifest.backend,
             shape=pack.shape,
             seconds_per_update=trained.seconds / max(1, trained.num_updates),
             wall_s=trained.seconds,
@@ -140,6 +157,10 @@ class PackTrainer:
             host=platform.node(),
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+
+
+def _stored(manifest: Manifest, pack: Pack) -> dict[str, Any]:
+    return {**manifest.to_dict(), "keys": list(pack.keys)}
 
 
 @cache

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import assert_never
 
-from sgdlab.config.components import Data, MlpModel, Model, WideResNetModel
+from sgdlab.config.components import CnnModel, Data, MlpModel, Model, WideResNetModel
+from sgdlab.models.cnn import Cnn
 from sgdlab.models.mlp import Mlp
 from sgdlab.models.network import Network
 from sgdlab.models.wide_resnet import WideResNet
@@ -17,6 +18,8 @@ def build_network(model: Model, data: Data) -> Network:
         case MlpModel():
             num_inputs = math.prod(data.sample_shape)
             return Mlp((num_inputs, *model.hidden_widths, data.num_classes), model.activation)
+        case CnnModel():
+            return Cnn(model.channels, model.convolutions_per_stage, data.sample_shape[0], data.num_classes)
         case WideResNetModel():
             return WideResNet(model.depth, model.width, data.sample_shape[0], data.num_classes)
         case _:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sgdlab.models.layers import conv2d, he_conv, linear, normal_linear
+from sgdlab.models.layers import Convolution, convolve_each, he_conv, linear, normal_linear
 from sgdlab.models.network import Parameters
 
 _STEM_CHANNELS = 16
@@ -40,6 +40,7 @@ class WideResNet:
     width: int
     num_channels: int
     num_classes: int
+    convolve: Convolution = convolve_each
 
     def initial_parameters(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw convolutions by He's rule, the last layer with gain 1; each block's scalar is 0."""
@@ -61,9 +62,9 @@ class WideResNet:
 
     def logits(self, parameters: Parameters, inputs: Tensor) -> Tensor:
         """Map images ``(R, B, C, H, W)`` to ``(R, B, classes)``."""
-        hidden = _conv(parameters, "stem", inputs)
+        hidden = self._conv(parameters, "stem", inputs)
         for block in self._blocks():
-            hidden = _residual(parameters, block, hidden)
+            hidden = self._residual(parameters, block, hidden)
         pooled = torch.relu(hidden).mean(dim=(-2, -1))
         return linear(pooled, parameters["head_weight"], parameters["head_bias"])
 
@@ -76,16 +77,16 @@ class WideResNet:
                 yield _Block(f"group{group}_block{index}", num_inputs, num_outputs, stride)
                 num_inputs = num_outputs
 
+    def _residual(self, parameters: Parameters, block: _Block, inputs: Tensor) -> Tensor:
+        """Return skip + scale·branch; where the shape changes, the projection sees the activated input."""
+        activated = torch.relu(inputs)
+        branch = self._conv(parameters, f"{block.name}_conv1", activated, block.stride)
+        branch = self._conv(parameters, f"{block.name}_conv2", torch.relu(branch))
+        skip = inputs
+        if block.projects:
+            skip = self._conv(parameters, f"{block.name}_skip", activated, block.stride)
+        scale = parameters[f"{block.name}_scale"].view(-1, 1, 1, 1, 1)
+        return skip + scale * branch
 
-def _conv(parameters: Parameters, name: str, inputs: Tensor, stride: int = 1) -> Tensor:
-    return conv2d(inputs, parameters[f"{name}_weight"], parameters[f"{name}_bias"], stride)
-
-
-def _residual(parameters: Parameters, block: _Block, inputs: Tensor) -> Tensor:
-    """Return skip + scale·branch; where the shape changes, the projection sees the activated input."""
-    activated = torch.relu(inputs)
-    branch = _conv(parameters, f"{block.name}_conv1", activated, block.stride)
-    branch = _conv(parameters, f"{block.name}_conv2", torch.relu(branch))
-    skip = _conv(parameters, f"{block.name}_skip", activated, block.stride) if block.projects else inputs
-    scale = parameters[f"{block.name}_scale"].view(-1, 1, 1, 1, 1)
-    return skip + scale * branch
+    def _conv(self, parameters: Parameters, name: str, inputs: Tensor, stride: int = 1) -> Tensor:
+        return self.convolve(inputs, parameters[f"{name}_weight"], parameters[f"{name}_bias"], stride)

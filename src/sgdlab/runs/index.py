@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sgdlab.runs.cache_folder import cache_folder
+from sgdlab.machine.cache_folder import cache_folder
 from sgdlab.runs.indexed import IndexedRun, Summary
 from sgdlab.runs.journal import read_new
 from sgdlab.runs.layout import Stamp

@@ -35,6 +35,7 @@ class Provenance(TypedDict, total=False):
     num_threads: int
     dtype: str
     pack_width: int  # runs trained together
+    backend: str  # how their updates were computed
     shape: str  # runs with the same text cost the same per update at the same pack width
     seconds_per_update: float  # wall seconds of one update of the whole pack
     wall_s: float

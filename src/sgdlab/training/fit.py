@@ -32,6 +32,7 @@ class PackTask:
 
     runs: tuple[Run, ...]  # normalised, of one shape; one a slot
     is_live: tuple[bool, ...]  # slots that this worker trains; the others are masked
+    backend: str  # how its updates are computed: see backends.recipes
     statistics: Literal["none", "end", "evaluations"]
     device: torch.device
     resume_from: Path | None  # a checkpoint of this very pack
@@ -71,7 +72,7 @@ def train_pack(
     """
     _use_exact_arithmetic()
     pipeline = Pipeline(task.runs[0].data, dataset, task.device, getattr(torch, task.runs[0].precision))
-    population = Population(task.runs, task.is_live, pipeline, task.statistics)
+    population = Population(task.runs, task.is_live, pipeline, task.backend, task.statistics)
     population.stop_requested = stop_requested
     watcher = _Watcher(task.new_checkpoint, task.checkpoint_every_s, on_progress)
     with warnings.catch_warnings():

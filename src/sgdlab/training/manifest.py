@@ -16,7 +16,7 @@ class Manifest:
     """Equal manifests, equal bits."""
 
     width: int  # slots of the pack, masked ones included
-    backend: str  # how the products of a pack are computed
+    backend: str  # how the updates are computed
     precision: str  # of parameters and products
     device: str  # "cpu", or the GPU's name
     kernels: str  # the CPU's instructions that torch uses, and MKL's branch
@@ -25,13 +25,13 @@ class Manifest:
     sgdlab_version: str
 
     @classmethod
-    def here(cls, width: int, precision: str, device: torch.device) -> Manifest:
+    def here(cls, width: int, backend: str, precision: str, device: torch.device) -> Manifest:
         """Return the manifest of a pack started in this process now."""
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
         kernels = f"{torch.backends.cpu.get_cpu_capability()}, MKL {os.environ.get('MKL_CBWR', 'any')}"
         return cls(
             width,
-            "eager",
+            backend,
             precision,
             name,
             kernels,

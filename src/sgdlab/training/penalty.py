@@ -84,11 +84,20 @@ def update_direction(
     objective: Objective, regularizers: Sequence[Regularizer], like: Tensor
 ) -> UpdateDirection:
     """Return what a pack's runs follow; their regularizers are of one kind and one estimator."""
+    difference = difference_penalty(objective, regularizers, like)
+    if difference is not None:
+        return difference
+    strengths = [r.strength for r in regularizers if isinstance(r, GradientNormRegularizer)]
+    return ExactPenalty(objective, like.new_tensor(strengths)) if strengths else objective.gradients
+
+
+def difference_penalty(
+    objective: Objective, regularizers: Sequence[Regularizer], like: Tensor
+) -> DifferencePenalty | None:
+    """Return the penalty of a pack that estimates it by finite differences; None of any other."""
     penalties = [r for r in regularizers if isinstance(r, GradientNormRegularizer)]
-    if not penalties:
-        return objective.gradients
+    if not penalties or penalties[0].estimator == "exact":
+        return None
     strengths = like.new_tensor([r.strength for r in penalties])
-    if penalties[0].estimator == "exact":
-        return ExactPenalty(objective, strengths)
     radius = like.new_tensor([r.difference_radius for r in penalties])
     return DifferencePenalty(objective, strengths, radius, penalties[0].estimator == "central_difference")

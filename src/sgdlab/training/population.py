@@ -10,6 +10,7 @@ is zeroed and no longer updated, and nothing changes for the others.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,20 +23,23 @@ from sgdlab.data.pipeline import Pipeline
 from sgdlab.diagnostics.implicit_regularizer import gradient_statistics
 from sgdlab.models.build import build_network
 from sgdlab.models.network import stack_runs
+from sgdlab.training.backends.backend import UpdateRule
+from sgdlab.training.backends.recipes import make_backend
 from sgdlab.training.batches import BatchSource
 from sgdlab.training.evaluation import evaluate
-from sgdlab.training.objective import Minibatches, Objective, Tensors, norm_sq, per_run
-from sgdlab.training.penalty import DifferencePenalty, update_direction
+from sgdlab.training.objective import Minibatches, Tensors, norm_sq
+from sgdlab.training.penalty import difference_penalty
 from sgdlab.training.recorder import Recorder
 from sgdlab.training.schedules import relative_learning_rates
 from sgdlab.training.streams import stream
 
-UPDATES_PER_CHUNK = 32
+MAX_UPDATES_PER_CHUNK = 128  # beyond, Lightning's share of the time is below one per cent
+_SECONDS_PER_CHUNK = 0.25  # a request to stop is heard between chunks
 _PARTITION_SEED = 0  # the partition behind C_reg is the same for every run
 
 
 class ChunkOptimizer(torch.optim.Optimizer):
-    """Plain SGD with a learning rate a run; its `step` is a closure that makes a whole chunk of updates."""
+    """Lightning's handle on the updates: its `step` is a closure that makes a whole chunk of them."""
 
     def __init__(self, parameters: Sequence[Tensor]) -> None:
         super().__init__(parameters, defaults={})
@@ -44,25 +48,23 @@ class ChunkOptimizer(torch.optim.Optimizer):
         """Run the chunk."""
         return closure() if closure is not None else None
 
-    @torch.no_grad()
-    def update(self, gradients: Tensors, rates: Tensor) -> None:
-        """Subtract rate·gradient from each run's parameters; rates are ``(R,)``."""
-        for parameter, gradient in zip(self.param_groups[0]["params"], gradients, strict=True):
-            parameter.addcmul_(gradient, per_run(rates, gradient), value=-1)
-
 
 class Population(LightningModule):
     """Runs trained together; `is_live` masks slots that another worker trains or that are done."""
 
     def __init__(
-        self, runs: Sequence[Run], is_live: Sequence[bool], pipeline: Pipeline, statistics: str = "end"
+        self,
+        runs: Sequence[Run],
+        is_live: Sequence[bool],
+        pipeline: Pipeline,
+        backend: str = "batched",
+        statistics: str = "end",
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         first = runs[0]
         self.runs, self.pipeline, self.statistics = tuple(runs), pipeline, statistics
         self.num_updates, self.evaluate_every = first.num_updates, first.evaluate_every_num_updates
-        self.inner_steps = first.optimizer.inner_steps
         self.network = build_network(first.model, first.data)
 
         initial = stack_runs(
@@ -80,18 +82,19 @@ class Population(LightningModule):
         self._silence(~self._is_live)
 
         like = self.stacked[0]
-        l2 = like.new_tensor([run.loss.l2 for run in runs])
         self._rates = torch.tensor([run.optimizer.lr for run in runs], dtype=torch.float64)
-        self.objective = Objective(self.network, self.names, l2 if bool(l2.any()) else None)
-        self.direction = update_direction(self.objective, [run.regularizer for run in runs], like.detach())
+        rule = UpdateRule.of(runs, self.network, self.names, like.detach())
+        self.objective = rule.objective
+        self.backend = make_backend(backend, rule, like.detach())
+        self._difference = difference_penalty(rule.objective, rule.regularizers, like.detach())
         self._batches = BatchSource(runs, pipeline)
+        self._chunk_length = 1  # adapted to the speed
 
     # ---- Lightning's side ------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> ChunkOptimizer:
         """Return the one optimizer."""
-        self._optimizer = ChunkOptimizer(self.parameter_tuple())
-        return self._optimizer
+        return ChunkOptimizer(self.parameter_tuple())
 
     def train_dataloader(self) -> Iterator[int]:
         """Return an endless clock; training ends by the population's own counter."""
@@ -148,25 +151,16 @@ class Population(LightningModule):
         return tuple(self.stacked)
 
     def _advance(self) -> None:
-        """Make updates up to the end of the chunk, the next evaluation, or a request to stop."""
-        optimizer = self._optimizer
+        """Make updates up to the end of the chunk or the next evaluation."""
+        started = time.perf_counter()
         next_evaluation = (self.update // self.evaluate_every + 1) * self.evaluate_every
-        stop = min(self.update + UPDATES_PER_CHUNK, next_evaluation, self.num_updates)
-        start, rates = self.update, self._learning_rates(self.update, stop)
-        parameters = self.parameter_tuple()
-        losses: list[Tensor] = []
-        minibatches = self._batches.prepare(start // self.inner_steps, (stop - 1) // self.inner_steps + 1)
-        batch, current = None, -1
-        while self.update < stop and not (losses and self.stop_requested()):
-            if self.update // self.inner_steps != current:
-                current = self.update // self.inner_steps
-                batch = minibatches.batch(current)
-            assert batch is not None
-            loss, gradients = self.direction(parameters, batch)
-            optimizer.update(gradients, rates[self.update - start])
-            losses.append(loss)
-            self.update += 1
-        self._mask_diverged(start, torch.stack(losses).cpu())
+        start, stop = self.update, min(self.update + self._chunk_length, next_evaluation, self.num_updates)
+        rates, batches = self._learning_rates(start, stop), self._batches.prepare(start, stop)
+        losses = self.backend.advance(self.parameter_tuple(), batches, rates)
+        self.update = stop
+        self._mask_diverged(start, losses.cpu())
+        per_update = (time.perf_counter() - started) / (stop - start)
+        self._chunk_length = max(1, min(MAX_UPDATES_PER_CHUNK, int(_SECONDS_PER_CHUNK / per_update)))
 
     def _learning_rates(self, start: int, stop: int) -> Tensor:
         """Return the rates of updates start … stop−1, 0 where a slot is masked: ``(stop − start, R)``."""
@@ -205,8 +199,10 @@ class Population(LightningModule):
             "train_loss": train.loss,
             "train_cost": train.loss + self._l2_term(),
         }
-        if isinstance(self.direction, DifferencePenalty):
-            metrics["penalty_relative_error"] = self._penalty_error()
+        if self._difference is not None:
+            batch = self._batches.prepare(self.update - 1, self.update).batch(0)
+            error = self._difference.relative_error(self.parameter_tuple(), batch)
+            metrics["penalty_relative_error"] = error
         if self.statistics == "evaluations" or (self.statistics == "end" and is_last):
             metrics |= self._gradient_statistics()
         self.recorder.record(self.update, metrics, test.correct)
@@ -216,12 +212,6 @@ class Population(LightningModule):
         l2 = torch.tensor([run.loss.l2 for run in self.runs], dtype=torch.float64, device=self.device)
         norms = norm_sq(tuple(p.detach().double() for p in self.stacked))
         return torch.where(l2 > 0, l2 / 2 * norms, 0)
-
-    def _penalty_error(self) -> Tensor:
-        assert isinstance(self.direction, DifferencePenalty)
-        index = (self.update - 1) // self.inner_steps
-        batch = self._batches.prepare(index, index + 1).batch(index)
-        return self.direction.relative_error(self.parameter_tuple(), batch)
 
     def _gradient_statistics(self) -> dict[str, Tensor]:
         num_runs, inputs, labels = len(self.runs), self.pipeline.train_inputs, self.pipeline.train_labels

@@ -1,0 +1,127 @@
+"""What a backend is to the population, and what all backends follow.
+
+Every backend computes ω ← ω − ε·∇C̃ for R runs, C̃ the cost or the modified loss, from the same minibatches.
+They differ in how: so in speed, in what they can compute, and in rounding. Which one trains a pack is no
+part of a run's identity; it is fixed in the pack's manifest before the first update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sgdlab.config.components import GradientNormRegularizer, Regularizer
+from sgdlab.config.schema import Run
+from sgdlab.models.layers import Convolution
+from sgdlab.models.network import Network
+from sgdlab.training.batches import UpdateBatches
+from sgdlab.training.objective import Minibatches, Objective, Tensors, UpdateDirection, per_run
+
+
+class Backend(Protocol):
+    """A way to make updates."""
+
+    def advance(self, parameters: Tensors, batches: UpdateBatches, rates: Tensor) -> Tensor:
+        """Make U updates of all runs, in place.
+
+        Parameters
+        ----------
+        parameters
+            The stacked parameters, each ``(R, …)``.
+        batches
+            The minibatches of the U updates.
+        rates
+            Learning rates ``(U, R)``, in the parameters' type; where a run's are all 0 nothing need be done.
+
+        Returns
+        -------
+        Tensor
+            C_k without its L2 term, before each update: ``(U, R)``.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class UpdateRule:
+    """What the runs of a pack follow: their cost, and a regularizer each, all of one kind and estimator."""
+
+    objective: Objective
+    regularizers: tuple[Regularizer, ...]
+
+    @classmethod
+    def of(cls, runs: Sequence[Run], network: Network, names: tuple[str, ...], like: Tensor) -> UpdateRule:
+        """Return the rule of a pack; `like` has the parameters' type and device."""
+        l2 = like.new_tensor([run.loss.l2 for run in runs])
+        objective = Objective(network, names, l2 if bool(l2.any()) else None)
+        return cls(objective, tuple(run.regularizer for run in runs))
+
+    @property
+    def strengths(self) -> Tensor | None:
+        """λ of each run, ``(R,)`` float64; None where no run has a penalty."""
+        strengths = [r.strength for r in self.regularizers if isinstance(r, GradientNormRegularizer)]
+        return torch.tensor(strengths, dtype=torch.float64) if strengths else None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether there is no penalty, or its gradient is the exact one."""
+        return all(getattr(r, "estimator", "exact") == "exact" for r in self.regularizers)
+
+    @property
+    def is_convolutional(self) -> bool:
+        """Whether the network leaves it open how its convolutions are computed."""
+        return hasattr(self.objective.network, "convolve")
+
+    def with_convolution(self, convolve: Convolution) -> UpdateRule:
+        """Return the rule with a convolutional network's convolutions computed that way."""
+        network = replace(self.objective.network, convolve=convolve)  # type: ignore[type-var]
+        return replace(self, objective=replace(self.objective, network=network))
+
+    def of_run(self, slot: int) -> UpdateRule:
+        """Return the rule of one run alone, as a pack of one."""
+        l2 = self.objective.l2
+        objective = replace(self.objective, l2=None if l2 is None else l2[slot : slot + 1])
+        return UpdateRule(objective, self.regularizers[slot : slot + 1])
+
+
+class Step(Protocol):
+    """One update of all runs, in place."""
+
+    def __call__(self, parameters: Tensors, batch: Minibatches, rates: Tensor) -> Tensor:
+        """Update by rates ``(R,)``; return C_k before it: ``(R,)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stepwise:
+    """A backend that makes one update after the other."""
+
+    step: Step
+
+    def advance(self, parameters: Tensors, batches: UpdateBatches, rates: Tensor) -> Tensor:
+        """Make the updates; see `Backend.advance`."""
+        losses = [self.step(parameters, batches.batch(u), rates[u]) for u in range(len(rates))]
+        return torch.stack(losses)
+
+
+@torch.no_grad()
+def descend(parameters: Sequence[Tensor], gradients: Sequence[Tensor], rates: Tensor) -> None:
+    """Subtract rate·gradient from each run's parameters, in place; rates are ``(R,)``."""
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.addcmul_(gradient, per_run(rates, gradient), value=-1)
+
+
+@dataclass(frozen=True)
+class Following:
+    """The step that goes along a direction."""
+
+    direction: UpdateDirection
+
+    def __call__(self, parameters: Tensors, batch: Minibatches, rates: Tensor) -> Tensor:
+        """Make one update."""
+        losses, gradients = self.direction(parameters, batch)
+        descend(parameters, gradients, rates)
+        return losses

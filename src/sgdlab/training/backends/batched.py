@@ -1,0 +1,40 @@
+"""Automatic differentiation, in eager mode: of all runs at once, or of one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sgdlab.training.backends.backend import Backend, Following, Stepwise, UpdateRule
+from sgdlab.training.batches import UpdateBatches
+from sgdlab.training.objective import Tensors
+from sgdlab.training.penalty import update_direction
+
+
+def batched(rule: UpdateRule, like: Tensor) -> Stepwise:
+    """Every operation has the run on its leading axis; `like` has the parameters' type and device."""
+    return Stepwise(Following(update_direction(rule.objective, rule.regularizers, like)))
+
+
+def per_run(rule: UpdateRule, like: Tensor) -> PerRun:
+    """One run after the other: best where a single run's operations are large, as convolutions are."""
+    return PerRun(tuple(batched(rule.of_run(slot), like) for slot in range(len(rule.regularizers))))
+
+
+@dataclass(frozen=True)
+class PerRun:
+    """A backend for each run."""
+
+    backends: tuple[Backend, ...]
+
+    def advance(self, parameters: Tensors, batches: UpdateBatches, rates: Tensor) -> Tensor:
+        """Make the updates; see `Backend.advance`."""
+        losses = torch.zeros_like(rates)
+        for slot, backend in enumerate(self.backends):
+            one = slice(slot, slot + 1)
+            if rates[:, slot].any():
+                own = tuple(p.detach()[one].requires_grad_() for p in parameters)
+                losses[:, one] = backend.advance(own, batches.of_run(slot), rates[:, one])
+        return losses

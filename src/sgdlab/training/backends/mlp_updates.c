@@ -1,0 +1,341 @@
+/* Parameter updates of a ReLU MLP with cross-entropy: plain SGD, and the modified loss C + (l2-terms) +
+ * (lambda/4)|grad C|^2 with its exact gradient g + (lambda/2) H g by the R-operator (Pearlmutter 1994).
+ *
+ * One run after the other, all its updates in a row: a run's parameters stay in the core's cache, and its bits
+ * depend on nothing but its own numbers. The batch is the vector axis: activations lie as (features, batch),
+ * the batch padded with zeros to whole vectors. A layer is one matrix, its bias the last row, which meets a
+ * row of ones in the activations. Notation: a_l the inputs of layer l, d_l = dC/dz_{l-1} at the outputs of the
+ * layer below, R{f} the derivative of f along v = grad C.
+ *
+ * Compiled with -DREAL=float|double and -DVECTOR_BYTES=32|64.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define LANES ((int64_t)(VECTOR_BYTES / sizeof(REAL)))
+#define MAX_LAYERS 32
+#ifdef __AVX512F__
+#define TILE_ROWS 8 /* times two vectors: half of 32 registers */
+#else
+#define TILE_ROWS 4
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+typedef REAL vec __attribute__((vector_size(VECTOR_BYTES)));
+typedef REAL unaligned_vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
+
+/* ---- matrix products --------------------------------------------------------------------------------- */
+
+/* left(row, k) = left[row * row_step + k * step], right(k, column) = right[k * right_step + column] */
+typedef struct {
+    const REAL *left;
+    int64_t row_step, step;
+    const REAL *right;
+    int64_t right_step, depth;
+} product;
+
+/* out = keep * base + scale * (sum of `count` products), on a tile of `rows` x `vectors`; base may be NULL. */
+INLINE void tile(int rows, int vectors, int count, const product *products, int64_t row, int64_t column,
+                 REAL *out, int64_t out_step, const REAL *base, REAL keep, REAL scale)
+{
+    vec sums[TILE_ROWS][2];
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int j = 0; j < vectors; j++) sums[i][j] = (vec){0};
+    for (int which = 0; which < count; which++) {
+        const product p = products[which];
+        const REAL *left = p.left + row * p.row_step, *right = p.right + column;
+        for (int64_t k = 0; k < p.depth; k++, left += p.step, right += p.right_step) {
+            vec numbers[2];
+#pragma GCC unroll 2
+            for (int j = 0; j < vectors; j++) numbers[j] = *(const unaligned_vec *)(right + j * LANES);
+#pragma GCC unroll 8
+            for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+                for (int j = 0; j < vectors; j++) sums[i][j] += left[i * p.row_step] * numbers[j];
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int j = 0; j < vectors; j++) {
+            int64_t at = (row + i) * out_step + column + j * LANES;
+            vec result = scale * sums[i][j];
+            if (base) result += keep * *(const unaligned_vec *)(base + at);
+            *(unaligned_vec *)(out + at) = result;
+        }
+}
+
+INLINE void stripe(int vectors, int count, const product *products, int64_t rows, int64_t column, REAL *out,
+                   int64_t out_step, const REAL *base, REAL keep, REAL scale)
+{
+    int64_t row = 0;
+    for (; row + TILE_ROWS <= rows; row += TILE_ROWS)
+        tile(TILE_ROWS, vectors, count, products, row, column, out, out_step, base, keep, scale);
+    for (; row + 2 <= rows; row += 2)
+        tile(2, vectors, count, products, row, column, out, out_step, base, keep, scale);
+    if (row < rows) tile(1, vectors, count, products, row, column, out, out_step, base, keep, scale);
+}
+
+/* out (rows, columns) = keep * base + scale * sum of products; columns are whole vectors. */
+static void multiply(int count, const product *products, int64_t rows, int64_t columns, REAL *out,
+                     int64_t out_step, const REAL *base, REAL keep, REAL scale)
+{
+    int64_t column = 0;
+    for (; column + 2 * LANES <= columns; column += 2 * LANES)
+        stripe(2, count, products, rows, column, out, out_step, base, keep, scale);
+    if (column < columns) stripe(1, count, products, rows, column, out, out_step, base, keep, scale);
+}
+
+/* to (columns, rows) = from (rows, columns) transposed; both are multiples of four. */
+static void transpose(const REAL *from, int64_t rows, int64_t columns, REAL *to)
+{
+    for (int64_t row = 0; row < rows; row += 4)
+        for (int64_t column = 0; column < columns; column += 4) {
+            REAL block[4][4];
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; i++)
+#pragma GCC unroll 4
+                for (int j = 0; j < 4; j++) block[j][i] = from[(row + i) * columns + column + j];
+#pragma GCC unroll 4
+            for (int j = 0; j < 4; j++)
+#pragma GCC unroll 4
+                for (int i = 0; i < 4; i++) to[(column + j) * rows + row + i] = block[j][i];
+        }
+}
+
+/* ---- one run's network, in scratch memory -------------------------------------------------------------- */
+
+typedef struct {
+    int num_layers;
+    const int64_t *widths;
+    int64_t batch, lanes_of_batch;                        /* B, and B padded */
+    int64_t padded[MAX_LAYERS + 1];                       /* widths in whole vectors */
+    REAL *weights[MAX_LAYERS], *gradients[MAX_LAYERS];    /* (in + 1, padded out): the bias is the last row */
+    REAL *inputs[MAX_LAYERS], *moved_inputs[MAX_LAYERS];  /* a, R{a}: (in + 1, padded B); row `in` is 1, 0 */
+    REAL *deltas[MAX_LAYERS], *moved_deltas[MAX_LAYERS];  /* d, R{d}: (padded out, padded B) */
+    REAL *turned[MAX_LAYERS], *moved_turned;              /* the same, transposed: (padded B, padded out) */
+    REAL *probabilities;                                  /* softmax / B: (padded classes, padded B) */
+} network;
+
+static int64_t whole_vectors(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
+
+static REAL *take(REAL **scratch, int64_t count)
+{
+    REAL *taken = *scratch;
+    if (taken) *scratch += whole_vectors(count);
+    return taken;
+}
+
+/* Lay the network out in scratch memory (NULL: only count) and return how many numbers that takes. */
+static int64_t lay_out(network *net, int num_layers, const int64_t *widths, int64_t batch, REAL *scratch)
+{
+    int64_t total = 0, widest = 0;
+    net->num_layers = num_layers, net->widths = widths, net->batch = batch;
+    net->lanes_of_batch = whole_vectors(batch);
+    for (int l = 0; l <= num_layers; l++) net->padded[l] = whole_vectors(widths[l]);
+#define TAKE(count) (total += whole_vectors(count), take(&scratch, count))
+    for (int l = 0; l < num_layers; l++) {
+        int64_t out = net->padded[l + 1], lanes = net->lanes_of_batch;
+        net->weights[l] = TAKE((widths[l] + 1) * out);
+        net->gradients[l] = TAKE((widths[l] + 1) * out);
+        net->inputs[l] = TAKE((widths[l] + 1) * lanes);
+        net->moved_inputs[l] = TAKE((widths[l] + 1) * lanes);
+        net->deltas[l] = TAKE(out * lanes);
+        net->moved_deltas[l] = TAKE(out * lanes);
+        net->turned[l] = TAKE(out * lanes);
+        if (out > widest) widest = out;
+    }
+    net->moved_turned = TAKE(widest * net->lanes_of_batch);
+    net->probabilities = TAKE(net->padded[num_layers] * net->lanes_of_batch);
+#undef TAKE
+    return total;
+}
+
+/* Zero where the unit is off. Written so that what is not a number stays so. */
+static void mask(const REAL *activations, REAL *values, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) values[i] = activations[i] <= 0 ? 0 : values[i];
+}
+
+static void forward(network *net)
+{
+    int64_t lanes = net->lanes_of_batch;
+    for (int l = 0; l < net->num_layers; l++) {
+        int64_t rows = net->widths[l + 1];
+        int is_last = l + 1 == net->num_layers;
+        REAL *out = is_last ? net->deltas[l] : net->inputs[l + 1];
+        product p = {net->weights[l], 1, net->padded[l + 1], net->inputs[l], lanes, net->widths[l] + 1};
+        multiply(1, &p, rows, lanes, out, lanes, NULL, 0, 1);
+        if (!is_last) mask(out, out, rows * lanes);
+    }
+}
+
+/* Turn logits, in the last deltas, into dC/dlogits; return the mean loss. */
+static REAL cross_entropy(network *net, const int64_t *labels)
+{
+    int64_t classes = net->widths[net->num_layers], lanes = net->lanes_of_batch, batch = net->batch;
+    REAL *logits = net->deltas[net->num_layers - 1], *shares = net->probabilities, loss = 0;
+    for (int64_t b = 0; b < batch; b++) {
+        REAL top = logits[b], sum = 0;
+        for (int64_t c = 1; c < classes; c++) top = logits[c * lanes + b] > top ? logits[c * lanes + b] : top;
+        for (int64_t c = 0; c < classes; c++) sum += shares[c * lanes + b] = EXP(logits[c * lanes + b] - top);
+        loss += top + LOG(sum) - logits[labels[b] * lanes + b];
+        for (int64_t c = 0; c < classes; c++)
+            logits[c * lanes + b] = shares[c * lanes + b] = shares[c * lanes + b] / (sum * batch);
+        logits[labels[b] * lanes + b] -= (REAL)1 / batch;
+    }
+    for (int64_t c = 0; c < classes; c++)
+        for (int64_t b = batch; b < lanes; b++) logits[c * lanes + b] = 0;
+    return loss / batch;
+}
+
+/* ---- updates ------------------------------------------------------------------------------------------- */
+
+/* Backward through layer l: the deltas of the layer below. */
+static void pass_back(network *net, int l)
+{
+    int64_t lanes = net->lanes_of_batch;
+    product p = {net->weights[l], net->padded[l + 1], 1, net->deltas[l], lanes, net->widths[l + 1]};
+    multiply(1, &p, net->widths[l], lanes, net->deltas[l - 1], lanes, NULL, 0, 1);
+    mask(net->inputs[l], net->deltas[l - 1], net->widths[l] * lanes);
+}
+
+/* into = keep * base + scale * a^T d, a gradient of layer l and what it is added to. */
+static void add_gradient(network *net, int l, REAL *into, const REAL *base, REAL keep, REAL scale)
+{
+    int64_t out = net->padded[l + 1];
+    product p = {net->inputs[l], net->lanes_of_batch, 1, net->turned[l], out, net->batch};
+    multiply(1, &p, net->widths[l] + 1, out, into, out, base, keep, scale);
+}
+
+static REAL update_plain(network *net, const int64_t *labels, REAL rate, REAL l2)
+{
+    forward(net);
+    REAL loss = cross_entropy(net, labels);
+    for (int l = net->num_layers - 1; l >= 0; l--) {
+        transpose(net->deltas[l], net->padded[l + 1], net->lanes_of_batch, net->turned[l]);
+        if (l > 0) pass_back(net, l);
+        add_gradient(net, l, net->weights[l], net->weights[l], 1 - rate * l2, -rate);
+    }
+    return loss;
+}
+
+/* R{a} of every layer and R{dC/dlogits}, along the gradients. */
+static void move_forward(network *net)
+{
+    int64_t lanes = net->lanes_of_batch, classes = net->widths[net->num_layers];
+    for (int l = 0; l < net->num_layers; l++) {
+        int64_t out = net->padded[l + 1], rows = net->widths[l + 1];
+        int is_last = l + 1 == net->num_layers;
+        REAL *moved = is_last ? net->moved_deltas[l] : net->moved_inputs[l + 1];
+        product p[2] = {{net->gradients[l], 1, out, net->inputs[l], lanes, net->widths[l] + 1},
+                        {net->weights[l], 1, out, net->moved_inputs[l], lanes, net->widths[l]}};
+        multiply(l > 0 ? 2 : 1, p, rows, lanes, moved, lanes, NULL, 0, 1); /* the data don't move */
+        if (!is_last) mask(net->inputs[l + 1], moved, rows * lanes);
+    }
+    REAL *moved = net->moved_deltas[net->num_layers - 1], *shares = net->probabilities;
+    for (int64_t b = 0; b < net->batch; b++) {
+        REAL mean = 0;
+        for (int64_t c = 0; c < classes; c++) mean += shares[c * lanes + b] * moved[c * lanes + b];
+        mean *= net->batch;
+        for (int64_t c = 0; c < classes; c++)
+            moved[c * lanes + b] = shares[c * lanes + b] * (moved[c * lanes + b] - mean);
+    }
+}
+
+static REAL update_penalised(network *net, const int64_t *labels, REAL rate, REAL l2, REAL strength)
+{
+    int64_t lanes = net->lanes_of_batch;
+    forward(net);
+    REAL loss = cross_entropy(net, labels);
+    for (int l = net->num_layers - 1; l >= 0; l--) {
+        transpose(net->deltas[l], net->padded[l + 1], lanes, net->turned[l]);
+        if (l > 0) pass_back(net, l);
+        add_gradient(net, l, net->gradients[l], l2 != 0 ? net->weights[l] : NULL, l2, 1);
+    }
+    move_forward(net);
+    REAL half = strength / 2, along = rate * (1 + l2 * half);
+    for (int l = net->num_layers - 1; l >= 0; l--) {
+        int64_t in = net->widths[l], out = net->padded[l + 1];
+        REAL *weights = net->weights[l], *gradients = net->gradients[l];
+        transpose(net->moved_deltas[l], out, lanes, net->moved_turned);
+        if (l > 0) {
+            product p[2] = {{weights, out, 1, net->moved_deltas[l], lanes, net->widths[l + 1]},
+                            {gradients, out, 1, net->deltas[l], lanes, net->widths[l + 1]}};
+            multiply(2, p, in, lanes, net->moved_deltas[l - 1], lanes, NULL, 0, 1);
+            mask(net->inputs[l], net->moved_deltas[l - 1], in * lanes);
+        }
+        for (int64_t i = 0; i < (in + 1) * out; i++) weights[i] -= along * gradients[i];
+        product p[2] = {{net->inputs[l], lanes, 1, net->moved_turned, out, net->batch},
+                        {net->moved_inputs[l], lanes, 1, net->turned[l], out, net->batch}};
+        multiply(l > 0 ? 2 : 1, p, in + 1, out, weights, out, weights, 1, -rate * half);
+    }
+    return loss;
+}
+
+/* ---- the interface ------------------------------------------------------------------------------------- */
+
+static void load_weights(network *net, REAL *const *parameters, int64_t run)
+{
+    for (int l = 0; l < net->num_layers; l++) {
+        int64_t in = net->widths[l], out = net->widths[l + 1];
+        const REAL *weights = parameters[2 * l] + run * in * out;
+        for (int64_t i = 0; i < in; i++)
+            memcpy(net->weights[l] + i * net->padded[l + 1], weights + i * out, out * sizeof(REAL));
+        memcpy(net->weights[l] + in * net->padded[l + 1], parameters[2 * l + 1] + run * out, out * sizeof(REAL));
+        for (int64_t b = 0; b < net->batch; b++) net->inputs[l][in * net->lanes_of_batch + b] = 1;
+    }
+}
+
+static void store_weights(const network *net, REAL *const *parameters, int64_t run)
+{
+    for (int l = 0; l < net->num_layers; l++) {
+        int64_t in = net->widths[l], out = net->widths[l + 1];
+        REAL *weights = parameters[2 * l] + run * in * out;
+        for (int64_t i = 0; i < in; i++)
+            memcpy(weights + i * out, net->weights[l] + i * net->padded[l + 1], out * sizeof(REAL));
+        memcpy(parameters[2 * l + 1] + run * out, net->weights[l] + in * net->padded[l + 1], out * sizeof(REAL));
+    }
+}
+
+/* How many numbers of scratch memory `advance` needs. */
+int64_t scratch_size(int64_t num_layers, const int64_t *widths, int64_t batch)
+{
+    network net;
+    return lay_out(&net, (int)num_layers, widths, batch, NULL);
+}
+
+/* Make U updates of each of R runs, in place, and store C before each of them in losses (U, R).
+ *
+ * parameters: W_0, b_0, W_1, ... with the run in front, W as (in, out); examples (M, features) and labels (M,);
+ * rows (U, R, B) of them; rates (U, R); l2 (R,); strengths (R,), or NULL for plain SGD. A run whose rates are
+ * all 0 is left alone. Scratch memory is aligned to VECTOR_BYTES and holds zeros: the padding stays zero.
+ */
+void advance(int64_t num_layers, const int64_t *widths, int64_t batch, int64_t num_runs, int64_t num_updates,
+             REAL *const *parameters, const REAL *examples, const int64_t *labels, const int64_t *rows,
+             const REAL *rates, const REAL *l2, const REAL *strengths, REAL *losses, REAL *scratch)
+{
+    network net;
+    lay_out(&net, (int)num_layers, widths, batch, scratch);
+    for (int64_t run = 0; run < num_runs; run++) {
+        int is_live = 0;
+        for (int64_t u = 0; u < num_updates; u++) is_live |= rates[u * num_runs + run] != 0;
+        if (!is_live) continue;
+        load_weights(&net, parameters, run);
+        for (int64_t u = 0; u < num_updates; u++) {
+            int64_t at = u * num_runs + run, batch_labels[batch];
+            for (int64_t b = 0; b < batch; b++) {
+                int64_t row = rows[at * batch + b];
+                batch_labels[b] = labels[row];
+                for (int64_t i = 0; i < widths[0]; i++)
+                    net.inputs[0][i * net.lanes_of_batch + b] = examples[row * widths[0] + i];
+            }
+            losses[at] = strengths ? update_penalised(&net, batch_labels, rates[at], l2[run], strengths[run])
+                                   : update_plain(&net, batch_labels, rates[at], l2[run]);
+        }
+        store_weights(&net, parameters, run);
+    }
+}

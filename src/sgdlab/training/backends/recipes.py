@@ -1,0 +1,107 @@
+"""All backends by name: what each can train, and how it is made.
+
+=====================  ===================================================================================
+native-256, -512       ReLU MLPs by a compiled C kernel, with vectors of so many bits (CPU)
+written-out            MLPs as batched matrix products, derivatives written out
+batched                automatic differentiation of all runs at once; the reference
+batched-grouped        the same, with one grouped convolution for all runs
+batched-unfolded       the same, with convolutions as one batched matrix product
+per-run                automatic differentiation, one run after the other
+vmapped                `torch.func`: one run's gradient mapped over the runs
+compiled               all runs at once by `torch.compile`; slow to start
+graph-…                one of the above, replayed as a CUDA graph (GPU)
+=====================  ===================================================================================
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from sgdlab.models.layers import Convolution, convolve_grouped, convolve_unfolded
+from sgdlab.training.backends.backend import Backend, Stepwise, UpdateRule
+from sgdlab.training.backends.batched import batched, per_run
+from sgdlab.training.backends.cuda_graph import replayed
+from sgdlab.training.backends.functional import compiled, vmapped
+from sgdlab.training.backends.native import native, supports_native
+from sgdlab.training.backends.written_out import supports_writing_out, written_out
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make a backend."""
+
+    make: Callable[[UpdateRule, Tensor], Backend]
+    supports: Callable[[UpdateRule], bool]
+    device_types: tuple[str, ...] = ("cpu", "cuda")
+
+    def serves(self, rule: UpdateRule, device: torch.device) -> bool:
+        """Whether the backend can train such a pack there."""
+        return device.type in self.device_types and self.supports(rule)
+
+
+def supported_backends(rule: UpdateRule, device: torch.device) -> list[str]:
+    """Return the names of what can train such a pack there, in the order of what is likely to be fastest."""
+    return [name for name, recipe in _RECIPES.items() if recipe.serves(rule, device)]
+
+
+def make_backend(name: str, rule: UpdateRule, like: Tensor) -> Backend:
+    """Make a backend; `like` has the parameters' type and device.
+
+    Raises
+    ------
+    ValueError
+        If the backend can't train such a pack on that device.
+    """
+    if not _RECIPES[name].serves(rule, like.device):
+        raise ValueError(f"backend {name} can't train this pack on {like.device}")
+    return _RECIPES[name].make(rule, like)
+
+
+def _convolving(convolve: Convolution, rule: UpdateRule, like: Tensor) -> Stepwise:
+    return batched(rule.with_convolution(convolve), like)
+
+
+def _graphed(make: Callable[[UpdateRule, Tensor], Stepwise], rule: UpdateRule, like: Tensor) -> Stepwise:
+    return replayed(make(rule, like))
+
+
+def _is_convolutional(rule: UpdateRule) -> bool:
+    return rule.is_convolutional
+
+
+def _is_exact(rule: UpdateRule) -> bool:
+    return rule.is_exact
+
+
+def _is_anything(_: UpdateRule) -> bool:
+    return True
+
+
+def _is_compilable(rule: UpdateRule) -> bool:
+    names = (os.environ.get("CXX"), "c++", "g++", "clang++")
+    return rule.is_exact and any(shutil.which(name) for name in names if name)
+
+
+_grouped, _unfolded = partial(_convolving, convolve_grouped), partial(_convolving, convolve_unfolded)
+_RECIPES = {
+    "native-256": Recipe(partial(native, vector_bytes=32), supports_native, ("cpu",)),
+    "native-512": Recipe(partial(native, vector_bytes=64), supports_native, ("cpu",)),
+    "graph-written-out": Recipe(partial(_graphed, written_out), supports_writing_out, ("cuda",)),
+    "graph-batched-grouped": Recipe(partial(_graphed, _grouped), _is_convolutional, ("cuda",)),
+    "graph-batched-unfolded": Recipe(partial(_graphed, _unfolded), _is_convolutional, ("cuda",)),
+    "graph-batched": Recipe(partial(_graphed, batched), _is_anything, ("cuda",)),
+    "written-out": Recipe(written_out, supports_writing_out),
+    "per-run": Recipe(per_run, _is_convolutional),
+    "batched": Recipe(batched, _is_anything),
+    "batched-grouped": Recipe(_grouped, _is_convolutional),
+    "batched-unfolded": Recipe(_unfolded, _is_convolutional),
+    "vmapped": Recipe(vmapped, _is_exact),
+    "compiled": Recipe(compiled, _is_compilable),
+}

@@ -1,0 +1,155 @@
+"""Which backend trains a pack: the fastest as measured here, setting up counted against the updates to make.
+
+A trial makes a few updates on made-up examples. It is kept for this machine (`machine.speeds`), so a step is
+tried once. No backend is tried for longer than it could gain: where little is left to train, the first that
+serves is taken as it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from sgdlab.config.schema import Run
+from sgdlab.config.shapes import step_of
+from sgdlab.data.dataset import Dataset
+from sgdlab.data.pipeline import Pipeline
+from sgdlab.errors import UsageError
+from sgdlab.machine.processor import processor
+from sgdlab.machine.speeds import Speed, SpeedTable
+from sgdlab.models.build import build_network
+from sgdlab.models.network import stack_runs
+from sgdlab.training.backends.backend import UpdateRule
+from sgdlab.training.backends.recipes import make_backend, supported_backends
+from sgdlab.training.batches import UpdateBatches
+from sgdlab.training.streams import stream
+
+_WORTH_TRYING = 0.02  # of the time that training would take; all trials together
+_SETUP_S = {"compiled": 40.0}  # what setting up is expected to take, before it was measured
+_SHORTEST_S = 0.02  # of one measurement
+_NUM_MEASUREMENTS = 3
+_MAX_EXAMPLES = 1024
+
+
+def choose_backend(runs: Sequence[Run], device: torch.device, num_updates: int) -> str:
+    """Return the backend for a pack that still has `num_updates` to make; measure where nothing is known."""
+    trial = _Trial(tuple(runs), device)
+    candidates = supported_backends(trial.rule, device)
+    if len(candidates) == 1:
+        return candidates[0]
+    total = num_updates * len(runs)
+    table = SpeedTable(step_of(runs[0]), device_name(device))
+    with table.locked():
+        known = {name: speed for name, speed in table.at(len(runs)).items() if name in candidates}
+        spent = 0.0
+        for name in candidates:
+            if name in known:
+                continue
+            best = min((speed.total_s(total) for speed in known.values()), default=float("inf"))
+            if spent + _SETUP_S.get(name, 0.0) > _WORTH_TRYING * best:
+                continue
+            started = time.perf_counter()
+            known[name] = trial.measure(name)
+            table.add(len(runs), name, known[name])
+            spent += time.perf_counter() - started
+    return min(known, key=lambda name: known[name].total_s(total))
+
+
+def require_backend(name: str, runs: Sequence[Run], device: torch.device) -> str:
+    """Return the backend that was asked for.
+
+    Raises
+    ------
+    UsageError
+        If it can't train these runs on that device.
+    """
+    supported = supported_backends(_Trial(tuple(runs), device).rule, device)
+    if name not in supported:
+        raise UsageError(
+            f"launcher.backend={name} can't train model={runs[0].model.kind} on {device.type} here; "
+            f"use auto, or one of {', '.join(supported)}"
+        )
+    return name
+
+
+def device_name(device: torch.device) -> str:
+    """Name a device so that equal names are equally fast."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A pack of the given runs on made-up examples."""
+
+    runs: tuple[Run, ...]
+    device: torch.device
+
+    def measure(self, name: str) -> Speed:
+        """Make a few updates with a backend."""
+        started = time.perf_counter()
+        parameters = tuple(values.clone().requires_grad_() for values in self._initial.values())
+        backend = make_backend(name, self.rule, parameters[0].detach())
+
+        def seconds(num_updates: int) -> float:
+            batches = self._batches(num_updates)
+            rates = parameters[0].detach().new_full((num_updates, len(self.runs)), 1e-9)
+            self._wait()
+            start = time.perf_counter()
+            backend.advance(parameters, batches, rates)
+            self._wait()
+            return time.perf_counter() - start
+
+        seconds(1)
+        setup_s = time.perf_counter() - started
+        first = seconds(1)
+        num_updates = min(32, max(1, int(_SHORTEST_S / first)))
+        repeats = _NUM_MEASUREMENTS if first < 10 * _SHORTEST_S else 1
+        best = min(seconds(num_updates) for _ in range(repeats))
+        return Speed(setup_s, best / num_updates / len(self.runs))
+
+    @cached_property
+    def rule(self) -> UpdateRule:
+        """What the pack follows."""
+        first = self.runs[0]
+        network = build_network(first.model, first.data)
+        return UpdateRule.of(self.runs, network, tuple(self._initial), next(iter(self._initial.values())))
+
+    @cached_property
+    def _initial(self) -> dict[str, Tensor]:
+        first = self.runs[0]
+        network = build_network(first.model, first.data)
+        one = network.initial_parameters(stream(0, "init"))
+        dtype = getattr(torch, first.precision)
+        stacked = stack_runs(iter([one] * len(self.runs)), dtype)
+        return {name: values.to(self.device) for name, values in stacked.items()}
+
+    @cached_property
+    def _pipeline(self) -> Pipeline:
+        data, generator = self.runs[0].data, torch.Generator().manual_seed(0)
+        shape = (min(data.num_train, _MAX_EXAMPLES), *data.sample_shape)
+        if len(data.sample_shape) == 3:
+            inputs = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+        else:
+            inputs = torch.randn(shape, generator=generator)
+        labels = torch.randint(0, data.num_classes, shape[:1], generator=generator)
+        made_up = Dataset(inputs, labels, inputs[:1], labels[:1], "made up")
+        return Pipeline(data, made_up, self.device, getattr(torch, self.runs[0].precision))
+
+    def _batches(self, num_updates: int) -> UpdateBatches:
+        generator = torch.Generator().manual_seed(1)
+        num_examples = len(self._pipeline.train_labels)
+        shape = (num_updates, len(self.runs), self.runs[0].optimizer.batch_size)
+        indices = torch.randint(0, num_examples, shape, generator=generator).to(self.device)
+        draws = None
+        if self._pipeline.num_draws:
+            draws = torch.rand((*shape, self._pipeline.num_draws), generator=generator).to(self.device)
+        return UpdateBatches(indices, draws, self._pipeline)
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
