@@ -140,7 +140,7 @@ def test_what_is_no_override_is_refused_in_one_line(composer, override, message)
 
 # ---- the shipped conf/ ---------------------------------------------------------------------------------
 
-NEEDS = {"model=wide_resnet": ["data=cifar10"]}  # a network for images
+NEEDS = {"model=wide_resnet": ["data=cifar10"], "model=cnn": ["data=cifar10"]}  # networks for images
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -247,7 +247,7 @@ def test_the_working_folder_itself_is_no_second_place_to_look(monkeypatch, tmp_p
         (
             "config.yaml",
             "defaults: [{model: tyni}]\n",
-            r"model=tyni: there is no such option; known here: mlp, other",
+            r"model=tyni: there is no such option; known here: cnn, mlp, other",
         ),
     ],
 )

@@ -55,9 +55,9 @@ MESSAGES = {
         "'forward_reverse'"
     ),
     # an option that isn't there
-    "model=mpl": "model=mpl: there is no such option (did you mean mlp?); known here: mlp, wide_resnet",
+    "model=mpl": "model=mpl: there is no such option (did you mean mlp?); known here: cnn, mlp, wide_resnet",
     "model=resnet": (
-        "model=resnet: there is no such option (did you mean wide_resnet?); known here: mlp, wide_resnet"
+        "model=resnet: there is no such option (did you mean wide_resnet?); known here: cnn, mlp, wide_resnet"
     ),
     "model=null": "model=None: model picks an option by its name; a value is set as model.NAME",
     "data=[mnist]": "data=['mnist']: data picks an option by its name; a value is set as data.NAME",
@@ -88,7 +88,8 @@ EXECUTION = {
     "launcher.num_workers=0": "launcher.num_workers=0: input should be greater than or equal to 1",
     "launcher.num_worker=2": (
         "launcher.num_worker is not a key (did you mean launcher.num_workers?); known here: "
-        "checkpoint_every_s, device, heartbeat_every_s, keep, kind, lease_timeout_s, num_workers, pack_size"
+        "backend, checkpoint_every_s, device, heartbeat_every_s, keep, kind, lease_timeout_s, num_workers, "
+        "pack_size"
     ),
     "launcher.device=gpu": "launcher.device='gpu': input should be 'auto', 'cpu' or 'cuda'",
     "tracker=wb": "tracker=wb: there is no such option; known here: none, wandb",

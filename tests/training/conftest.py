@@ -128,6 +128,7 @@ def updated(make_population) -> Callable[..., list[dict[str, torch.Tensor]]]:
     def update(runs: Sequence[Run], num_updates: int, **options) -> list[dict[str, torch.Tensor]]:
         population = make_population(runs, **options)
         while population.update < num_updates:
+            population._chunk_length = min(population._chunk_length, num_updates - population.update)
             population._advance()
         stacked = dict(zip(population.names, (p.detach().cpu() for p in population.stacked), strict=True))
         return [{name: values[slot] for name, values in stacked.items()} for slot in range(len(runs))]

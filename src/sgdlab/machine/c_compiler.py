@@ -72,7 +72,9 @@ def _compile(command: list[str], library: Path) -> None:
                 [*command, "-o", str(made), "-lm"], capture_output=True, text=True, check=False
             )
             if finished.returncode:
-                raise NoCompilerError(f"{command[0]} failed: {finished.stderr.strip().splitlines()[-1:]}")
+                said = finished.stderr.splitlines()
+                first = next((line for line in said if "error" in line), "it doesn't say why")
+                raise NoCompilerError(f"{command[0]} failed: {first}")
             made.replace(library)
     except OSError as error:
         raise NoCompilerError(f"can't write {library}: {error}") from error
