@@ -57,6 +57,28 @@ def test_figure_and_report_write_files(trained):
     assert "A larger learning rate helps." in (trained.folder / "outputs/report.html").read_text()
 
 
+def test_finite_differences_with_relu_are_cautioned_against_from_plan_to_report(terminal, words):
+    grids = {"strength": {"label": "penalised", "axes": {"regularizer.strength": [0.5]}}}
+    radius = 1.0  # so long a step crosses kinks whatever the batch
+    estimator = {"regularizer__estimator": "forward_difference", "regularizer__difference_radius": radius}
+    terminal.write_sweep("kinks", grids, regularizer="gradient_norm", **estimator)
+    planned = terminal.sgdlab("plan", "kinks").stdout.splitlines()
+    assert planned[-1] == "caution     3 runs: finite differences with ReLU are unreliable (docs/penalty.md)"
+    assert json.loads(terminal.sgdlab("plan", "kinks", "--json").stdout)["num_doubtful_penalties"] == 3
+
+    said = terminal.run("kinks").stdout.splitlines()[-1]
+    assert said.startswith("Penalty by finite differences in 3 runs: relative error of H·g")
+    assert said.endswith("in 3, whose results are not those of the penalty (docs/penalty.md).")
+    assert json.loads(terminal.run("kinks", "--json").stdout)["cautions"] == [said]
+    assert terminal.sgdlab("results", "kinks").stdout.splitlines()[-1] == said
+    (content,) = json.loads(terminal.sgdlab("results", "kinks", "--json").stdout)
+    assert content["cautions"] == [said]
+    terminal.sgdlab("figure", "kinks")
+    assert "whose results are not those" in (terminal.folder / "outputs/figures/kinks-laptop.svg").read_text()
+    terminal.sgdlab("report", "kinks")
+    assert said in words((terminal.folder / "outputs/report.html").read_text())
+
+
 def _accuracies(terminal, lr):
     """The best test accuracies of the plain runs at a learning rate, in ascending order."""
     results = [terminal.store.read_result(key) for key in terminal.results()]

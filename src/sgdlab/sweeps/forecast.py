@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sgdlab.config.components import GradientNormRegularizer
+from sgdlab.config.schema import Run
 from sgdlab.config.shapes import shape_of
 from sgdlab.runs.index import Index
 from sgdlab.runs.store import Store
@@ -24,6 +26,7 @@ class Forecast:
     num_failed: int
     num_damaged: int
     num_to_train: int
+    num_doubtful_penalties: int  # of the distinct runs: finite differences across the kinks of ReLU
     num_packs: int
     num_updates: int  # parameter updates, over all runs to train
     num_files: int  # that the store will gain
@@ -46,6 +49,9 @@ class Forecast:
         if self.num_to_train:
             yield f"disk        {self.num_files} files, about {self.num_bytes / 1e6:.1f} MB"
             yield f"time        {self._time()}"
+        if self.num_doubtful_penalties:
+            runs = "1 run" if self.num_doubtful_penalties == 1 else f"{self.num_doubtful_penalties} runs"
+            yield f"caution     {runs}: finite differences with ReLU are unreliable (docs/penalty.md)"
 
     def _time(self) -> str:
         if self.device_hours is None:
@@ -67,6 +73,7 @@ def forecast(survey: Survey, store: Store, pack_size: int, num_workers: int) -> 
         num_failed=len(survey.failed),
         num_damaged=len(survey.damaged),
         num_to_train=len(survey.missing),
+        num_doubtful_penalties=sum(map(_is_doubtful, survey.wanted.values())),
         num_packs=len(packs),
         num_updates=survey.num_updates_missing,
         num_files=survey.num_files,
@@ -74,6 +81,12 @@ def forecast(survey: Survey, store: Store, pack_size: int, num_workers: int) -> 
         num_workers=min(num_workers, max(1, len(packs))),
         device_hours=_device_hours(survey, store),
     )
+
+
+def _is_doubtful(run: Run) -> bool:
+    regularizer = run.regularizer
+    is_difference = isinstance(regularizer, GradientNormRegularizer) and regularizer.estimator != "exact"
+    return is_difference and run.model.has_kinks
 
 
 def _device_hours(survey: Survey, store: Store) -> float | None:
