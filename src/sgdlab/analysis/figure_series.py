@@ -55,9 +55,7 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
         caption=(
             _protocol(sweep),
             _counts(grids.values()),
-            *describe_penalty_error(
-                {run.key: run.metrics for grid in grids.values() for point in grid.runs for run in point}
-            ),
+            *describe_penalty_error(run for grid in grids.values() for point in grid.runs for run in point),
             *_thin_lines(panels),
             *warnings,
         ),

@@ -39,7 +39,7 @@ def results(
             observations = observe(sweep, request.wanted(sweep), request.store)
             found = rows(sweep, observations)
             verdicts = judge(sweep, observations)
-            cautions = describe_penalty_error({run.key: run.metrics for run in observations})
+            cautions = describe_penalty_error(observations)
             if as_csv:
                 print(csv_of(found), end="")
             elif as_json:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from sgdlab.analysis.penalty_error import describe_penalty_error
+from sgdlab.analysis.penalty_error import describe_summaries
 from sgdlab.cli.output import console, print_json, table
 from sgdlab.cli.request import Arguments, AsJson, OptionalArguments, Request, Scale, open_request
 from sgdlab.config.compose import open_composer, validate_execution
@@ -112,7 +112,10 @@ def migrate_store(overrides: Annotated[list[str] | None, typer.Argument()] = Non
 
 def _report_outcome(request: Request, found: Survey, as_json: bool) -> None:
     standing = standing_of(found, request.store)
-    cautions = describe_penalty_error({key: run.summary for key, run in found.stored.items()})
+    cautions = describe_summaries(
+        {key: run.summary for key, run in found.stored.items()},
+        [key for key in found.stored if found.wanted[key].differences_kinks],
+    )
     if as_json:
         print_json({**standing.to_dict(), "cautions": cautions})
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from sgdlab.analysis.penalty_error import describe_penalty_error
+from sgdlab.analysis.penalty_error import describe_summaries
 from sgdlab.config.compose import Choices, Composer, Overrides, validate_execution
 from sgdlab.config.execution import Execution
 from sgdlab.config.identity import key_of_normalized, normalize
@@ -46,7 +46,8 @@ def train_ad_hoc(composer: Composer, overrides: Overrides) -> None:
     train_with_view(["train"], survey_runs(wanted, store, len(wanted)), contexts, execution, store)
     after = survey_runs(wanted, store, len(wanted))
     _show({key: name for key, (name, _) in named.items()}, after.stored)
-    for line in describe_penalty_error({key: run.summary for key, run in after.stored.items()}):
+    summaries = {key: run.summary for key, run in after.stored.items()}
+    for line in describe_summaries(summaries, [key for key in summaries if wanted[key].differences_kinks]):
         print(line)
     if after.failed:
         failure = store.read_failure(after.failed[0])

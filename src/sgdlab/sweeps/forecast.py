@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sgdlab.config.components import GradientNormRegularizer
-from sgdlab.config.schema import Run
 from sgdlab.config.shapes import shape_of
 from sgdlab.runs.index import Index
 from sgdlab.runs.store import Store
@@ -73,7 +71,7 @@ def forecast(survey: Survey, store: Store, pack_size: int, num_workers: int) -> 
         num_failed=len(survey.failed),
         num_damaged=len(survey.damaged),
         num_to_train=len(survey.missing),
-        num_doubtful_penalties=sum(map(_is_doubtful, survey.wanted.values())),
+        num_doubtful_penalties=sum(run.differences_kinks for run in survey.wanted.values()),
         num_packs=len(packs),
         num_updates=survey.num_updates_missing,
         num_files=survey.num_files,
@@ -81,12 +79,6 @@ def forecast(survey: Survey, store: Store, pack_size: int, num_workers: int) -> 
         num_workers=min(num_workers, max(1, len(packs))),
         device_hours=_device_hours(survey, store),
     )
-
-
-def _is_doubtful(run: Run) -> bool:
-    regularizer = run.regularizer
-    is_difference = isinstance(regularizer, GradientNormRegularizer) and regularizer.estimator != "exact"
-    return is_difference and run.model.has_kinks
 
 
 def _device_hours(survey: Survey, store: Store) -> float | None:
