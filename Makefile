@@ -73,7 +73,7 @@ bench: $(VENV)/bench.stamp ## Time planning, and the demo's sweep against a plai
 	$(BIN)/python benchmarks/bench_plan.py
 	$(BIN)/python benchmarks/bench_peers.py
 
-penalty-error: $(VENV)/runtime.stamp ## Measure finite differences against the exact penalty; writes docs/penalty.md
+penalty-error: $(VENV)/runtime.stamp ## Measure finite differences against the exact penalty: docs/penalty.md [QUICK=1]
 	$(BIN)/python benchmarks/difference_error.py $(if $(QUICK),--quick)
 
 # ---- environment ----------------------------------------------------------------------------------------

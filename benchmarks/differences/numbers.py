@@ -48,7 +48,7 @@ def _errors(study: Study) -> Iterator[str]:
         f"{study.budget.num_draws} draws, and the share of draws with an error above {TOLERABLE}."
     )
     yield ""
-    yield from _header("activation", "network", "difference", *(f"r = {radius:.0e}" for radius in radii))
+    yield from _header("activation", "network", "difference", *(f"r = {_short(radius)}" for radius in radii))
     for activation, state, estimator in product(ACTIVATIONS, _STATES, ESTIMATORS):
         errors = study.by_radius["float32", activation, state, estimator]
         cells = [_error_cell(errors, study.budget.radii.index(radius)) for radius in radii]
@@ -80,7 +80,7 @@ def _training(study: Study) -> Iterator[str]:
     yield from _header("r", *(f"{effect.setting.activation}, {estimator}" for effect, estimator in columns))
     for i, radius in enumerate(budget.training_radii):
         outcomes: list[Outcome] = [getattr(effect, estimator)[i] for effect, estimator in columns]
-        yield _row(f"{radius:.0e}", *(_outcome_cell(outcome) for outcome in outcomes))
+        yield _row(_short(radius), *(_outcome_cell(outcome) for outcome in outcomes))
     for name, kind in (("exact", "exact"), ("no penalty", "plain")):
         outcomes = [getattr(effect, kind) for effect, _ in columns]
         yield _row(name, *(_outcome_cell(outcome) for outcome in outcomes))
@@ -107,14 +107,22 @@ def _is_shown(radius: float) -> bool:
     return bool(np.isclose(radius, _SHOWN_RADII).any())
 
 
+def _short(value: float) -> str:
+    """Write a number to one digit: 0.3, 2, 4e-5."""
+    if 0.1 <= value < 10:
+        return f"{value:.1g}"
+    mantissa, _, exponent = f"{value:.0e}".partition("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
 def _error_cell(errors: Errors, index: int) -> str:
-    return f"{errors.band.median[index]:.0e}, {errors.share_above[index]:.0%}"
+    return f"{_short(errors.band.median[index])}, {errors.share_above[index]:.0%}"
 
 
 def _best_cell(study: Study, activation: Activation, precision: str, estimator: str) -> str:
     states = [study.by_radius[precision, activation, state, estimator].band.high for state in _STATES]
     worst = np.maximum(*states)
-    return f"r = {study.budget.radii[int(worst.argmin())]:.0e}: {worst.min():.0e}"
+    return f"r = {_short(study.budget.radii[int(worst.argmin())])}: {_short(worst.min())}"
 
 
 def _outcome_cell(outcome: Outcome) -> str:
@@ -122,7 +130,7 @@ def _outcome_cell(outcome: Outcome) -> str:
         return "all diverged"
     parts = [f"{outcome.mean:.3f} ± {outcome.standard_error:.3f}"]
     if len(outcome.worst_error):
-        parts.append(f"({np.median(outcome.worst_error):.1g})")
+        parts.append(f"({_short(float(np.median(outcome.worst_error)))})")
     if outcome.num_diverged:
         parts.append(f"and {outcome.num_diverged} diverged")
     return " ".join(parts)

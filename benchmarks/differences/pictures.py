@@ -16,10 +16,12 @@ from matplotlib.ticker import NullLocator
 from differences.product_error import Band
 from differences.setting import ACTIVATIONS, VARIED
 from differences.study import DEFAULT_RADIUS, PRECISIONS, TOLERABLE, Study
-from differences.training_effect import STRENGTH, Outcome, TrainingEffect
+from differences.training_effect import STRENGTH, TrainingEffect
 
 COLOURS = {"forward": "#D55E00", "central": "#0072B2"}  # Okabe and Ito
 ACTIVATION_COLOURS = {"relu": "#D55E00", "tanh": "#0072B2", "gelu": "#009E73"}
+_EXACT, _PLAIN = "#009E73", "#777777"
+_MARKERS = {"relu": "o", "tanh": "s", "gelu": "x"}  # seen through each other
 _LINES = {"fresh": "--", "trained": "-"}
 _NAMES = {"relu": "ReLU", "gelu": "GELU", "batch_size": "batch size", "depth": "hidden layers"}
 _STATES = {"fresh": "freshly initialised", "trained": "trained for 8 epochs"}
@@ -78,8 +80,9 @@ def _shapes(study: Study) -> Figure:
         for activation, colour in ACTIVATION_COLOURS.items():
             for state, line in _LINES.items():
                 errors = study.by_shape[name, activation, state]
-                _draw_band(above, values, errors.band, colour, line, marker="o")
-                below.plot(values, errors.share_above, line, color=colour, marker="o", markersize=3)
+                marker = _MARKERS[activation]
+                _draw_band(above, values, errors.band, colour, line, marker)
+                below.plot(values, errors.share_above, line, color=colour, marker=marker, fillstyle="none")
         above.set_yscale("log")
         for axes in (above, below):
             axes.set_xscale("log", base=2)
@@ -112,40 +115,45 @@ def _directions(study: Study) -> Figure:
 
 
 def _training(study: Study) -> Figure:
-    figure, panels = _panels(2, len(study.training), (8.6, 6.0), sharey="row")
-    for (above, below), effect in zip(panels.T, study.training, strict=True):
+    figure, panels = _panels(3, len(study.training), (8.6, 8.2), sharex=True, sharey="row")
+    for (whole, top, errors), effect in zip(panels.T, study.training, strict=True):
         activation = effect.setting.activation
-        _draw_accuracies(above, effect)
-        for estimator, colour in COLOURS.items():
-            outcomes: tuple[Outcome, ...] = getattr(effect, estimator)
-            finished = [(o.regularizer, o.worst_error) for o in outcomes if len(o.worst_error)]
-            radii = [regularizer.difference_radius for regularizer, _ in finished]  # type: ignore[union-attr]
-            bands = [Band.of(errors) for _, errors in finished]
-            band = Band(*(np.array([getattr(b, part) for b in bands]) for part in ("median", "low", "high")))
-            _draw_band(below, radii, band, colour, "-", marker="o")
-        below.axhline(TOLERABLE, color="#333333", linestyle=":", linewidth=1)
-        above.set(title=f"{_NAMES.get(activation, activation)}, λ = {STRENGTH:g}", xscale="log")
-        below.set(xlabel=_RADIUS, xscale="log", yscale="log")
-        below.set_xlim(above.get_xlim())
+        for axes in (whole, top):
+            _draw_accuracies(axes, effect)
+        _draw_reported_errors(errors, effect)
+        whole.set(title=f"{_NAMES.get(activation, activation)}, λ = {STRENGTH:g}", ylim=(-0.1, 1.03))
+        errors.set(xlabel=_RADIUS, xscale="log", yscale="log")
+        errors.axhline(TOLERABLE, color="#333333", linestyle=":", linewidth=1)
+    levels = [outcome.mean for effect in study.training for outcome in (effect.plain, effect.exact)]
+    panels[1, 0].set_ylim(min(levels) - 0.04, max(levels) + 0.01)
     panels[0, 0].set_ylabel("test accuracy ± s.e.")
-    panels[1, 0].set_ylabel("penalty_relative_error.worst")
-    levels = {"exact": Line2D([], [], color="#009E73"), "plain, λ = 0": Line2D([], [], color="#777777")}
-    crosses = {"with diverged runs": Line2D([], [], color="#333333", marker="x", linestyle="none")}
-    _legend(figure, _entries(COLOURS, "{} difference"), levels, crosses, _dotted("0.1"))
+    panels[1, 0].set_ylabel("the same, its top")
+    panels[2, 0].set_ylabel("penalty_relative_error.worst")
+    lines = {"exact": Line2D([], [], color=_EXACT), "no penalty": Line2D([], [], color=_PLAIN)}
+    crosses = {"some runs diverged": Line2D([], [], color="#333333", marker="x", linestyle="none")}
+    _legend(figure, _entries(COLOURS, "{} difference"), lines, crosses, _dotted("0.1"))
     return figure
 
 
 def _draw_accuracies(axes: Axes, effect: TrainingEffect) -> None:
-    for outcome, colour in ((effect.exact, "#009E73"), (effect.plain, "#777777")):
+    for outcome, colour in ((effect.exact, _EXACT), (effect.plain, _PLAIN)):
         axes.axhline(outcome.mean, color=colour, linewidth=1.3)
         low, high = outcome.mean - outcome.standard_error, outcome.mean + outcome.standard_error
         axes.axhspan(low, high, color=colour, alpha=0.2, linewidth=0)
     for shift, (estimator, colour) in zip((0.88, 1.14), COLOURS.items(), strict=True):
         for outcome in getattr(effect, estimator):
             x = outcome.regularizer.difference_radius * shift  # side by side
-            if outcome.num_diverged:
-                axes.plot(x, 0.04, "x", color=colour, transform=axes.get_xaxis_transform())
             axes.errorbar(x, outcome.mean, outcome.standard_error, color=colour, marker="o", markersize=4)
+            if outcome.num_diverged:
+                axes.plot(x, -0.04, "x", color=colour)
+
+
+def _draw_reported_errors(axes: Axes, effect: TrainingEffect) -> None:
+    for estimator, colour in COLOURS.items():
+        finished = [outcome for outcome in getattr(effect, estimator) if len(outcome.worst_error)]
+        radii = [outcome.regularizer.difference_radius for outcome in finished]
+        quantiles = np.array([np.quantile(outcome.worst_error, [0.5, 0.1, 0.9]) for outcome in finished])
+        _draw_band(axes, radii, Band(*quantiles.reshape(-1, 3).T), colour, "-", marker="o")
 
 
 def _panels(rows: int, columns: int, size: tuple[float, float], **shared: Any) -> tuple[Figure, Any]:
@@ -157,7 +165,9 @@ def _draw_band(
     axes: Axes, xs: Iterable[float], band: Band, colour: str, line: str, marker: str | None = None
 ) -> None:
     xs = list(xs)
-    axes.plot(xs, band.median, line, color=colour, linewidth=1.4, marker=marker, markersize=3)
+    axes.plot(
+        xs, band.median, line, color=colour, linewidth=1.4, marker=marker, markersize=4, fillstyle="none"
+    )
     axes.fill_between(xs, band.low, band.high, color=colour, alpha=0.13, linewidth=0)
 
 

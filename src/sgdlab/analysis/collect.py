@@ -42,6 +42,6 @@ def _observations(sweep: Sweep, wanted: Sequence[WantedRun], store: Store) -> It
             key=row.key,
             state=state,
             metrics=run.summary if run else {},
-            differences_kinks=row.run.differences_kinks,
             curves=store.read_curves(row.key) if reads_curves else {},
+            differences_kinks=row.run.differences_kinks,
         )

@@ -22,5 +22,5 @@ class Observation:
     key: str
     state: State
     metrics: Mapping[str, float] = field(default_factory=dict)  # "test_accuracy.best" → value; may lack some
-    differences_kinks: bool = False  # finite differences with ReLU
     curves: Mapping[str, np.ndarray] = field(default_factory=dict)  # "updates", "test_accuracy", … each (E,)
+    differences_kinks: bool = False  # finite differences with ReLU
