@@ -108,8 +108,8 @@ def _is_shown(radius: float) -> bool:
 
 
 def _short(value: float) -> str:
-    """Write a number to one digit: 0.3, 2, 4e-5."""
-    if 0.1 <= value < 10:
+    """Write a number to one digit: 0.03, 2, 4e-5."""
+    if 0.01 <= value < 9.5:
         return f"{value:.1g}"
     mantissa, _, exponent = f"{value:.0e}".partition("e")
     return f"{mantissa}e{int(exponent)}"
