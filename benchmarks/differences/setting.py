@@ -23,6 +23,7 @@ from sgdlab.config.components import (
 )
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
+from sgdlab.training.backends.trial import choose_backend
 from sgdlab.training.fit import PackTask, TrainedPack, train_pack
 
 Activation = Literal["relu", "tanh", "gelu"]
@@ -85,11 +86,13 @@ def train(
     runs: Sequence[Run], dataset: Dataset, on_progress: Callable[[int], None] = lambda _: None
 ) -> TrainedPack:
     """Train a pack of runs of one shape to their end, without a store."""
+    device = torch.device("cpu")
     task = PackTask(
         runs=tuple(runs),
         is_live=(True,) * len(runs),
+        backend=choose_backend(runs, device, runs[0].num_updates),
         statistics="none",
-        device=torch.device("cpu"),
+        device=device,
         resume_from=None,
         new_checkpoint=_no_checkpoint,
         checkpoint_every_s=float("inf"),
