@@ -275,3 +275,9 @@ def test_differences_cross_kinks_where_the_activation_is_relu(run_of, overrides,
 
 def test_a_run_without_a_penalty_differences_nothing(default_run):
     assert not default_run.differences_kinks
+
+
+def test_a_composer_may_be_opened_within_another(run_of):
+    with open_composer() as inner:
+        assert validate_run(inner, {"data": "mnist"}).data.kind == "mnist"
+    assert run_of("data=digits").data.kind == "digits"

@@ -123,6 +123,7 @@ class CnnModel(Component):
     """A plain convolutional network: 3×3 convolutions with biases and ReLU; a 2×2 max-pool ends a stage."""
 
     revision: ClassVar[int] = 1
+    has_kinks: ClassVar[bool] = True  # of ReLU and of max-pooling
 
     kind: Literal["cnn"] = "cnn"
     channels: tuple[PositiveInt, ...]  # of each stage
