@@ -6,11 +6,8 @@
 #include <stddef.h>
 
 #define LANES ((int64_t)(VECTOR_BYTES / sizeof(REAL)))
-#ifdef __AVX512F__
-#define TILE_ROWS 8 /* times two vectors: half of 32 registers */
-#else
-#define TILE_ROWS 4
-#endif
+#define TILE_ROWS (VECTOR_BYTES == 64 ? 8 : 4) /* times two vectors: half of the 32 or 16 registers */
+#define MAX_TILE_ROWS 8
 #define INLINE static inline __attribute__((always_inline))
 
 typedef REAL vec __attribute__((vector_size(VECTOR_BYTES)));
@@ -28,7 +25,7 @@ typedef struct {
 INLINE void tile(int rows, int vectors, int count, const product *products, int64_t row, int64_t column,
                  REAL *out, int64_t out_step, const REAL *base, REAL keep, REAL scale)
 {
-    vec sums[TILE_ROWS][2];
+    vec sums[MAX_TILE_ROWS][2];
 #pragma GCC unroll 8
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 2
