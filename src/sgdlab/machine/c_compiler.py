@@ -16,7 +16,11 @@ from sgdlab.machine.cache_folder import cache_folder
 from sgdlab.machine.processor import processor
 
 _FLAGS = (
-    *("-O3", "-march=native", "-mtune=generic"),  # gcc 12 tunes for one new processor, and loses a third on it
+    *(
+        "-O3",
+        "-march=native",
+        "-mtune=generic",
+    ),  # gcc 12 tunes for one new processor, and loses a third on it
     *("-ffp-contract=fast", "-fno-math-errno", "-std=gnu11", "-shared", "-fPIC"),
 )
 
