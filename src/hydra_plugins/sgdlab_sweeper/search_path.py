@@ -14,7 +14,7 @@ class SgdlabSearchPath(SearchPathPlugin):
     """First match wins, so the user's folder is prepended."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Prepend ``./conf`` where there is one; Hydra asks in others' applications too, which are left alone."""
+        """Prepend ``./conf`` where there is one; other applications ask too, and are left alone."""
         *own, shipped = search_folders("conf")
         known = {Path(entry.path.removeprefix("file://")) for entry in search_path.get_path() if entry.path}
         if own and shipped in known:
