@@ -69,9 +69,8 @@ format: $(VENV)/dev.stamp ## Rewrite the code in the project's style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/bench.stamp ## Time planning, and the demo's sweep against a plain Lightning + Hydra multirun
-	$(BIN)/python benchmarks/bench_plan.py
-	$(BIN)/python benchmarks/bench_peers.py
+bench: $(VENV)/bench.stamp ## Measure speed beside what one would use instead; write docs/performance.md [ACCEPT=1]
+	$(BIN)/python benchmarks/bench.py $(if $(ACCEPT),--accept)
 
 penalty-error: $(VENV)/runtime.stamp ## Measure finite differences against the exact penalty: docs/penalty.md [QUICK=1]
 	$(BIN)/python benchmarks/difference_error.py $(if $(QUICK),--quick)
