@@ -33,16 +33,16 @@ class Marks:
     seconds: tuple[float, ...]
 
     @property
-    def steady_s(self) -> float:
-        """Seconds an update of the whole pack, after the first chunk and before the last."""
-        if len(self.updates) < 4:
-            raise RuntimeError(f"training reported only the updates {self.updates}: nothing lies between")
-        return (self.seconds[-2] - self.seconds[1]) / (self.updates[-2] - self.updates[1])
+    def middle_s(self) -> float:
+        """Seconds between the first chunk and the last; 0 where nothing lies between."""
+        return self.seconds[-2] - self.seconds[1] if len(self.updates) > 3 else 0.0
 
     @property
-    def first_call_s(self) -> float:
-        """Seconds from the call to the end of the first chunk, less what its updates take."""
-        return self.seconds[1] - self.updates[1] * self.steady_s
+    def steady_s(self) -> float:
+        """Seconds an update of the whole pack, after the first chunk and before the last."""
+        if not self.middle_s:
+            raise RuntimeError(f"training reported only the updates {self.updates}: nothing lies between")
+        return self.middle_s / (self.updates[-2] - self.updates[1])
 
 
 def train(work: Work, num_updates: int, evaluate_every: int | None = None) -> Marks:
@@ -54,10 +54,9 @@ def train(work: Work, num_updates: int, evaluate_every: int | None = None) -> Ma
         updates.append(update)
         seconds.append(cpu_s() - started)
 
-    dataset = work.dataset()
-    task = _task(work.runs(num_updates, evaluate_every))
+    dataset, runs = work.dataset(), work.runs(num_updates, evaluate_every)
     started = cpu_s()
-    train_pack(task, dataset, mark)
+    train_pack(_task(runs), dataset, mark)
     return Marks(tuple(updates), tuple(seconds))
 
 

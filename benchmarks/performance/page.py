@@ -27,7 +27,7 @@ def write(table: Table) -> None:
     rows = [_cells(row) for row in table.rows]
     filled = {
         "machine": "\n".join(f"| {key} | {value} |" for key, value in table.machine.items()),
-        "rows": _markdown(_HEADINGS, rows),
+        "rows": _markdown(_HEADINGS, [(f"`{name}`", *cells) for name, *cells in rows]),
         "notes": "\n".join(_notes(table.rows)),
         "short": "\n".join(_what_falls_short(table)) or "Nothing: every target above is reached.",
         "variants": _markdown(_VARIANT_HEADINGS, [_variant_cells(variant) for variant in table.variants]),

@@ -103,10 +103,10 @@ class TrainingGroup:
 
 def packed_clock(work: Work, effort: Effort) -> Clock:
     """Time `train_pack`."""
-    marks = packed.train(work, _MARKED_UPDATES)
-    num_updates = _marked_updates_in(effort, marks.steady_s)
+    first = packed.train(work, _FEWEST_UPDATES)
+    num_updates = _num_updates_for(work, effort)
     clock = Clock(lambda: packed.steady_us(work, num_updates))
-    clock.first_call_s = marks.first_call_s
+    clock.first_call_s = first.seconds[1] - first.updates[1] * packed.train(work, num_updates).steady_s
     return clock
 
 
@@ -117,7 +117,7 @@ def plain_packed_clock(work: Work, effort: Effort) -> Clock:
 
 def without_trainer_clock(work: Work, effort: Effort) -> Clock:
     """Time the population without Lightning's Trainer."""
-    num_updates = _marked_updates_in(effort, packed.train(work, _MARKED_UPDATES).steady_s)
+    num_updates = _num_updates_for(work, effort)
     return Clock(lambda: packed.without_trainer_us(work, num_updates))
 
 
@@ -159,7 +159,7 @@ def peer_clock(new_peer: Callable[[], NewPeer], one_run: bool = False) -> NewClo
     return new_clock
 
 
-_MARKED_UPDATES = 65  # three chunks: the first sets up, the second is timed, the last evaluates
+_FEWEST_UPDATES = 17
 _TRIAL_UPDATES = 8
 
 
@@ -168,7 +168,9 @@ def _updates_in(effort: Effort, s_per_update: float) -> int:
     return max(_TRIAL_UPDATES, round(effort.s_per_call / s_per_update))
 
 
-def _marked_updates_in(effort: Effort, s_per_update: float) -> int:
-    """Return the same in whole chunks, and one update more: what comes with the last is not timed."""
-    chunk = _MARKED_UPDATES // 2
-    return max(2, 1 + round(effort.s_per_call / s_per_update / chunk)) * chunk + 1
+def _num_updates_for(work: Work, effort: Effort) -> int:
+    """Return the same for sgdlab, which is timed between its first chunk and its last."""
+    num_updates = _FEWEST_UPDATES
+    while (middle_s := packed.train(work, num_updates).middle_s) < effort.s_per_call / 4:
+        num_updates *= 4
+    return max(num_updates, round(num_updates * effort.s_per_call / middle_s))
