@@ -14,12 +14,14 @@ import argparse
 import logging
 import os
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from performance.timing import THREADS
+from performance.timing import THREADS, own_cache
 
 os.environ.update(THREADS)  # before torch, numpy and JAX are imported
 
@@ -58,7 +60,9 @@ def main() -> int:
             console.print(f"{spec.name:24} {spec.work}; {spec.against}", soft_wrap=True, markup=False)
         return 0
     wanted = _wanted(arguments.only, sections)
-    table = measure(sections, wanted, console)
+    with tempfile.TemporaryDirectory(prefix="bench-cache-") as cache:
+        os.environ.update(own_cache(Path(cache)))
+        table = measure(sections, wanted, console)
     page.show(table, console)
     if arguments.quick:
         return 0

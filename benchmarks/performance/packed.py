@@ -18,6 +18,7 @@ from performance.timing import cpu_s
 from performance.work import CADENCE_EPOCHS, Work
 from sgdlab.config.schema import Run
 from sgdlab.data.pipeline import Pipeline
+from sgdlab.training.backends.trial import choose_backend
 from sgdlab.training.fit import PackTask, train_pack
 from sgdlab.training.population import Population
 
@@ -56,7 +57,7 @@ def train(work: Work, num_updates: int, evaluate_every: int | None = None) -> Ma
 
     dataset, runs = work.dataset(), work.runs(num_updates, evaluate_every)
     started = cpu_s()
-    train_pack(_task(runs), dataset, mark)
+    train_pack(_task(runs, backend_of(work)), dataset, mark)
     return Marks(tuple(updates), tuple(seconds))
 
 
@@ -76,8 +77,7 @@ def cadence_us(work: Work) -> float:
 def without_trainer_us(work: Work, num_updates: int) -> float:
     """Return µs a run and update of the same updates, the population driven by hand: no Trainer, no hooks."""
     runs = work.runs(num_updates)
-    population = Population(runs, [True] * len(runs), pipeline_of(work), "none")
-    population.configure_optimizers()
+    population = Population(runs, [True] * len(runs), pipeline_of(work), backend_of(work), "none")
     updates: list[int] = []
     seconds: list[float] = []
     while not population.is_finished:
@@ -87,10 +87,19 @@ def without_trainer_us(work: Work, num_updates: int) -> float:
     return (seconds[-2] - seconds[0]) / (updates[-2] - updates[0]) / work.num_runs * 1e6
 
 
-def start_and_end(work: Work, num_updates: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return all runs' parameters before and after, each ``(K, …)``, as `train_pack` hands them out."""
-    start = _trained(work, work.runs(1, lr=_NO_RATE))
-    return start, _trained(work, work.runs(num_updates))
+def backend_of(work: Work) -> str:
+    """Return what a worker would choose for such a pack."""
+    return choose_backend(work.runs(1), _CPU, work.num_sweep_updates)
+
+
+def trained(work: Work, num_updates: int, backend: str) -> dict[str, Tensor]:
+    """Return all runs' parameters after so many updates, each ``(K, …)``, as `train_pack` hands them out."""
+    return _parameters(work, work.runs(num_updates), backend)
+
+
+def initial(work: Work) -> dict[str, Tensor]:
+    """Return all runs' initial parameters, each ``(K, …)``: what an update by next to nothing leaves."""
+    return _parameters(work, work.runs(1, lr=_NO_RATE), backend_of(work))
 
 
 def pipeline_of(work: Work) -> Pipeline:
@@ -104,17 +113,18 @@ def alone(work: Work) -> Work:
     return replace(work, num_runs=1)
 
 
-def _trained(work: Work, runs: list[Run]) -> dict[str, Tensor]:
-    trained = train_pack(_task(runs), work.dataset())
-    assert trained is not None
-    members = [run for run in trained.runs if run is not None]
+def _parameters(work: Work, runs: list[Run], backend: str) -> dict[str, Tensor]:
+    pack = train_pack(_task(runs, backend), work.dataset())
+    assert pack is not None
+    members = [run for run in pack.runs if run is not None]
     return {name: torch.stack([run.parameters[name] for run in members]) for name in members[0].parameters}
 
 
-def _task(runs: list[Run]) -> PackTask:
+def _task(runs: list[Run], backend: str) -> PackTask:
     return PackTask(
         runs=tuple(runs),
         is_live=(True,) * len(runs),
+        backend=backend,
         statistics="none",
         device=_CPU,
         resume_from=None,

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from performance.packed import pipeline_of, start_and_end
+from performance.packed import backend_of, initial, pipeline_of, trained
 from performance.work import Work
 
 NUM_CHECKED_UPDATES = 6
@@ -40,9 +40,9 @@ class NotTheSameError(AssertionError):
 def check_same(new_peer: NewPeer, work: Work, tolerance: float = 1e-3) -> None:
     """Train three runs a few updates on both sides, and compare.
 
-    The training set is one batch, so that minibatches are the same whatever their order. The largest
-    difference of a parameter may be `tolerance` of the largest movement: a few roundings of float32 by
-    default; a wrong gradient differs by about 1.
+    sgdlab uses the backend that it chooses for the whole pack. The training set is one batch, so that
+    minibatches are the same whatever their order. The largest difference of a parameter may be `tolerance` of
+    the largest movement: by default a few roundings of float32; a wrong gradient differs by about 1.
 
     Raises
     ------
@@ -50,13 +50,13 @@ def check_same(new_peer: NewPeer, work: Work, tolerance: float = 1e-3) -> None:
         If they end elsewhere.
     """
     tiny = work.tiny()
-    start, end = start_and_end(tiny, NUM_CHECKED_UPDATES)
+    start, end = initial(tiny), trained(tiny, NUM_CHECKED_UPDATES, backend_of(work))
     pipeline = pipeline_of(tiny)
     peer = new_peer(tiny, start, pipeline.train_inputs, pipeline.train_labels)
     peer.advance(tiny.minibatches(NUM_CHECKED_UPDATES))
-    trained = peer.parameters()
+    peer_end = peer.parameters()
     moved = max(float((end[name] - start[name]).abs().max()) for name in end)
-    error = max(float((end[name] - trained[name]).abs().max()) for name in end)
+    error = max(float((end[name] - peer_end[name]).abs().max()) for name in end)
     if not error <= tolerance * moved:
         raise NotTheSameError(
             f"{work.title}: after {NUM_CHECKED_UPDATES} updates a parameter of {new_peer} differs "

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from peer_lightning.multirun import Launcher, experiment_of, time_start_up, train_runs
 from performance.rows import Missing, Row, RowSpec, ratios
-from performance.timing import take_turns
+from performance.timing import own_cache, take_turns
 from sgdlab.config.compose import open_composer
 from sgdlab.config.schema import Run
 from sgdlab.sweeps.expand import expand
@@ -115,14 +115,15 @@ def planned_runs(scale: str) -> list[Run]:
 
 
 def time_sweep(scale: str, cores: int) -> float:
-    """Run the sweep in a fresh store by the command that a person would type; return seconds."""
-    with tempfile.TemporaryDirectory(prefix="store-") as store:
+    """Run the sweep as a person would for the first time, store and cache empty; return seconds."""
+    with tempfile.TemporaryDirectory(prefix="store-") as store, tempfile.TemporaryDirectory() as cache:
+        environment = os.environ | own_cache(Path(cache))
         command = [
             *(str(_SGDLAB), "run", str(SWEEP), "--scale", scale, f"folders.store={store}"),
             *("launcher=local", "launcher.device=cpu", f"launcher.num_workers={cores}"),
         ]
         start = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(command, check=True, capture_output=True, env=environment)
         return time.perf_counter() - start
 
 

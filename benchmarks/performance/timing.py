@@ -7,6 +7,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 THREADS = {
     "OMP_NUM_THREADS": "1",
@@ -15,6 +16,16 @@ THREADS = {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
 }
 """What must be in the environment before torch, numpy and JAX are imported."""
+
+
+def own_cache(folder: Path) -> dict[str, str]:
+    """Return the environment of somebody whose cache is empty: no kernel compiled, no speed measured yet.
+
+    Matplotlib's list of fonts, half a minute's work once a machine, is not what is timed, and stays.
+    """
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    fonts = os.environ.get("MPLCONFIGDIR", str(usual / "matplotlib"))
+    return {"XDG_CACHE_HOME": str(folder), "MPLCONFIGDIR": fonts}
 
 
 def cpu_s() -> float:

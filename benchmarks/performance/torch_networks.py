@@ -7,10 +7,11 @@ is `layers.0.weight`. Linear layers are ``(out, in)`` here and ``(in, out)`` the
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from performance.work import Work, mlp_widths
@@ -18,9 +19,15 @@ from performance.work import Work, mlp_widths
 
 def build(work: Work) -> nn.Module:
     """Return one run's network."""
-    if work.model["kind"] == "wide_resnet":
-        return WideResNet(work.model["depth"], work.model["width"])
-    return Mlp(mlp_widths(work))
+    match work.model["kind"]:
+        case "mlp":
+            return Mlp(mlp_widths(work))
+        case "cnn":
+            return Cnn(work.model["channels"])
+        case "wide_resnet":
+            return WideResNet(work.model["depth"], work.model["width"])
+        case other:
+            raise ValueError(f"there is no peer for model={other}")
 
 
 def to_torch(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -46,6 +53,24 @@ class Mlp(nn.Module):
         for layer in self.layers[:-1]:
             hidden = torch.relu(layer(hidden))
         return self.layers[-1](hidden)
+
+
+class Cnn(nn.Module):
+    """Stages of a 3×3 convolution, ReLU and a 2×2 max-pool; then the mean over places, and a linear layer."""
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.stages = [f"stage{stage}_conv0" for stage in range(len(channels))]
+        for name, (inputs, outputs) in zip(self.stages, pairwise((3, *channels)), strict=True):
+            self.add_module(name, nn.Conv2d(inputs, outputs, 3, padding=1))
+        self.head = nn.Linear(channels[-1], 10)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map images ``(B, 3, H, W)`` to logits ``(B, 10)``."""
+        hidden = inputs
+        for name in self.stages:
+            hidden = F.max_pool2d(torch.relu(getattr(self, name)(hidden)), 2)
+        return self.head(hidden.mean(dim=(2, 3)))
 
 
 class WideResNet(nn.Module):

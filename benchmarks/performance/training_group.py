@@ -13,7 +13,7 @@ from performance.floors import batched_floor_us
 from performance.peers import NewPeer, check_same
 from performance.rows import Missing, Row, RowSpec, Variant, ratios
 from performance.timing import cpu_s, one_core, take_turns
-from performance.work import SWEEP_UPDATES, Work
+from performance.work import Work
 
 Times = dict[str, list[float]]
 """µs a run and update by variant, one a round."""
@@ -95,7 +95,7 @@ class TrainingGroup:
         columns = [times[side] for side in sides]
         if comparison.with_first_calls:
             extra_s = [first_calls[side] or 0.0 for side in sides]
-            per_update = 1e6 / SWEEP_UPDATES / self.work.num_runs
+            per_update = 1e6 / self.work.num_sweep_updates / self.work.num_runs
             columns = [[us + s * per_update for us in c] for c, s in zip(columns, extra_s, strict=True)]
             note = ", ".join(f"{side} {s:.1f} s" for side, s in zip(sides, extra_s, strict=True))
         return Row.over_rounds(comparison.spec, ratios(*columns), note)
@@ -138,9 +138,8 @@ def peer_clock(new_peer: Callable[[], NewPeer], one_run: bool = False) -> NewClo
         kind = new_peer()
         check_same(kind, work)
         timed = packed.alone(work) if one_run else work
-        start, _ = packed.start_and_end(timed, 1)
         pipeline = packed.pipeline_of(timed)
-        peer = kind(timed, start, pipeline.train_inputs, pipeline.train_labels)
+        peer = kind(timed, packed.initial(timed), pipeline.train_inputs, pipeline.train_labels)
 
         def seconds(indices: torch.Tensor) -> float:
             started = cpu_s()
@@ -160,17 +159,20 @@ def peer_clock(new_peer: Callable[[], NewPeer], one_run: bool = False) -> NewClo
 
 
 _FEWEST_UPDATES = 17
+_FEWEST_MARKS = 5  # one more than needed: chunks differ a little from call to call
 _TRIAL_UPDATES = 8
 
 
 def _updates_in(effort: Effort, s_per_update: float) -> int:
     """Return a number of updates that takes about as long as a variant should be timed for."""
-    return max(_TRIAL_UPDATES, round(effort.s_per_call / s_per_update))
+    return max(2 * _TRIAL_UPDATES, round(effort.s_per_call / s_per_update))
 
 
 def _num_updates_for(work: Work, effort: Effort) -> int:
     """Return the same for sgdlab, which is timed between its first chunk and its last."""
     num_updates = _FEWEST_UPDATES
-    while (middle_s := packed.train(work, num_updates).middle_s) < effort.s_per_call / 4:
+    marks = packed.train(work, num_updates)
+    while len(marks.updates) < _FEWEST_MARKS or marks.middle_s < effort.s_per_call / 4:
         num_updates *= 4
-    return max(num_updates, round(num_updates * effort.s_per_call / middle_s))
+        marks = packed.train(work, num_updates)
+    return max(num_updates, round(num_updates * effort.s_per_call / marks.middle_s))

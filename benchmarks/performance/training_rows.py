@@ -26,7 +26,9 @@ _JAX_TARGETS = {27: 0.9, 81: 1.0}
 def training_groups() -> list[TrainingGroup]:
     """Return all groups."""
     mlps = [_mlp(num_runs, is_penalised) for is_penalised in (False, True) for num_runs in _JAX_TARGETS]
-    return [*mlps, _wide_mlp(), _conv("wrn", "WRN-10-1 SkipInit, B=32", _WRN)]
+    cnn = _conv("cnn", "CNN 3-16-32-64, B=32", {"kind": "cnn", "channels": [16, 32, 64]})
+    wrn = _conv("wrn", "WRN-10-1 SkipInit, B=32", {"kind": "wide_resnet", "depth": 10, "width": 1})
+    return [*mlps, _wide_mlp(), cnn, wrn]
 
 
 def _mlp(num_runs: int, is_penalised: bool) -> TrainingGroup:
@@ -89,13 +91,15 @@ def _wide_mlp() -> TrainingGroup:
     return TrainingGroup("wide", work, clocks, (bare, floor), tuple(clocks))
 
 
-_WRN = {"kind": "wide_resnet", "depth": 10, "width": 1}
+_CONV_UPDATES = 2000  # so few that compiling a network for a minute isn't worth trying
 
 
 def _conv(name: str, network: str, model: dict[str, object]) -> TrainingGroup:
     """A convolutional network on images of 32×32×3; a small training set, since evaluating it takes long."""
     title = f"{network}, K=2"
-    work = Work(title, "cifar10", model, 32, num_runs=2, num_train=256, num_test=1)
+    work = Work(
+        title, "cifar10", model, 32, num_runs=2, num_train=256, num_test=1, num_sweep_updates=_CONV_UPDATES
+    )
     loop = RowSpec(f"{name}-bare", title, "PyTorch loop as people write it (NCHW)", 1.3)
     last = RowSpec(f"{name}-channels-last", title, "the same loop in channels-last", 0.97)
     clocks: dict[str, NewClock] = {

@@ -36,6 +36,7 @@ class Work:
     num_train: int = NUM_TRAIN
     num_test: int = NUM_TEST
     precision: str = "float32"
+    num_sweep_updates: int = SWEEP_UPDATES  # of such runs in a sweep: what setting up is spread over
 
     @property
     def strength(self) -> float:

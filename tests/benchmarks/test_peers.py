@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,7 +21,18 @@ from performance.work import Work
 
 _MLP = Work("MLP", "mnist1d", {"kind": "mlp", "hidden_widths": [12, 12]}, 8, 3, precision="float64")
 _WRN = Work("WRN", "cifar10", {"kind": "wide_resnet", "depth": 10, "width": 1}, 4, 2, precision="float64")
+_CNN = Work("CNN", "cifar10", {"kind": "cnn", "channels": [4, 6]}, 4, 2, precision="float64")
 _PENALISED = replace(_MLP, is_penalised=True)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")  # measured speeds, compiled kernels
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
 
 
 @pytest.mark.parametrize(
@@ -31,6 +43,7 @@ _PENALISED = replace(_MLP, is_penalised=True)
         (Functional, _MLP),
         (BareLoop, _WRN),
         (ChannelsLastLoop, _WRN),
+        (BareLoop, _CNN),
     ],
 )
 def test_torch_peers_make_sgdlabs_updates(peer: type, work: Work) -> None:
