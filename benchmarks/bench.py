@@ -4,6 +4,7 @@
     python benchmarks/bench.py --only ROW …    these rows alone (or groups of them); nothing is written
     python benchmarks/bench.py --quick         everything once and small: does it run? Nothing is written
     python benchmarks/bench.py --list          the rows
+    python benchmarks/bench.py --page          the page again, from the stored table
 
 Ends with 1 where a ratio is worse than the stored one by more than 15 %.
 """
@@ -58,6 +59,9 @@ def main() -> int:
     if arguments.list:
         for spec in (spec for section in sections for spec in section.specs):
             console.print(f"{spec.name:24} {spec.work}; {spec.against}", soft_wrap=True, markup=False)
+        return 0
+    if arguments.page:
+        page.write(stored.read(stored.STORED))
         return 0
     wanted = _wanted(arguments.only, sections)
     with tempfile.TemporaryDirectory(prefix="bench-cache-") as cache:
@@ -147,6 +151,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a smoke test")
     parser.add_argument("--accept", action="store_true", help="store the table even where it is worse")
     parser.add_argument("--list", action="store_true", help="list the rows and end")
+    parser.add_argument("--page", action="store_true", help="write the page from the stored table and end")
     return parser.parse_args()
 
 
