@@ -99,7 +99,7 @@ def trained(work: Work, num_updates: int, backend: str) -> dict[str, Tensor]:
 
 def initial(work: Work) -> dict[str, Tensor]:
     """Return all runs' initial parameters, each ``(K, …)``: what an update by next to nothing leaves."""
-    return _parameters(work, work.runs(1, lr=_NO_RATE), backend_of(work))
+    return _parameters(work, work.runs(1, lr=_NO_RATE), "batched")
 
 
 def pipeline_of(work: Work) -> Pipeline:
