@@ -72,6 +72,9 @@ format: $(VENV)/dev.stamp ## Rewrite the code in the project's style
 bench: $(VENV)/bench.stamp ## Measure speed beside what one would use instead; write docs/performance.md [ACCEPT=1]
 	$(BIN)/python benchmarks/bench.py $(if $(ACCEPT),--accept)
 
+bench-gpu: $(VENV)/bench.stamp ## Many runs on one GPU: packed, one process a run, and processes sharing it
+	$(BIN)/python benchmarks/bench_gpu.py
+
 penalty-error: $(VENV)/runtime.stamp ## Measure finite differences against the exact penalty: docs/penalty.md [QUICK=1]
 	$(BIN)/python benchmarks/difference_error.py $(if $(QUICK),--quick)
 
