@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from sgdlab.config.identity import config_digest
 from sgdlab.runs.attempts import Attempt
 from sgdlab.runs.cache_folder import cache_folder
 from sgdlab.runs.index import Index, IndexedRun, Speed
-from sgdlab.runs.indexed import Summary, config_digest
+from sgdlab.runs.indexed import Summary
 from sgdlab.runs.store import Store
 
 
