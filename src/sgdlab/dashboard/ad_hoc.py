@@ -12,7 +12,7 @@ from sgdlab.config.schema import Run
 from sgdlab.dashboard.live_run import describe_run, train_with_view
 from sgdlab.dashboard.wandb_export import SweepContext
 from sgdlab.errors import UserError
-from sgdlab.runs.indexed import IndexedRun
+from sgdlab.runs.index import Index, IndexedRun
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.expand import expand_points
 from sgdlab.sweeps.spec import Grid
@@ -44,7 +44,8 @@ def train_ad_hoc(composer: Composer, overrides: Overrides) -> None:
     }
     train_with_view(["train"], survey_runs(wanted, store, len(wanted)), contexts, execution, store)
     after = survey_runs(wanted, store, len(wanted))
-    _show({key: name for key, (name, _) in named.items()}, after.stored)
+    with Index(store) as index:
+        _show({key: name for key, (name, _) in named.items()}, index.lookup(after.stored))
     if after.failed:
         failure = store.read_failure(after.failed[0])
         text = f"{failure.error}; its log: {failure.log}" if failure else "see `sgdlab status`"

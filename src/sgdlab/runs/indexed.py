@@ -10,6 +10,8 @@ from typing import Any, Literal
 from sgdlab.config.identity import config_digest
 from sgdlab.runs.result import RunResult
 
+State = Literal["done", "diverged", "damaged"]
+
 
 class Summary(Mapping[str, float]):
     """Metric → value, in the space of the values alone: runs with the same metrics share their names."""
@@ -57,7 +59,7 @@ class IndexedRun:
     """A published run. A damaged one has only its key and its state."""
 
     key: str
-    state: Literal["done", "diverged", "damaged"]
+    state: State
     summary: Summary  # "test_accuracy.best" → value; finite values only
     config_digest: str = ""  # see `sgdlab.config.identity`
     num_updates: int = 0

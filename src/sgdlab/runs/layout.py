@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
@@ -12,7 +12,18 @@ from sgdlab.runs.attempt_folder import AttemptFolder
 from sgdlab.runs.files import naming
 
 DiskState = Literal["missing", "claimed", "failed", "published"]
-Stamp = tuple[int, int]  # of a result file: time of its last change in ns, and size in bytes
+FileStamp = tuple[int, int]  # time of the last change in ns, and size in bytes
+Stamp = tuple[int, int, int, int]  # of a result file, and of the file of its curves
+NO_FILE: FileStamp = (0, 0)
+
+
+def file_stamp(path: str | Path) -> FileStamp:
+    """Return the stamp of a file; `NO_FILE` where there is none."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return NO_FILE
+    return status.st_mtime_ns, status.st_size
 
 
 class Layout:
@@ -68,15 +79,17 @@ class Layout:
                 states[key] = "claimed"
         return states
 
-    def stamps(self, keys: Iterable[str]) -> dict[str, Stamp]:
-        """Return the stamp of the result of each run that is published."""
-        stamps = {}
-        for key, folder in self._existing(keys):
-            try:
-                status = os.stat(f"{folder}/result.json")
-            except FileNotFoundError:
-                continue
-            stamps[key] = (status.st_mtime_ns, status.st_size)
+    def stamps(self, curves_of: Mapping[str, str | None]) -> dict[str, Stamp]:
+        """Return the stamp of each of the runs that is published; no file is opened.
+
+        `curves_of` gives the name of each run's file of curves, or None where it isn't known.
+        """
+        stamps: dict[str, Stamp] = {}
+        for key, folder in self._existing(curves_of):
+            result = file_stamp(f"{folder}/result.json")
+            if result is not NO_FILE:
+                name = curves_of[key]
+                stamps[key] = result + (file_stamp(f"{folder}/{name}") if name else NO_FILE)
         return stamps
 
     def every_key(self) -> Iterator[str]:
