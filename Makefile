@@ -69,8 +69,8 @@ format: $(VENV)/dev.stamp ## Rewrite the code in the project's style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/bench.stamp ## Time planning, and the demo's sweep against a plain Lightning + Hydra multirun
-	$(BIN)/python benchmarks/bench_plan.py
+bench: $(VENV)/bench.stamp ## Time the command line at 10⁵ runs, and the demo's sweep against a plain Lightning + Hydra multirun
+	$(BIN)/python benchmarks/bench_scale.py
 	$(BIN)/python benchmarks/bench_peers.py
 
 # ---- environment ----------------------------------------------------------------------------------------

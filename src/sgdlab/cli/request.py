@@ -91,36 +91,28 @@ class Request:
 
     def keys(self) -> list[list[str]]:
         """Return the keys of each sweep's runs, in its order."""
-        for place in range(len(self._names)):
-            if place not in self._keys:
-                deque(self._expand(place), maxlen=0)
-        return [self._keys[place].keys for place in range(len(self._names))]
+        return [self._known(place, inputs).keys for place, (_, inputs) in enumerate(self._loaded)]
 
     def survey(self) -> Survey:
         """Tell what became of each of the runs, and what they are; raises as `sgdlab.sweeps.survey` does."""
         wanted: dict[str, Run] = {}
-        num_asked = 0
         for place in range(len(self._names)):
             for row in self._expand(place):
                 wanted.setdefault(row.key, row.run)
-                num_asked += 1
-        return survey_runs(wanted, self.store, num_asked)
+        known = self._known_together()
+        return survey_runs(wanted, self.store, len(known.keys), known.digest_of())
 
     def censuses(self) -> dict[str, Census]:
         """Tell what became of each sweep's runs: name of the sweep → its census."""
-        recalled = (self._recalled(place) for place in range(len(self._names)))
-        return {known.name: self._census_of(known) for known in recalled}
+        every = (self._known(place) for place in range(len(self._names)))
+        return {known.name: self._census_of(known) for known in every}
 
     def census(self) -> Census:
         """Tell what became of each of the runs, those of all sweeps together."""
-        recalled = [self._recalled(place) for place in range(len(self._names))]
-        keys = [key for known in recalled for key in known.keys]
-        digests = [digest for known in recalled for digest in known.config_digests]
-        return self._census_of(SweepKeys("", keys, digests))
+        return self._census_of(self._known_together())
 
     def _census_of(self, known: SweepKeys) -> Census:
-        digests = dict(zip(known.keys, known.config_digests, strict=True))
-        return take_census(digests, self.store, digests.__getitem__, lambda key: self._configs[key])
+        return take_census(known.digest_of(), self.store, lambda key: self._configs[key])
 
     @cached_property
     def _configs(self) -> Mapping[str, Mapping[str, Any]]:
@@ -141,14 +133,20 @@ class Request:
             loaded.append((sweep, inputs))
         return loaded
 
-    def _recalled(self, place: int) -> SweepKeys:
-        """Return the keys of a sweep's runs without reading its file, where they are remembered."""
+    def _known(self, place: int, inputs: Inputs | None = None) -> SweepKeys:
+        """Return the keys of a sweep's runs: without Hydra, its file unread, where they are remembered."""
         if place not in self._keys:
-            known = recall(*self._asked(place))
+            known = recall(*self._asked(place), inputs=inputs)
             if known is not None:
-                return SweepKeys.from_bytes(known)
-            deque(self._expand(place), maxlen=0)
+                self._keys[place] = SweepKeys.from_bytes(known)
+            else:
+                deque(self._expand(place), maxlen=0)
         return self._keys[place]
+
+    def _known_together(self) -> SweepKeys:
+        every = [self._known(place) for place in range(len(self._names))]
+        keys = [key for known in every for key in known.keys]
+        return SweepKeys("", keys, [digest for known in every for digest in known.config_digests])
 
     def _expand(self, place: int) -> Iterator[WantedRun]:
         from sgdlab.sweeps.expand import expand

@@ -102,18 +102,19 @@ class _Written:
     """Objects as `canonical_json` writes them, their members remembered; a member may be left out, as ""."""
 
     def __init__(self, names: Iterable[str], write: Callable[[str, Any], str]) -> None:
-        self._known: list[tuple[str, dict[Any, str]]] = [(name, {}) for name in sorted(names)]
+        # By identity, for hashing a component takes longer than writing a run; each is kept, and so its id.
+        self._known: list[tuple[str, dict[int, tuple[Any, str]]]] = [(name, {}) for name in sorted(names)]
         self._write = write
 
     def of(self, values: Mapping[str, Any]) -> str:
         members = []
         for name, known in self._known:
             value = values[name]
-            member = known.get(value)
-            if member is None:
-                member = known[value] = self._write(name, value)
-            if member:
-                members.append(member)
+            entry = known.get(id(value))
+            if entry is None:
+                entry = known[id(value)] = (value, self._write(name, value))
+            if entry[1]:
+                members.append(entry[1])
         return "{" + ",".join(members) + "}"
 
 
@@ -171,6 +172,7 @@ def _update_evaluation(every_num_updates: int) -> UpdateEvaluation:
     return UpdateEvaluation(every_num_updates=every_num_updates)
 
 
+@lru_cache(maxsize=4096)
 def _with_default(component: C, field_name: str) -> C:
     default = type(component).model_fields[field_name].default
     if getattr(component, field_name) == default:

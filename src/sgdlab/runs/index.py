@@ -11,7 +11,7 @@ import hashlib
 import json
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from itertools import islice
@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS journals (name TEXT PRIMARY KEY, offset INTEGER) WITH
 PRAGMA user_version = {_VERSION};
 COMMIT;
 """
+_STAMP, _CURVES_FILE, _COLUMNS_ASKED = slice(1, 5), 5, slice(6, None)  # of a row that `_select` returns
 _INSERT = f"INSERT OR REPLACE INTO runs VALUES ({', '.join('?' * len(_COLUMNS))})"
 _BATCH = 10_000  # SQLite takes up to 32,766 values in one statement
 
@@ -119,22 +120,22 @@ class Index:
     ) -> dict[str, _T]:
         wanted: dict[str, str | None] = dict.fromkeys(keys)  # with the names of the curves, where known
         self.refresh()
-        rows = self._robustly(lambda database: list(_select(database, list(wanted), columns)))
-        wanted.update((key, curves_file) for key, _, _, _, _, curves_file, *_ in rows)
-        stamps = self._store.stamps(wanted)
+        rows = self._robustly(lambda database: _select(database, wanted, columns))
+        wanted.update((key, row[_CURVES_FILE]) for key, row in rows.items())
         known: dict[str, _T] = {}
-        vanished: list[str] = []
-        for key, mtime_ns, size, curves_mtime_ns, curves_size, _, *values in rows:
-            stamp = stamps.get(key)
-            if stamp == (mtime_ns, size, curves_mtime_ns, curves_size):
-                known[key] = of_row(*values)
-            elif stamp is None:
-                vanished.append(key)
-        if vanished or len(known) < len(stamps):
+        changed: list[str] = []
+        for key, stamp in self._store.stamps(wanted):
+            row = rows.get(key)
+            if row is not None and row[_STAMP] == stamp:
+                known[key] = of_row(*row[_COLUMNS_ASKED])
+            else:
+                changed.append(key)
+        vanished = rows.keys() - known.keys() - set(changed)
+        if changed or vanished:
             sound: list[_Row] = []
-            for run, row in self._read(key for key in stamps if key not in known):
+            for run, sound_row in self._read(changed):
                 known[run.key] = of_run(run)
-                sound += [row] if row else []
+                sound += [sound_row] if sound_row else []
             self._robustly(lambda database: _write(database, sound, vanished))
         return {key: known[key] for key in wanted if key in known}
 
@@ -233,13 +234,19 @@ def _in_memory() -> sqlite3.Connection:
     return database
 
 
-def _select(database: sqlite3.Connection, keys: list[str], columns: tuple[str, ...]) -> Iterator[_Row]:
-    """Yield for each key that has a row the key, what is known of its files, and the columns."""
-    names = ", ".join(("key", *_OF_FILES, *columns))
+def _select(database: sqlite3.Connection, keys: Collection[str], columns: tuple[str, ...]) -> dict[str, _Row]:
+    """Return what is known of the files of each key that has a row, and then the columns."""
+    query = f"SELECT key, {', '.join((*_OF_FILES, *columns))} FROM runs"
+    (num_rows,) = database.execute("SELECT COUNT(*) FROM runs").fetchone()
+    if len(keys) > num_rows // 4:  # to read all of them takes less time than to find so many
+        return {row[0]: row for row in database.execute(query) if row[0] in keys}
+    rows: dict[str, _Row] = {}
     remaining = iter(keys)
     while batch := list(islice(remaining, _BATCH)):
         places = ", ".join("?" * len(batch))
-        yield from database.execute(f"SELECT {names} FROM runs WHERE key IN ({places})", batch)
+        found = database.execute(f"{query} WHERE key IN ({places})", batch)
+        rows.update((row[0], row) for row in found)
+    return rows
 
 
 def _write(database: sqlite3.Connection, rows: Iterable[_Row], vanished: Iterable[str]) -> None:

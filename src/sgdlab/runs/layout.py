@@ -79,18 +79,16 @@ class Layout:
                 states[key] = "claimed"
         return states
 
-    def stamps(self, curves_of: Mapping[str, str | None]) -> dict[str, Stamp]:
-        """Return the stamp of each of the runs that is published; no file is opened.
+    def stamps(self, curves_of: Mapping[str, str | None]) -> Iterator[tuple[str, Stamp]]:
+        """Yield the stamp of each of the runs that is published, by key; no file is opened.
 
         `curves_of` gives the name of each run's file of curves, or None where it isn't known.
         """
-        stamps: dict[str, Stamp] = {}
         for key, folder in self._existing(curves_of):
-            result = file_stamp(f"{folder}/result.json")
-            if result is not NO_FILE:
+            of_result = file_stamp(f"{folder}/result.json")
+            if of_result is not NO_FILE:
                 name = curves_of[key]
-                stamps[key] = result + (file_stamp(f"{folder}/{name}") if name else NO_FILE)
-        return stamps
+                yield key, of_result + (file_stamp(f"{folder}/{name}") if name else NO_FILE)
 
     def every_key(self) -> Iterator[str]:
         """Yield the key of every run folder."""

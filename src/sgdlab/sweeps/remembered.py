@@ -47,6 +47,10 @@ class SweepKeys:
     keys: list[str]
     config_digests: list[str]  # see `sgdlab.config.identity`
 
+    def digest_of(self) -> dict[str, str]:
+        """Return key → digest, for each run once."""
+        return dict(zip(self.keys, self.config_digests, strict=True))
+
     def to_bytes(self) -> bytes:
         """Write the name on a line, then the keys, then the digests."""
         return self.name.encode() + b"\n" + bytes.fromhex("".join((*self.keys, *self.config_digests)))
@@ -60,13 +64,17 @@ class SweepKeys:
         return cls(name.decode(), words[: len(words) // 2], words[len(words) // 2 :])
 
 
-def recall(*asked: str) -> bytes | None:
-    """Return what was remembered of a question, if it would be worked out the same today."""
+def recall(*asked: str, inputs: Inputs | None = None) -> bytes | None:
+    """Return what was remembered of a question, if it would be worked out the same from `inputs`.
+
+    Without them: from what lies on the disk now.
+    """
     try:
         header, _, data = _path(asked).read_bytes().partition(b"\n")
         known = json.loads(header)
         is_whole = hashlib.sha256(data).hexdigest() == known["sha256"]
-        is_of_today = known["fingerprint"] == fingerprint([Path(file) for file in known["files"]])
+        today = inputs or Inputs.now([Path(file) for file in known["files"]])
+        is_of_today = known["fingerprint"] == today.fingerprint
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return data if is_whole and is_of_today else None

@@ -85,26 +85,25 @@ def survey(sweeps: Iterable[Sweep], composer: Composer, store: Store) -> Survey:
     return survey_runs(wanted, store, num_asked)
 
 
-def survey_runs(wanted: dict[str, Run], store: Store, num_asked: int) -> Survey:
-    """Look up runs whose keys are known; raises as `survey` does."""
-    digests = ConfigDigests()
-    census = take_census(
-        wanted,
-        store,
-        digest_of=lambda key: digests.of(wanted[key]),
-        config_of=lambda key: wanted[key].model_dump(mode="json"),
-    )
+def survey_runs(
+    wanted: dict[str, Run],
+    store: Store,
+    num_asked: int,
+    config_digests: Mapping[str, str] | None = None,
+) -> Survey:
+    """Look up runs whose keys are known, and perhaps their digests; raises as `survey` does."""
+    if config_digests is None:
+        digests = ConfigDigests()
+        config_digests = {key: digests.of(run) for key, run in wanted.items()}
+    census = take_census(config_digests, store, config_of=lambda key: wanted[key].model_dump(mode="json"))
     missing = {key: wanted[key] for key in census.missing}
     return Survey(census.stored, census.damaged, census.failed, census.claimed, missing, wanted, num_asked)
 
 
 def take_census(
-    wanted: Collection[str],
-    store: Store,
-    digest_of: Callable[[str], str],
-    config_of: Callable[[str], Mapping[str, Any]],
+    wanted: Mapping[str, str], store: Store, config_of: Callable[[str], Mapping[str, Any]]
 ) -> Census:
-    """Tell what became of runs; `config_of` is asked only where a stored run has another `digest_of` a key.
+    """Tell what became of runs, given as key → digest; `config_of` is asked where a stored one has another.
 
     Raises
     ------
@@ -115,7 +114,9 @@ def take_census(
         outcomes = index.outcomes(wanted)
         damaged = [key for key, outcome in outcomes.items() if outcome.state == "damaged"]
         stored = {key: outcome for key, outcome in outcomes.items() if outcome.state != "damaged"}
-        differing = {key: digest for key, (_, has) in stored.items() if (digest := digest_of(key)) != has}
+        differing = {
+            key: wanted[key] for key, outcome in stored.items() if outcome.config_digest != wanted[key]
+        }
         for key in differing:
             refuse_drift(key, store.read_result(key).config, config_of(key))
         index.accept(differing)
