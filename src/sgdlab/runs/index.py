@@ -118,19 +118,19 @@ class Index:
         of_row: Callable[..., _T],
         of_run: Callable[[IndexedRun], _T],
     ) -> dict[str, _T]:
-        wanted: dict[str, str | None] = dict.fromkeys(keys)  # with the names of the curves, where known
+        wanted = dict.fromkeys(keys)
         self.refresh()
         rows = self._robustly(lambda database: _select(database, wanted, columns))
-        wanted.update((key, row[_CURVES_FILE]) for key, row in rows.items())
         known: dict[str, _T] = {}
         changed: list[str] = []
-        for key, stamp in self._store.stamps(wanted):
-            row = rows.get(key)
-            if row is not None and row[_STAMP] == stamp:
+        vanished: list[str] = []
+        for key, stamp in self._store.stamps({key: row[_CURVES_FILE] for key, row in rows.items()}):
+            row = rows[key]
+            if row[_STAMP] == stamp:
                 known[key] = of_row(*row[_COLUMNS_ASKED])
             else:
-                changed.append(key)
-        vanished = rows.keys() - known.keys() - set(changed)
+                (vanished if stamp is None else changed).append(key)
+        changed += self._store.published(key for key in wanted if key not in rows)
         if changed or vanished:
             sound: list[_Row] = []
             for run, sound_row in self._read(changed):
