@@ -280,7 +280,7 @@ def test_an_event_of_another_version_is_passed_over(store, index, publish, resul
 
 
 def test_more_runs_than_one_statement_takes(index, publish, results, keys, monkeypatch):
-    monkeypatch.setattr("sgdlab.runs.index._BATCH", 2)
+    monkeypatch.setattr("sgdlab.runs.index_rows._BATCH", 2)
     publish(*results)
     assert list(index.lookup(keys)) == keys
 
