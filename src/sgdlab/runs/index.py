@@ -28,6 +28,7 @@ from sgdlab.runs.index_rows import (
     VERSION,
     Row,
     accept,
+    in_order,
     row_of,
     row_of_event,
     select,
@@ -156,14 +157,14 @@ class Index:
         new_offsets: dict[str, int] = {}
 
         def rows() -> Iterator[Row]:
-            for entry in read_new(self._store.journals, offsets):
+            for entry in read_new(self._store.journals, offsets, kind="published"):
                 new_offsets[entry.journal] = entry.end
                 if entry.event.kind == "published":
                     with suppress(KeyError, TypeError, ValueError):  # as another version wrote it: `lookup`
                         yield row_of_event(entry.event.detail)  # reads the run
 
         with database:
-            database.executemany(INSERT, rows())
+            database.executemany(INSERT, in_order(rows()))
             database.executemany("INSERT OR REPLACE INTO journals VALUES (?, ?)", new_offsets.items())
 
     def _read_everything(self, database: sqlite3.Connection) -> None:
