@@ -25,7 +25,7 @@ def test_every_run_is_evaluated_on_every_example(kind, elements_per_chunk, monke
     parameters = stack_runs((network.initial_parameters(generator) for _ in range(3)), torch.float64)
     inputs = torch.randn(35, *sample_shape, generator=generator, dtype=torch.float64)
     labels = torch.randint(0, 10, (35,), generator=generator)
-    evaluated = evaluate(network, parameters, inputs, labels)
+    evaluated = evaluate(network, parameters, inputs, labels, pack_width=3)
     for run in range(3):
         alone = {name: values[run : run + 1] for name, values in parameters.items()}
         losses, correct = [], []
@@ -43,7 +43,6 @@ def test_every_run_is_evaluated_on_every_example(kind, elements_per_chunk, monke
 def test_a_mean_over_many_float32_losses_is_summed_in_float64() -> None:
     network = Mlp((1, 10))
     parameters = {"weight0": torch.zeros(1, 1, 10), "bias0": torch.zeros(1, 10)}
-    evaluated = evaluate(
-        network, parameters, torch.zeros(200_000, 1), torch.zeros(200_000, dtype=torch.int64)
-    )
+    inputs, labels = torch.zeros(200_000, 1), torch.zeros(200_000, dtype=torch.int64)
+    evaluated = evaluate(network, parameters, inputs, labels, pack_width=1)
     assert evaluated.loss.item() == float(np.float32(np.log(10)))

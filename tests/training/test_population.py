@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from sgdlab.config.components import DigitsData, HoldThenDecaySchedule, MlpModel, Mnist1dData, WideResNetModel
+from sgdlab.training.members import load_states
 from sgdlab.training.population import MAX_UPDATES_PER_CHUNK
 
 IMAGES = DigitsData(num_train=30, num_test=13, crop_padding=1, flip=True)
@@ -92,7 +93,7 @@ def test_bits_of_a_whole_result_depend_on_neither_slot_nor_companions(make_run, 
 
 
 @pytest.mark.parametrize("kind", ["relu", "exact", "wide_resnet"])
-def test_masked_slots_change_nothing_for_the_others(make_run, train, kind) -> None:
+def test_empty_slots_change_nothing_for_the_others(make_run, train, kind) -> None:
     options = {"num_updates": 12, "every": 5, "precision": "float32", **KINDS[kind]}
     runs = [make_run(**different(options, index)) for index in range(5)]
     whole = train(runs, statistics="end").runs
@@ -105,13 +106,13 @@ def test_masked_slots_change_nothing_for_the_others(make_run, train, kind) -> No
             assert equal(partly[slot].parameters, whole[slot].parameters)
 
 
-def test_masked_slots_stay_zero(make_run, make_population) -> None:
+def test_slots_that_nobody_trains_stay_zero(make_run, make_population) -> None:
     """They cost their share of each product, but no infinity ever slows one down."""
     runs = [make_run(lr=lr, num_updates=80) for lr in (2**-4, 2**-4, 1e300)]  # the last one diverges at once
     population = make_population(runs, is_live=[False, True, True])
-    while population.update < 80:
+    while population.members[0].update < 80:
         population._advance()
-    assert population.diverged_at[2] is not None
+    assert population.slots[2].diverged_at is not None
     for values in population.stacked:
         assert [bool(slot.any()) for slot in values.detach()] == [False, True, False]
 
@@ -167,7 +168,7 @@ class TestDivergence:
                 return made
 
         population.backend = Watched()
-        while not population.is_finished:
+        while not population.members[0].has_ended:
             population._advance()
         return next(update for update, loss in enumerate(losses) if not np.isfinite(loss))
 
@@ -223,22 +224,18 @@ class TestDivergence:
         with torch.no_grad():
             population.stacked[-1].fill_(1e200)  # the last biases: equal ones change no probability
         population._evaluate()
-        plain, decayed = (population.recorder.curves_of(slot, None) for slot in range(2))
+        plain, decayed = (member.recorder.curves(None) for member in population.members)
         assert plain["train_cost"] == plain["train_loss"]
         assert np.isfinite(decayed["train_loss"])
         assert np.isinf(decayed["train_cost"])
 
-    def test_a_diverged_run_stays_diverged_across_a_checkpoint(self, make_run, train, checkpoints) -> None:
+    def test_a_diverged_run_is_handed_out_at_once_and_in_no_checkpoint(
+        self, make_run, train, checkpoints
+    ) -> None:
         runs = self.runs(make_run)
-        whole = train(runs).runs
         assert train(runs, stop_after=40, checkpoints=checkpoints) is None
-        resumed = train(runs, resume_from=checkpoints.latest).runs
-        for ours, theirs in zip(resumed, whole, strict=True):
-            assert (ours.state, ours.diverged_at, ours.summary) == (
-                theirs.state,
-                theirs.diverged_at,
-                theirs.summary,
-            )
+        assert load_states(checkpoints.latest).keys() == {"0", "2", "4"}
+        assert {slot for slot, run in enumerate(train.latest.runs) if run} == {1, 3}
 
 
 def test_what_is_global_is_neither_read_nor_changed(make_run, make_population) -> None:
@@ -250,13 +247,13 @@ def test_what_is_global_is_neither_read_nor_changed(make_run, make_population) -
     apart = []
     for pack in runs:
         population = make_population(pack)
-        while population.update < 96:
+        while not population.members[0].has_ended:
             population._advance()
         apart.append([p.detach().clone() for p in population.stacked])
     torch.manual_seed(12345)
     before = torch.get_rng_state()
     mixed = [make_population(pack) for pack in runs]
-    while unfinished := [population for population in mixed if not population.is_finished]:
+    while unfinished := [population for population in mixed if not population.members[0].has_ended]:
         for population in unfinished:
             population._advance()
     assert torch.equal(torch.get_rng_state(), before)

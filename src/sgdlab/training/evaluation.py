@@ -23,10 +23,16 @@ class Evaluated:
 
 
 @torch.no_grad()
-def evaluate(network: Network, parameters: Parameters, inputs: Tensor, labels: Tensor) -> Evaluated:
-    """Evaluate all runs on the same examples: inputs ``(M, *sample_shape)``, labels ``(M,)``."""
+def evaluate(
+    network: Network, parameters: Parameters, inputs: Tensor, labels: Tensor, pack_width: int
+) -> Evaluated:
+    """Evaluate runs of a pack on the same examples: inputs ``(M, *sample_shape)``, labels ``(M,)``.
+
+    Examples are taken together as many at a time as suits the whole pack, whichever of its runs these are: so
+    a run's bits don't depend on who else is evaluated.
+    """
     num_runs = next(iter(parameters.values())).shape[0]
-    chunk = max(16, min(len(labels), _ELEMENTS_PER_CHUNK // (num_runs * inputs[0].numel())))
+    chunk = max(16, min(len(labels), _ELEMENTS_PER_CHUNK // (pack_width * inputs[0].numel())))
     correct, losses = [], []
     for x, y in zip(torch.split(inputs, chunk), torch.split(labels, chunk), strict=True):
         logits = network.logits(parameters, x.expand(num_runs, *x.shape))

@@ -8,6 +8,7 @@ import torch
 from sgdlab.config.components import CnnModel, DigitsData, MlpModel, WideResNetModel
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.backends.recipes import make_backend, supported_backends
+from sgdlab.training.batches import Position
 
 CPU = torch.device("cpu")
 IMAGES = {"data": DigitsData(num_train=32, num_test=16)}
@@ -63,9 +64,7 @@ def pack(make_run, options):
 
 
 def supported(make_population, runs) -> set[str]:
-    population = make_population(runs)
-    rule = UpdateRule(population.objective, tuple(run.regularizer for run in runs))
-    return set(supported_backends(rule, CPU))
+    return set(supported_backends(make_population(runs).rule, CPU))
 
 
 @pytest.mark.parametrize("name", PACKS)
@@ -145,7 +144,7 @@ def test_what_is_not_a_number_stays_so(make_run, make_population, backend) -> No
     population = make_population([make_run()], backend=backend)
     with torch.no_grad():
         population.stacked[0][0, 0, 0] = math.nan
-    batches = population._batches.prepare(0, 1)
+    batches = population._batches.prepare([Position(0, 0)], 1)
     losses = population.backend.advance(
         population.parameter_tuple(), batches, torch.full((1, 1), 0.1).double()
     )

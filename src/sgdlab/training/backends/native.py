@@ -53,8 +53,8 @@ def native(rule: UpdateRule, like: Tensor, vector_bytes: int) -> Native:
         library,
         network.widths,
         vector_bytes,
-        like.new_zeros(len(rule.regularizers)) if l2 is None else l2,
-        None if strengths is None else strengths.to(like),
+        like.new_zeros(rule.num_runs) if l2 is None else l2,
+        strengths,
     )
 
 
