@@ -179,8 +179,8 @@ class Trained:
 def train(tmp_path, make_dataset, monkeypatch) -> Callable[..., Trained | None]:
     """Train runs as a worker does; None if stopped, `stop_after` so many updates of this call.
 
-    `waiting` runs fill slots as they become empty. `resume_from` takes up what is in the checkpoint. What a
-    call came to that was stopped is `train.latest`.
+    `waiting` runs fill slots as they become empty. `resume_from` takes up what is in the checkpoint, and
+    leaves the rest; `states` are those of some of the runs. What a stopped call came to is `train.latest`.
     """
     number = itertools.count()
 
@@ -192,6 +192,7 @@ def train(tmp_path, make_dataset, monkeypatch) -> Callable[..., Trained | None]:
         waiting: Sequence[Run] = (),
         statistics: str = "none",
         resume_from: Path | None = None,
+        states: Mapping[str, dict] | None = None,
         stop_after: int | None = None,
         checkpoints: Checkpoints | None = None,
         checkpoint_every_s: float = 1e9,
@@ -214,7 +215,11 @@ def train(tmp_path, make_dataset, monkeypatch) -> Callable[..., Trained | None]:
         members = [m for m in members_of(runs, is_live) if m]
         if resume_from is not None:
             states = load_states(resume_from)
-            members = [Member.from_state(m.key, m.run, states[m.key]) for m in members if m.key in states]
+            members = [m for m in members if m.key in states]
+        if states is not None:
+            members = [
+                Member.from_state(m.key, m.run, states[m.key]) if m.key in states else m for m in members
+            ]
         queue = [Member(str(place), run) for place, run in enumerate(waiting, len(runs))]
         trained = Trained(runs=[None] * (len(runs) + len(waiting)))
 

@@ -36,7 +36,7 @@ def pack_runs(runs: Iterable[tuple[str, Run]], pack_size: int, num_workers: int)
         at_least = min(num_workers, len(members) // _SMALLEST_SPLIT)
         num_packs = max(math.ceil(len(members) / pack_size), at_least, 1)
         for chunk in _split_evenly(members, num_packs):
-            cost = len(chunk) * relative_cost(chunk[0][1])
+            cost = sum(relative_cost(run) for _, run in chunk)
             costed.append((cost, Pack(shape, tuple(key for key, _ in chunk))))
     return [pack for _, pack in sorted(costed, key=lambda item: -item[0])]
 
