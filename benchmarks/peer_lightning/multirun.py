@@ -1,4 +1,4 @@
-"""Train sgdlab's runs through the peer: one Hydra multirun, spread over the cores by the joblib launcher."""
+"""Train sgdlab's runs through the peer: one Hydra multirun, by one of Hydra's launchers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -20,6 +20,8 @@ from sgdlab.config.schema import Run
 
 _APPLICATION = Path(__file__).with_name("train.py")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+
+Launcher = Literal["joblib", "basic", "submitit"]
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,17 @@ class PeerResult:
 
 
 def train_runs(
-    runs: Sequence[Run], num_processes: int, data_folder: Path, num_updates: int | None = None
+    runs: Sequence[Run],
+    launcher: Launcher,
+    num_processes: int,
+    data_folder: Path,
+    num_updates: int | None = None,
 ) -> PeerResult:
-    """Train the runs and wait for them; `num_updates` cuts each short, to time starting up alone."""
+    """Train the runs and wait for them; `num_updates` cuts each short, to time starting up alone.
+
+    joblib keeps `num_processes` processes for all runs; basic trains one run after the other in its own
+    process; submitit starts a process a run, all at once: give it no more runs than there are cores.
+    """
     with tempfile.TemporaryDirectory(prefix="peer-") as name:
         folder = Path(name)
         experiments = folder / "conf" / "experiment"
@@ -42,26 +52,21 @@ def train_runs(
             values = experiment_of(run) | ({"num_updates": num_updates} if num_updates else {})
             text = "# @package _global_\n" + yaml.safe_dump(values)
             (experiments / f"run{index}.yaml").write_text(text, encoding="utf-8")
-        command = [
-            sys.executable,
-            str(_APPLICATION),
+        wall_s = _run_application(
             "--multirun",
             "experiment=" + ",".join(f"run{index}" for index in range(len(runs))),
             f"data_folder={data_folder.resolve()}",
             f"hydra.searchpath=[file://{folder}/conf]",
             f"hydra.sweep.dir={folder}/multirun",
-            "hydra/launcher=joblib",
-            f"hydra.launcher.n_jobs={num_processes}",
-        ]
-        start = time.perf_counter()
-        finished = subprocess.run(
-            command, env=os.environ | _ONE_THREAD, capture_output=True, text=True, check=False
+            *_choose(launcher, num_processes),
         )
-        wall_s = time.perf_counter() - start
-        if finished.returncode:
-            raise RuntimeError(f"the peer failed:\n{finished.stderr[-3000:]}")
         reached = [_best_test_accuracy(folder / "multirun" / str(index)) for index in range(len(runs))]
     return PeerResult(wall_s, tuple(value for value in reached if value is not None))
+
+
+def time_start_up() -> float:
+    """Return seconds to start the application and compose its configuration, nothing launched."""
+    return _run_application("--cfg", "job")
 
 
 def experiment_of(run: Run) -> dict[str, Any]:
@@ -101,6 +106,33 @@ def experiment_of(run: Run) -> dict[str, Any]:
         "num_updates": run.num_updates,
         "evaluate_every_num_updates": run.evaluate_every_num_updates,
     }
+
+
+def _choose(launcher: Launcher, num_processes: int) -> list[str]:
+    """Return Hydra's overrides that choose a launcher."""
+    if launcher == "joblib":
+        return ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={num_processes}"]
+    return ["hydra/launcher=" + {"basic": "basic", "submitit": "submitit_local"}[launcher]]
+
+
+def _run_application(*arguments: str) -> float:
+    """Return the seconds from starting the application to its end."""
+    environment = os.environ | _ONE_THREAD | {"PYTHONPATH": _search_path()}
+    command = [sys.executable, str(_APPLICATION), *arguments]
+    with tempfile.TemporaryDirectory(prefix="peer-") as here:  # sgdlab's plugin would find ./conf
+        start = time.perf_counter()
+        finished = subprocess.run(
+            command, cwd=here, env=environment, capture_output=True, text=True, check=False
+        )
+        wall_s = time.perf_counter() - start
+    if finished.returncode:
+        raise RuntimeError(f"the peer failed:\n{finished.stderr[-3000:]}")
+    return wall_s
+
+
+def _search_path() -> str:
+    """Return where Python looks for modules: in the application's folder too, for submitit's processes."""
+    return os.pathsep.join(filter(None, [str(_APPLICATION.parent), os.environ.get("PYTHONPATH")]))
 
 
 def _best_test_accuracy(folder: Path) -> float | None:

@@ -1,4 +1,4 @@
-"""The peer's Hydra application: one run. `-m` and the joblib launcher make a sweep of it.
+"""The peer's Hydra application: one run. `-m` and a launcher make a sweep of it.
 
 The peer is spared what would slow it and isn't needed: progress bar, checkpoints, logging at each step,
 more than one torch thread a process. Data come as arrays from sgdlab, standardised, so that both sides train

@@ -1,100 +1,118 @@
-"""The peer does the same work as sgdlab, and its sample is extrapolated as the benchmark says.
+"""Each peer's update is sgdlab's update: from equal parameters, on the same minibatches, to rounding.
 
-The oracle of the modified loss is a dense Hessian: ∇(C + (λ/4)‖∇C‖²) = g + (λ/2)·H·g.
+The peers share no code with sgdlab's training: torch.nn with autograd, torch.func, and JAX. In float64 the
+tolerance is 1e-9 of the movement: six updates of some hundred operations, each of relative error 1e-16, leave
+four digits to spare.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
+from torch import Tensor
 
-from bench_peers import StratumTimes, extrapolate, strata_of
-from peer_lightning.model import Classifier, Mlp
-from peer_lightning.multirun import experiment_of
-from sgdlab.config.schema import Run
+from performance.peers import NotTheSameError, check_same
+from performance.torch_peers import BareLoop, ChannelsLastLoop, Functional
+from performance.work import Work
 
-
-def make_run(lr: float = 0.1, strength: float = 0.0, seed: int = 0, **changes: Any) -> Run:
-    penalised = {"kind": "gradient_norm", "strength": strength}
-    return Run.model_validate(
-        {
-            "seed": seed,
-            "data": {"kind": "mnist1d"},
-            "model": {"kind": "mlp", "hidden_widths": [8]},
-            "loss": {},
-            "regularizer": penalised if strength else {"kind": "none"},
-            "optimizer": {"lr": lr, "batch_size": 16},
-            "schedule": {"kind": "constant"},
-            "budget": {"kind": "epochs", "num_epochs": 2},
-            "evaluation": {"kind": "epochs", "every_num_epochs": 1},
-        }
-        | changes
-    )
+_MLP = Work("MLP", "mnist1d", {"kind": "mlp", "hidden_widths": [12, 12]}, 8, 3, precision="float64")
+_WRN = Work("WRN", "cifar10", {"kind": "wide_resnet", "depth": 10, "width": 1}, 4, 2, precision="float64")
+_CNN = Work("CNN", "cifar10", {"kind": "cnn", "channels": [4, 6]}, 4, 2, precision="float64")
+_PENALISED = replace(_MLP, is_penalised=True)
 
 
-@pytest.mark.parametrize("l2", [0.0, 0.3])
-def test_modified_loss_has_the_gradient_of_the_paper(l2: float) -> None:
-    torch.manual_seed(0)
-    classifier = Classifier(Mlp([3, 4, 2], "tanh"), lr=0.1, l2=l2, penalty=0.7).double()
-    inputs, labels = torch.randn(5, 3, dtype=torch.float64), torch.tensor([0, 1, 1, 0, 1])
-    parameters = list(classifier.parameters())
-    shapes = [parameter.shape for parameter in parameters]
-    flat = torch.cat([parameter.detach().flatten() for parameter in parameters])
-
-    def cost(vector: torch.Tensor) -> torch.Tensor:
-        pieces = vector.split([shape.numel() for shape in shapes])
-        w0, b0, w1, b1 = (piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True))
-        logits = torch.tanh(inputs @ w0.T + b0) @ w1.T + b1
-        return F.cross_entropy(logits, labels) + l2 / 2 * vector @ vector
-
-    g = torch.autograd.functional.jacobian(cost, flat)
-    hessian = torch.autograd.functional.hessian(cost, flat)
-
-    classifier.training_step((inputs, labels), 0).backward()
-
-    got = torch.cat([parameter.grad.flatten() for parameter in parameters])
-    torch.testing.assert_close(got, g + 0.7 / 2 * hessian @ g)
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")  # measured speeds, compiled kernels
 
 
-def test_a_stratum_holds_runs_of_equal_cost() -> None:
-    runs = [make_run(0.1), make_run(0.2, seed=3), make_run(strength=0.1), make_run(strength=0.2)]
-    runs.append(make_run(data={"kind": "digits"}))
-    strata = strata_of(runs)
-    assert [stratum.runs for stratum in strata] == [tuple(runs[:2]), tuple(runs[2:4]), tuple(runs[4:])]
-    assert [stratum.name for stratum in strata] == [
-        "mnist1d plain, 500 updates",
-        "mnist1d penalised, 500 updates",
-        "digits plain, 162 updates",
-    ]
+@pytest.fixture(autouse=True)
+def _own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
 
 
-def test_a_sample_is_spread_over_its_stratum() -> None:
-    runs = [make_run(seed=seed) for seed in range(10)]
-    (stratum,) = strata_of(runs)
-    assert [run.seed for run in stratum.sample(4)] == [0, 2, 5, 7]
-    assert stratum.sample(20) == tuple(runs)
+@pytest.mark.parametrize(
+    ("peer", "work"),
+    [
+        (BareLoop, _MLP),
+        (BareLoop, _PENALISED),
+        (Functional, _MLP),
+        (BareLoop, _WRN),
+        (ChannelsLastLoop, _WRN),
+        (BareLoop, _CNN),
+    ],
+)
+def test_torch_peers_make_sgdlabs_updates(peer: type, work: Work) -> None:
+    check_same(peer, work, tolerance=1e-9)
 
 
-def test_start_up_is_counted_once_and_each_stratum_by_its_own_sample() -> None:
-    plain = StratumTimes(
-        "plain", num_runs=30, num_sampled=2, wall_s=[11.0, 13.0, 12.0], best_test_accuracy=[]
-    )
-    penalised = StratumTimes("penalised", 8, 4, wall_s=[42.0], best_test_accuracy=[])
-    assert extrapolate([plain, penalised], start_up_s=2.0) == 2 + 15 * 10 + 2 * 40
+@pytest.mark.parametrize("work", [_MLP, _PENALISED])
+def test_jax_makes_sgdlabs_updates(work: Work) -> None:
+    jax = pytest.importorskip("jax", reason="JAX is in the dependency group `bench`")
+    from performance.jax_peer import Jax
+
+    with jax.enable_x64(True):
+        check_same(Jax, work, tolerance=1e-9)
 
 
-def test_the_peer_gets_what_the_run_says() -> None:
-    experiment = experiment_of(make_run(lr=0.25, strength=0.5, seed=3))
-    assert experiment["num_updates"] == 500
-    assert experiment["evaluate_every_num_updates"] == 250
-    assert (experiment["lr"], experiment["penalty"], experiment["seed"]) == (0.25, 0.5, 3)
-    assert experiment["hidden_widths"] == [8]
+@pytest.mark.parametrize("peer", [BareLoop, Functional])
+def test_peers_take_the_rows_they_are_given(peer: type) -> None:
+    """Two updates by the gradient's definition: autograd over one run's rows, written out here."""
+    work = replace(_MLP, num_runs=2, num_train=24)
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    widths = (40, 12, 12, 10)
+    parameters = {f"weight{i}": draw(2, widths[i], widths[i + 1]) for i in range(3)}
+    parameters |= {f"bias{i}": draw(2, widths[i + 1]) for i in range(3)}
+    inputs, labels = draw(24, 40), torch.randint(10, (24,), generator=generator)
+    indices = work.minibatches(2)
+
+    trained = peer(work, parameters, inputs, labels)
+    trained.advance(indices)
+    got = trained.parameters()
+
+    for slot, rate in enumerate(work.rates()):
+        own = {name: values[slot].clone().requires_grad_() for name, values in parameters.items()}
+        for rows in indices[:, slot]:
+            hidden = inputs[rows]
+            for layer in range(3):
+                hidden = hidden @ own[f"weight{layer}"] + own[f"bias{layer}"]
+                hidden = hidden.clamp(min=0) if layer < 2 else hidden
+            loss = (hidden.logsumexp(1) - hidden[torch.arange(8), labels[rows]]).mean()
+            gradients = torch.autograd.grad(loss, list(own.values()))
+            own = {
+                name: (values - rate * gradient).detach().requires_grad_()
+                for (name, values), gradient in zip(own.items(), gradients, strict=True)
+            }
+        for name, values in own.items():
+            torch.testing.assert_close(got[name][slot], values.detach())
 
 
-def test_work_that_the_peer_does_not_do_is_refused() -> None:
-    run = make_run(optimizer={"lr": 0.1, "batch_size": 16, "inner_steps": 4})
-    with pytest.raises(ValueError, match=r"the peer has no optimizer\.inner_steps=4, only 1"):
-        experiment_of(run)
+class TwiceTheRate(BareLoop):
+    """A wrong peer."""
+
+    def __init__(self, work: Work, parameters: Mapping[str, Tensor], inputs: Tensor, labels: Tensor) -> None:
+        super().__init__(work, parameters, inputs, labels)
+        for optimizer in self._optimizers:
+            optimizer.param_groups[0]["lr"] *= 2
+
+
+def test_a_peer_that_computes_something_else_is_refused() -> None:
+    with pytest.raises(NotTheSameError, match=r"MLP: after 6 updates a parameter of .*TwiceTheRate"):
+        check_same(TwiceTheRate, _MLP)
+
+
+def test_minibatches_are_shuffled_epochs() -> None:
+    work = replace(_MLP, num_train=20)  # two batches of 8 an epoch: the last four examples wait for the next
+    indices = work.minibatches(10)
+    assert indices.shape == (10, 3, 8)
+    for slot in range(3):
+        epochs = indices[:, slot].flatten().view(4, 20)
+        assert all(sorted(epoch.tolist()) == list(range(20)) for epoch in epochs)

@@ -257,3 +257,43 @@ def test_a_broken_file_of_ones_own_is_one_message(own_conf, name, text, message)
     with open_composer() as composer, pytest.raises(UsageError, match=message) as refused:
         validate_run(composer, {"model": "tiny"} if name != "config.yaml" else {})
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["regularizer.estimator=exact"], False),
+        (["regularizer.estimator=forward_difference"], True),
+        (["regularizer.estimator=central_difference", "model.activation=relu"], True),
+        (["regularizer.estimator=central_difference", "model.activation=gelu"], False),
+        (["regularizer.estimator=forward_difference", "model=wide_resnet"], True),
+    ],
+)
+def test_differences_cross_kinks_where_the_activation_is_relu(run_of, overrides, expected):
+    assert run_of("regularizer=gradient_norm", "data=digits", *overrides).differences_kinks is expected
+
+
+def test_a_run_without_a_penalty_differences_nothing(default_run):
+    assert not default_run.differences_kinks
+
+
+def test_a_composer_may_be_opened_within_another(run_of):
+    with open_composer() as inner:
+        assert validate_run(inner, {"data": "mnist"}).data.kind == "mnist"
+    assert run_of("data=digits").data.kind == "digits"
+
+
+def test_other_hydra_applications_in_a_folder_with_a_conf_are_left_alone(own_conf, tmp_path):
+    """Hydra calls the plugins of every package that is installed, whoever's application runs."""
+    own_conf("model/mlp.yaml", "kind: mine\n")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.yaml").write_text("defaults: [model: mlp]\n")
+    (tmp_path / "other" / "model").mkdir()
+    (tmp_path / "other" / "model" / "mlp.yaml").write_text("kind: theirs\n")
+    program = f"""
+from hydra import compose, initialize_config_dir
+with initialize_config_dir(config_dir={str(tmp_path / "other")!r}, version_base="1.3"):
+    print(compose("config").model.kind)
+"""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.strip() == "theirs"

@@ -164,3 +164,31 @@ def test_nothing_left_to_train_needs_no_forecast(store, wanted, publish):
     done = forecast(survey_runs(wanted, store, 15), store, 4, 2)
     assert (done.num_packs, done.num_updates, done.num_workers) == (0, 0, 1)
     assert len(list(done.lines())) == 3
+
+
+@pytest.mark.parametrize(
+    ("estimator", "activation", "is_doubtful"),
+    [
+        ("exact", "relu", False),
+        ("forward_difference", "relu", True),
+        ("central_difference", "relu", True),
+        ("forward_difference", "tanh", False),
+        ("central_difference", "gelu", False),
+    ],
+)
+def test_differences_across_kinks_are_cautioned_against(store, wanted, estimator, activation, is_doubtful):
+    (penalised, plain) = (
+        next(run for run in wanted.values() if run.regularizer.kind == kind)
+        for kind in ("gradient_norm", "none")
+    )
+    doubtful = penalised.model_copy(
+        update={
+            "regularizer": penalised.regularizer.model_copy(update={"estimator": estimator}),
+            "model": penalised.model.model_copy(update={"activation": activation}),
+        }
+    )
+    planned = forecast(survey_runs({"a": plain, "b": doubtful}, store, 2), store, 4, 1)
+    assert planned.num_doubtful_penalties == is_doubtful
+    cautions = [line for line in planned.lines() if line.startswith("caution")]
+    expected = "caution     1 run: finite differences with ReLU are unreliable (docs/penalty.md)"
+    assert cautions == [expected] * is_doubtful

@@ -304,7 +304,8 @@ class TestDivergence:
         assert calm.state == "done"
 
     def test_a_norm_that_overflows_is_no_cost_without_l2(self, make_run, make_population) -> None:
-        population = make_population([make_run(), make_run(l2=1e-9)])
+        population = make_population([make_run(num_updates=1), make_run(num_updates=1, l2=1e-9)])
+        population._advance()
         with torch.no_grad():
             population.stacked[-1].fill_(1e200)  # the last biases: equal ones change no probability
         population._evaluate()

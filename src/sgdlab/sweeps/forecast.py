@@ -24,6 +24,7 @@ class Forecast:
     num_failed: int
     num_damaged: int
     num_to_train: int
+    num_doubtful_penalties: int  # of the distinct runs: finite differences across the kinks of ReLU
     num_packs: int
     num_updates: int  # parameter updates, over all runs to train
     num_files: int  # that the store will gain
@@ -46,6 +47,9 @@ class Forecast:
         if self.num_to_train:
             yield f"disk        {self.num_files} files, about {self.num_bytes / 1e6:.1f} MB"
             yield f"time        {self._time()}"
+        if self.num_doubtful_penalties:
+            runs = "1 run" if self.num_doubtful_penalties == 1 else f"{self.num_doubtful_penalties} runs"
+            yield f"caution     {runs}: finite differences with ReLU are unreliable (docs/penalty.md)"
 
     def _time(self) -> str:
         if self.device_hours is None:
@@ -67,6 +71,7 @@ def forecast(survey: Survey, store: Store, pack_size: int, num_workers: int) -> 
         num_failed=len(survey.failed),
         num_damaged=len(survey.damaged),
         num_to_train=len(survey.missing),
+        num_doubtful_penalties=sum(run.differences_kinks for run in survey.wanted.values()),
         num_packs=len(packs),
         num_updates=survey.num_updates_missing,
         num_files=survey.num_files,

@@ -13,8 +13,9 @@ from sgdlab.data.pipeline import Pipeline
 from sgdlab.diagnostics.implicit_regularizer import gradient_statistics
 from sgdlab.models.network import Network
 from sgdlab.training.backends.backend import UpdateRule
-from sgdlab.training.evaluation import evaluate
-from sgdlab.training.objective import Minibatches, Tensors, norm_sq
+from sgdlab.training.batches import UpdateBatches
+from sgdlab.training.evaluation import Evaluator
+from sgdlab.training.objective import Minibatches, Objective, Tensors, norm_sq
 from sgdlab.training.penalty import difference_penalty
 from sgdlab.training.streams import stream
 
@@ -23,26 +24,39 @@ _PARTITION_SEED = 0  # the partition behind C_reg is the same for every run
 
 @dataclass(frozen=True)
 class Measured:
-    """One evaluation of K runs."""
+    """One run at one evaluation."""
 
-    metrics: dict[str, Tensor]  # name → (K,)
-    test_correct: Tensor  # (K, M) bool
+    metrics: dict[str, float]
+    test_correct: Tensor  # (M,) bool, on the CPU
 
 
 @dataclass(frozen=True)
 class Instruments:
-    """Measures any K runs of a pack, given their parameters, each ``(K, …)``."""
+    """Measures any K runs of a pack."""
 
     network: Network
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # of the parameters
+    evaluator: Evaluator
     pipeline: Pipeline
-    pack_width: int
 
-    def measure(self, runs: Sequence[Run], parameters: Tensors) -> Measured:
-        """Measure accuracies, losses and costs over the training and the test set."""
-        named, pipeline = dict(zip(self.names, parameters, strict=True)), self.pipeline
-        train = evaluate(self.network, named, pipeline.train_inputs, pipeline.train_labels, self.pack_width)
-        test = evaluate(self.network, named, pipeline.test_inputs, pipeline.test_labels, self.pack_width)
+    def measure(
+        self, runs: Sequence[Run], parameters: Tensors, batches: UpdateBatches, with_gradients: bool
+    ) -> list[Measured]:
+        """Measure each run.
+
+        Parameters
+        ----------
+        runs
+            K runs.
+        parameters
+            Theirs, each ``(K, …)``.
+        batches
+            Their latest minibatches; on the last one, penalties by finite differences have their error.
+        with_gradients
+            Whether C_reg and ‖∇C‖² are measured too; they cost an epoch.
+        """
+        train = self.evaluator(parameters, self.pipeline.train_inputs, self.pipeline.train_labels)
+        test = self.evaluator(parameters, self.pipeline.test_inputs, self.pipeline.test_labels)
         metrics = {
             "test_accuracy": test.accuracy,
             "test_loss": test.loss,
@@ -50,34 +64,30 @@ class Instruments:
             "train_loss": train.loss,
             "train_cost": train.loss + _l2_term(runs, parameters),
         }
-        return Measured(metrics, test.correct)
-
-    def measure_penalty_error(
-        self, runs: Sequence[Run], parameters: Tensors, batch: Minibatches
-    ) -> dict[str, Tensor]:
-        """Measure the error of finite differences on one minibatch a run; nothing where there are none."""
-        rule = self._rule(runs, parameters)
+        rule = UpdateRule.of(runs, self.network, self.names, parameters[0].detach())
         difference = difference_penalty(rule.objective, rule.penalties)
-        if difference is None:
-            return {}
-        return {"penalty_relative_error": difference.relative_error(parameters, batch)}
+        if difference is not None:
+            metrics["penalty_relative_error"] = difference.relative_error(parameters, batches.batch(-1))
+        if with_gradients:
+            metrics |= self._gradient_statistics(rule.objective, parameters, runs[0].optimizer.batch_size)
+        table = torch.stack([values.double().cpu() for values in metrics.values()], dim=1).tolist()
+        correct = test.correct.cpu()
+        return [Measured(dict(zip(metrics, row, strict=True)), correct[k]) for k, row in enumerate(table)]
 
-    def measure_gradients(self, runs: Sequence[Run], parameters: Tensors) -> dict[str, Tensor]:
-        """Measure C_reg and ‖∇C‖² over the training set."""
-        objective = self._rule(runs, parameters).objective
+    def _gradient_statistics(
+        self, objective: Objective, parameters: Tensors, batch_size: int
+    ) -> dict[str, Tensor]:
         inputs, labels = self.pipeline.train_inputs, self.pipeline.train_labels
+        num_runs = len(parameters[0])
 
         def gradients(examples: Tensor) -> Tensors:
             x, y = inputs[examples], labels[examples]
-            batch = Minibatches(x.expand(len(runs), *x.shape), y.expand(len(runs), -1))
+            batch = Minibatches(x.expand(num_runs, *x.shape), y.expand(num_runs, -1))
             return objective.gradients(parameters, batch)[1]
 
         partition = torch.randperm(len(labels), generator=stream(_PARTITION_SEED, "partition"))
-        measured = gradient_statistics(gradients, partition.to(labels.device), runs[0].optimizer.batch_size)
+        measured = gradient_statistics(gradients, partition.to(labels.device), batch_size)
         return {"c_reg": measured.c_reg, "gradient_norm_sq": measured.gradient_norm_sq}
-
-    def _rule(self, runs: Sequence[Run], parameters: Tensors) -> UpdateRule:
-        return UpdateRule.of(runs, self.network, self.names, parameters[0].detach())
 
 
 def _l2_term(runs: Sequence[Run], parameters: Tensors) -> Tensor:

@@ -46,8 +46,9 @@ class Member:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is at an evaluation of its grid, or at its end."""
-        return self.update % self.evaluate_every == 0 or self.update == self.num_updates
+        """Whether it is at an evaluation of its grid, or at its end, and has not diverged."""
+        is_on_grid = self.update % self.evaluate_every == 0 or self.update == self.num_updates
+        return is_on_grid and self.diverged_at is None
 
     @property
     def num_updates_to_evaluation(self) -> int:

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.models.build import build_network
 from sgdlab.training.backends.backend import UpdateRule
-from sgdlab.training.backends.recipes import make_backend
-from sgdlab.training.batches import BatchSource, Position, UpdateBatches
+from sgdlab.training.backends.recipes import make_backend, make_evaluator
+from sgdlab.training.batches import BatchSource, Position
 from sgdlab.training.measuring import Instruments
 from sgdlab.training.members import Member
 from sgdlab.training.objective import Tensors
@@ -74,9 +74,9 @@ class Population(LightningModule):
         self._runs = [shared] * len(slots)  # what each slot follows; whatever it is, where there is no member
         self.rule = UpdateRule.of(self._runs, self.network, self.names, like)
         self.backend = make_backend(backend, self.rule, like)
-        self._instruments = Instruments(self.network, self.names, pipeline, len(slots))
+        evaluator = make_evaluator(backend, self.rule, like)
+        self._instruments = Instruments(self.network, self.names, evaluator, pipeline)
         self._batches = BatchSource(shared, pipeline)
-        self._last_batches: UpdateBatches | None = None
         self._chunk_length = 1  # adapted to the speed
         self._take_in([(slot, member) for slot, member in enumerate(slots) if member is not None])
 
@@ -179,9 +179,9 @@ class Population(LightningModule):
         positions: list[Position | None] = [None] * len(self.slots)
         for slot, member in live:
             positions[slot] = Position(member.run.seed, member.update)
-        batches, rates = self._batches.prepare(positions, count), self._learning_rates(live, count)
-        losses = self.backend.advance(self.parameter_tuple(), batches, rates).cpu()
-        self._last_batches = batches
+        self._last_batches = self._batches.prepare(positions, count)
+        rates = self._learning_rates(live, count)
+        losses = self.backend.advance(self.parameter_tuple(), self._last_batches, rates).cpu()
         is_bad = ~losses.isfinite()
         for slot, member in live if bool(is_bad.any()) else ():
             if bool(is_bad[:, slot].any()):
@@ -212,36 +212,25 @@ class Population(LightningModule):
 
     def _evaluate(self) -> None:
         """Measure the members that are due, each on its own grid."""
-        due = [
-            (slot, member)
-            for slot, member in enumerate(self.slots)
-            if member and member.is_due and member.diverged_at is None
-        ]
-        for wanted in (False, True):
-            chosen = [(slot, member) for slot, member in due if self._wants_statistics(member) == wanted]
+        due = [(slot, member) for slot, member in enumerate(self.slots) if member and member.is_due]
+        for with_gradients in (False, True):
+            chosen = [at for at in due if self._wants_gradients(at[1]) == with_gradients]
             if chosen:
-                self._measure(chosen, wanted)
+                self._measure(chosen, with_gradients)
 
-    def _wants_statistics(self, member: Member) -> bool:
+    def _wants_gradients(self, member: Member) -> bool:
         is_last = member.update == member.num_updates
         return self.statistics == "evaluations" or (self.statistics == "end" and is_last)
 
-    def _measure(self, chosen: Sequence[tuple[int, Member]], with_statistics: bool) -> None:
+    def _measure(self, chosen: Sequence[tuple[int, Member]], with_gradients: bool) -> None:
         slots, runs = [slot for slot, _ in chosen], [member.run for _, member in chosen]
         parameters = tuple(p.detach()[slots].requires_grad_() for p in self.stacked)
-        measured = self._instruments.measure(runs, parameters)
-        metrics = dict(measured.metrics)
-        if not self.rule.is_exact and self._last_batches is not None:
-            batch = self._last_batches.of_slots(slots).batch(-1)
-            metrics |= self._instruments.measure_penalty_error(runs, parameters, batch)
-        if with_statistics:
-            metrics |= self._instruments.measure_gradients(runs, parameters)
-        table = torch.stack([values.double().cpu() for values in metrics.values()], dim=1).tolist()
-        for (slot, member), values, correct in zip(chosen, table, measured.test_correct.cpu(), strict=True):
-            of_member = dict(zip(metrics, values, strict=True))
-            if not math.isfinite(of_member["train_loss"]):
+        batches = self._last_batches.of_slots(slots)
+        measured = self._instruments.measure(runs, parameters, batches, with_gradients)
+        for (slot, member), found in zip(chosen, measured, strict=True):
+            if not math.isfinite(found.metrics["train_loss"]):
                 self._mark_diverged(slot, member, member.update)
-            member.recorder.record(member.update, of_member, correct)
+            member.recorder.record(member.update, found.metrics, found.test_correct)
 
 
 class _Clock:

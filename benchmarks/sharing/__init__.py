@@ -1,0 +1,1 @@
+"""Many runs on one device: together in one process, or a process each."""
