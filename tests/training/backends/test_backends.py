@@ -94,6 +94,25 @@ def test_all_backends_follow_one_trajectory(make_run, updated, name, backend) ->
                 assert (ours[parameter] - values).abs().max().item() < allowed, parameter
 
 
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [
+        pytest.param(name, backend, marks=pytest.mark.slow if backend == "compiled" else ())
+        for name in ("relu, penalty, L2", "relu, L2", "differences", "cnn, penalty")
+        for backend in sorted(PACKS[name][1])
+    ],
+)
+def test_every_backend_follows_whoever_fills_a_slot(make_run, train, name, backend) -> None:
+    """Seeds, rates, λ and L2 change with the run; the first has no L2 term, so that later ones bring it in."""
+    runs = pack(make_run, PACKS[name][0])[::-1]
+    assert runs[0].loss.l2 == 0
+    refilled = train(runs[:1], waiting=runs[1:], backend=backend).runs
+    for ours, run in zip(refilled, runs, strict=True):
+        (alone,) = train([run], backend=backend).runs
+        assert ours.summary == alone.summary
+        assert all(torch.equal(ours.parameters[name], values) for name, values in alone.parameters.items())
+
+
 @pytest.mark.parametrize("backend", sorted(NATIVE))
 @pytest.mark.parametrize("batch_size", [1, 3, 8, 16, 17])
 @pytest.mark.parametrize("widths", [(1,), (2, 3), (16, 33)])
