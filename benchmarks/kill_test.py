@@ -12,6 +12,7 @@ kills as wanted.
 from __future__ import annotations
 
 import argparse
+import copy
 import itertools
 import json
 import os
@@ -52,6 +53,11 @@ SWEEP = {
             "fixed": {"regularizer": "gradient_norm", "optimizer.lr": "2**-5"},
             "axes": {"regularizer.strength": "pow2(-4, -2)"},
         },
+        "short": {
+            "label": "plain, and shorter than its companions",
+            "fixed": {"evaluation.every_num_updates": 70},
+            "axes": {"optimizer.lr": "pow2(-5, -4)"},
+        },
         "steps": {
             "label": "n-step",
             "fixed": {"optimizer.inner_steps": 4},
@@ -69,6 +75,7 @@ SWEEP = {
 SETTINGS = [
     "tracker=none",
     "launcher.num_workers=2",
+    "launcher.pack_size=4",  # so that slots are filled as runs end
     "launcher.checkpoint_every_s=0.3",
     "launcher.device=cpu",
 ]
@@ -110,9 +117,11 @@ class Laboratory:
     def __post_init__(self) -> None:
         for name in ("sweeps", "cache", "tmp"):
             (self.folder / name).mkdir(parents=True)
-        base = {**SWEEP["base"], "budget.num_updates": self.num_updates}  # type: ignore[dict-item]
-        base["evaluation.every_num_updates"] = self.num_updates // 10
-        (self.folder / "sweeps" / "kills.yaml").write_text(yaml.safe_dump({**SWEEP, "base": base}))
+        sweep: dict[str, Any] = copy.deepcopy(SWEEP)
+        sweep["base"]["budget.num_updates"] = self.num_updates
+        sweep["base"]["evaluation.every_num_updates"] = self.num_updates // 10
+        sweep["grids"]["short"]["fixed"]["budget.num_updates"] = self.num_updates // 3
+        (self.folder / "sweeps" / "kills.yaml").write_text(yaml.safe_dump(sweep))
 
     @property
     def store(self) -> Path:

@@ -60,5 +60,5 @@ def _step_s(setting: Setting, dataset: Dataset, regularizer: Regularizer, num_up
     """CPU seconds of an update, from the start of training to its end: no start-up, no import."""
     runs = [setting.run(seed, num_updates, lr=2**-8, regularizer=regularizer) for seed in range(PACK_WIDTH)]
     clock: list[float] = []
-    trained = train(runs, dataset, lambda _num_updates: clock.append(time.process_time()))
-    return (clock[-1] - clock[0]) / trained.num_updates
+    trained = train(runs, dataset, lambda _progress: clock.append(time.process_time()))
+    return (clock[-1] - clock[0]) / trained[0].num_updates

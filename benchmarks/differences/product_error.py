@@ -122,7 +122,7 @@ def draw_points(
     if num_updates:
         alike = replace(setting, batch_size=REFERENCE.batch_size)  # another minibatch, the same networks
         runs = [alike.run(seed, num_updates, lr=_LR) for seed in range(num_draws)]
-        drawn = [run.parameters for run in train(runs, dataset).runs if run is not None]
+        drawn = [run.parameters for run in train(runs, dataset)]
     else:
         drawn = [network.initial_parameters(stream(seed, "init")) for seed in range(num_draws)]
     stacked = {name: values.to(dtype) for name, values in stack_runs(iter(drawn), torch.float32).items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,8 @@ from sgdlab.config.components import (
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.training.backends.trial import choose_backend
-from sgdlab.training.fit import PackTask, TrainedPack, train_pack
+from sgdlab.training.fit import PackTask, Progress, TrainedRun, train_pack
+from sgdlab.training.members import Member
 
 Activation = Literal["relu", "tanh", "gelu"]
 ACTIVATIONS: tuple[Activation, ...] = ("relu", "tanh", "gelu")
@@ -83,24 +84,23 @@ def variants(activation: Activation, name: str) -> list[Setting]:
 
 
 def train(
-    runs: Sequence[Run], dataset: Dataset, on_progress: Callable[[int], None] = lambda _: None
-) -> TrainedPack:
-    """Train a pack of runs of one shape to their end, without a store."""
+    runs: Sequence[Run], dataset: Dataset, on_progress: Callable[[Progress], None] = lambda _: None
+) -> list[TrainedRun]:
+    """Train a pack of runs of one shape to their end, without a store; return them in their order."""
     device = torch.device("cpu")
     task = PackTask(
-        runs=tuple(runs),
-        is_live=(True,) * len(runs),
+        width=len(runs),
         backend=choose_backend(runs, device, runs[0].num_updates),
         statistics="none",
         device=device,
-        resume_from=None,
         new_checkpoint=_no_checkpoint,
         checkpoint_every_s=float("inf"),
     )
-    trained = train_pack(task, dataset, on_progress)
-    assert trained is not None  # nobody asks it to stop
-    return trained
+    members = [Member(str(slot), run) for slot, run in enumerate(runs)]
+    trained: list[TrainedRun] = []
+    train_pack(task, members, dataset, trained.append, on_progress=on_progress)
+    return sorted(trained, key=lambda run: int(run.key))
 
 
-def _no_checkpoint(_num_updates: int) -> AbstractContextManager[Path]:
+def _no_checkpoint(_progress: Mapping[str, int]) -> AbstractContextManager[Path]:
     raise AssertionError("no checkpoint is due: nothing stops these runs")

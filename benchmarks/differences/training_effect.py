@@ -85,7 +85,7 @@ def _train(
         for regularizer in regularizers
         for seed in range(num_seeds)
     ]
-    trained = [run for run in train(runs, dataset).runs if run is not None]
+    trained = train(runs, dataset)
     outcomes = []
     for i, regularizer in enumerate(regularizers):
         members = trained[i * num_seeds : (i + 1) * num_seeds]

@@ -6,7 +6,7 @@ sets things up, and the last, which ends with the evaluation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,8 @@ from performance.work import CADENCE_EPOCHS, Work
 from sgdlab.config.schema import Run
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.training.backends.trial import choose_backend
-from sgdlab.training.fit import PackTask, train_pack
+from sgdlab.training.fit import PackTask, Progress, TrainedRun, train_pack
+from sgdlab.training.members import Member
 from sgdlab.training.population import Population
 
 _CPU = torch.device("cpu")
@@ -51,13 +52,14 @@ def train(work: Work, num_updates: int, evaluate_every: int | None = None) -> Ma
     updates: list[int] = []
     seconds: list[float] = []
 
-    def mark(update: int) -> None:
-        updates.append(update)
+    def mark(progress: Progress) -> None:
+        updates.append((updates[-1] if updates else 0) + progress.num_made // len(runs))
         seconds.append(cpu_s() - started)
 
     dataset, runs = work.dataset(), work.runs(num_updates, evaluate_every)
     started = cpu_s()
-    train_pack(_task(runs, backend_of(work)), dataset, mark)
+    task = _task(len(runs), backend_of(work))
+    train_pack(task, _members(runs), dataset, hand_out=lambda _: None, on_progress=mark)
     return Marks(tuple(updates), tuple(seconds))
 
 
@@ -77,12 +79,13 @@ def cadence_us(work: Work) -> float:
 def without_trainer_us(work: Work, num_updates: int) -> float:
     """Return µs a run and update of the same updates, the population driven by hand: no Trainer, no hooks."""
     runs = work.runs(num_updates)
-    population = Population(runs, [True] * len(runs), pipeline_of(work), backend_of(work), "none")
+    population = Population(_members(runs), pipeline_of(work), backend_of(work), "none")
     updates: list[int] = []
     seconds: list[float] = []
-    while not population.is_finished:
+    first = population.members[0]
+    while not first.has_ended:
         population._advance()
-        updates.append(population.update)
+        updates.append(first.update)
         seconds.append(cpu_s())
     return (seconds[-2] - seconds[0]) / (updates[-2] - updates[0]) / work.num_runs * 1e6
 
@@ -114,26 +117,28 @@ def alone(work: Work) -> Work:
 
 
 def _parameters(work: Work, runs: list[Run], backend: str) -> dict[str, Tensor]:
-    pack = train_pack(_task(runs, backend), work.dataset())
-    assert pack is not None
-    members = [run for run in pack.runs if run is not None]
-    return {name: torch.stack([run.parameters[name] for run in members]) for name in members[0].parameters}
+    trained: list[TrainedRun] = []
+    train_pack(_task(len(runs), backend), _members(runs), work.dataset(), trained.append)
+    trained.sort(key=lambda run: int(run.key))
+    return {name: torch.stack([run.parameters[name] for run in trained]) for name in trained[0].parameters}
 
 
-def _task(runs: list[Run], backend: str) -> PackTask:
+def _members(runs: list[Run]) -> list[Member]:
+    return [Member(str(slot), run) for slot, run in enumerate(runs)]
+
+
+def _task(width: int, backend: str) -> PackTask:
     return PackTask(
-        runs=tuple(runs),
-        is_live=(True,) * len(runs),
+        width=width,
         backend=backend,
         statistics="none",
         device=_CPU,
-        resume_from=None,
         new_checkpoint=_no_checkpoint,
         checkpoint_every_s=float("inf"),
     )
 
 
 @contextmanager
-def _no_checkpoint(num_updates: int) -> Iterator[Path]:
-    raise RuntimeError(f"a checkpoint was asked for at update {num_updates}")
+def _no_checkpoint(progress: Mapping[str, int]) -> Iterator[Path]:
+    raise RuntimeError(f"a checkpoint was asked for at {progress}")
     yield Path()

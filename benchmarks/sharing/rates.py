@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,8 @@ import torch.multiprocessing as multiprocessing
 from performance.torch_networks import build
 from performance.work import Work
 from sgdlab.training.backends.trial import choose_backend
-from sgdlab.training.fit import PackTask, train_pack
+from sgdlab.training.fit import PackTask, Progress, train_pack
+from sgdlab.training.members import Member
 
 _MANY_UPDATES = 10**7  # never reached: training is stopped when the time is over
 _WARM_UP_UPDATES = 5
@@ -26,27 +27,26 @@ def packed_rate(work: Work, num_runs: int, device: torch.device, seconds: float)
     runs = replace(work, num_runs=num_runs).runs(_MANY_UPDATES)
     marks: list[tuple[int, float]] = []
 
-    def mark(update: int) -> None:
+    def mark(progress: Progress) -> None:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        marks.append((update, time.perf_counter()))
+        marks.append((progress.num_updates_of_running, time.perf_counter()))
 
     def is_over() -> bool:
         return len(marks) > 2 and marks[-1][1] - marks[1][1] > seconds
 
     task = PackTask(
-        runs=tuple(runs),
-        is_live=(True,) * num_runs,
+        width=num_runs,
         backend=choose_backend(runs, device, _MANY_UPDATES),
         statistics="none",
         device=device,
-        resume_from=None,
         new_checkpoint=_thrown_away,
         checkpoint_every_s=float("inf"),
     )
-    train_pack(task, work.dataset(), mark, is_over)
+    members = [Member(str(slot), run) for slot, run in enumerate(runs)]
+    train_pack(task, members, work.dataset(), lambda _: None, on_progress=mark, stop_requested=is_over)
     (first, start), (last, end) = marks[1], marks[-1]
-    return (last - first) * num_runs / (end - start)
+    return (last - first) / (end - start)
 
 
 def shared_rate(work: Work, num_processes: int, device: torch.device, seconds: float) -> float:
@@ -109,6 +109,6 @@ def _bare_update(work: Work, device: torch.device) -> Any:
 
 
 @contextmanager
-def _thrown_away(_: int) -> Iterator[Path]:
+def _thrown_away(_: Mapping[str, int]) -> Iterator[Path]:
     path = Path("/dev/null")
     yield path

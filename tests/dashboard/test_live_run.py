@@ -77,9 +77,9 @@ def played(tmp_path, monkeypatch):
 def watch(played, monkeypatch):
     """Let a function play the pool (it gets `tell`); return the snapshots that were shown."""
 
-    def run(pool, tracker=None):
+    def run(pool, tracker=None, look_every_s=0.0):
         snapshots = []
-        monkeypatch.setattr(live_run, "_LOOK_EVERY_S", 0.0)
+        monkeypatch.setattr(live_run, "_LOOK_EVERY_S", look_every_s)
         monkeypatch.setattr(live_run.ProgressView, "update", lambda _, snapshot: snapshots.append(snapshot))
 
         def train_missing(_survey, _names, _execution, _store, on_status):
@@ -116,6 +116,20 @@ def test_updates_of_earlier_commands_count_as_done_not_as_made(played, watch):
     assert later.updates_per_s == 40  # made in these ten seconds: 400 of the 2800
     assert _share(end) == _share(last) == (1600, 1600)
     assert (last.num_done, last.num_running, last.num_workers) == (4, 0, 2)
+
+
+def test_a_run_whose_slot_is_filled_again_at_once_is_seen_to_have_ended(played, watch):
+    """As many are running as before, and the store is looked at in between only when a run has ended."""
+
+    def pool(tell):
+        tell(2, 0, 0, 0)
+        tell(2, 1000, 1000, 0)
+        played.publish(played.keys[0])
+        tell(2, 2000, 1000, 1)  # of the one that goes on; the other has given its slot to the third
+
+    _, before, after, *_ = watch(pool, look_every_s=1e9)
+    assert (_share(before), before.num_done) == ((1000, 4000), 0)
+    assert (_share(after), after.num_done) == ((2000, 4000), 1)
 
 
 def test_diverged_and_failed_runs_leave_nothing_to_be_done(played, watch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -35,13 +35,22 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def make_plan(store: Store, tmp_path: Path) -> Callable[..., FrozenPlan]:
-    """Freeze a plan of one pack; `lr` and keyword arguments of the launcher vary, seeds count up."""
+    """Freeze a plan of one shape; `lr` and keyword arguments of the launcher vary, seeds count up.
+
+    `budgets` are the numbers of updates, one a run.
+    """
 
     def make(
-        num_runs: int = 4, num_updates: int = 96, lr: float = 0.125, data=None, **launcher
+        num_runs: int = 4,
+        num_updates: int = 96,
+        lr: float = 0.125,
+        data=None,
+        budgets: Sequence[int] = (),
+        num_workers: int = 1,
+        **launcher,
     ) -> FrozenPlan:
         runs = {}
-        for seed in range(num_runs):
+        for seed, budget in enumerate(budgets or [num_updates] * num_runs):
             run = normalize(
                 Run(
                     seed=seed,
@@ -51,13 +60,13 @@ def make_plan(store: Store, tmp_path: Path) -> Callable[..., FrozenPlan]:
                     regularizer=NoRegularizer(),
                     optimizer=SgdOptimizer(lr=lr, batch_size=8),
                     schedule=ConstantSchedule(),
-                    budget=UpdateBudget(num_updates=num_updates),
+                    budget=UpdateBudget(num_updates=budget),
                     evaluation=UpdateEvaluation(every_num_updates=32),
                 )
             )
             runs[key_of_normalized(run)] = run
         execution = Execution(
-            launcher=LocalLauncher(num_workers=1, **launcher),
+            launcher=LocalLauncher(num_workers=num_workers, **launcher),
             folders=Folders(store=store.root, data=tmp_path / "data"),
         )
         return freeze(tmp_path / "plans", ["test"], execution, runs, runs, 1)

@@ -26,11 +26,11 @@ class Poison(importlib.abc.MetaPathFinder):
 def poison(Population):
     true = Population._advance
     def _advance(self):
-        seeds = {run.seed for run, live in zip(self.runs, self._is_live.tolist()) if live}
-        if self.update >= 32 and 2 in seeds:
+        seeds = {member.run.seed for member in self.members if member.update >= 32}
+        if 2 in seeds:
             import ctypes
             ctypes.string_at(0)
-        if self.update >= 32 and 1 in seeds:
+        if 1 in seeds:
             raise ArithmeticError("seed 1 is poison")
         true(self)
     Population._advance = _advance

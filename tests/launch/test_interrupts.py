@@ -64,5 +64,4 @@ def _checkpoints(terminal):
 
 def _position(checkpoint):
     """The update that a checkpoint stands at; 0 while it is being replaced."""
-    heartbeat = AttemptFolder(checkpoint.parent).read_heartbeat()
-    return heartbeat.num_updates if heartbeat else 0
+    return max(AttemptFolder(checkpoint.parent).read_progress().values(), default=0)

@@ -6,12 +6,12 @@ import kill_test
 
 
 def test_killed_sweeps_end_with_the_bits_of_an_undisturbed_one(tmp_path):
-    undisturbed = kill_test.Laboratory(tmp_path / "undisturbed", num_updates=2000)
+    undisturbed = kill_test.Laboratory(tmp_path / "undisturbed", num_updates=20_000)
     undisturbed.finish()
     expected = undisturbed.results()
-    assert len(expected) == 24
+    assert len(expected) == 28
 
-    killed = kill_test.Laboratory(tmp_path / "killed", num_updates=2000)
+    killed = kill_test.Laboratory(tmp_path / "killed", num_updates=20_000)
     kill_test.run_with_kills(killed, random.Random(7), num_kills=6)
     assert len(killed.kills) == 6, "the sweep ended too early: make it longer"
     assert kill_test.differences(killed.results(), expected) == []

@@ -36,7 +36,7 @@ def test_a_pool_ends_when_its_workers_find_nothing_left(run_pool):
     assert run_pool(f"{READY}; exit 0") == 1
 
 
-TRAINING = """echo '{"running": 4, "position": 0, "updates": 0}'"""
+TRAINING = """echo '{"running": 4, "updates_of_running": 0, "updates": 0}'"""
 
 
 def test_workers_killed_as_they_start_are_replaced(run_pool):
@@ -84,18 +84,20 @@ def test_what_is_wrong_with_the_world_stops_the_pool(run_pool):
 def test_progress_is_summed_up(run_pool):
     news = [
         READY,
-        """echo '{"running": 4, "position": 100, "updates": 0}'""",
-        """echo '{"running": 4, "position": 132, "updates": 128}'; sleep 0.6""",
+        """echo '{"running": 4, "updates_of_running": 400, "updates": 0}'""",
+        """echo '{"running": 4, "updates_of_running": 528, "updates": 128, "ended": 1}'; sleep 0.6""",
         """echo 'torn {'""",
-        """echo '{"running": 0, "position": 0, "updates": 64}'; sleep 0.4""",
+        """echo '{"running": 0, "updates_of_running": 0, "updates": 64, "ended": 2}'; sleep 0.4""",
     ]
     seen = []
     run_pool(
         "; ".join(news),
-        lambda s: seen.append((s.num_workers, s.num_running, s.num_updates, s.num_updates_of_running)),
+        lambda s: seen.append(
+            (s.num_workers, s.num_running, s.num_updates, s.num_updates_of_running, s.num_ended)
+        ),
     )
-    assert (1, 4, 128, 4 * 132) in seen
-    assert seen[-1][1:] == (0, 192, 0)
+    assert (1, 4, 128, 528, 1) in seen
+    assert seen[-1][1:] == (0, 192, 0, 3)
 
 
 @pytest.mark.parametrize(

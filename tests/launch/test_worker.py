@@ -11,6 +11,7 @@ from sgdlab.config.components import MnistData
 from sgdlab.errors import UserError
 from sgdlab.runs.attempts import Attempt
 from sgdlab.runs.claims import claim
+from sgdlab.training.fit import Progress
 from sgdlab.training.population import Population
 
 
@@ -72,25 +73,28 @@ def test_progress_starts_where_training_starts(make_plan, make_worker, advance):
 
     def stop_after_first(population, true):
         true(population)
-        stops.append(population.update)
+        stops.append(population.members[0].update)
 
     advance(stop_after_first)
     worker.work()
-    assert [(progress.num_running, progress.position, progress.num_made) for progress in told] == [
+    assert [(word.num_running, word.num_updates_of_running, word.num_made) for word in told] == [
         (4, 0, 0),
         (4, 0, 0),
-        (4, stops[0], 4 * stops[0]),
+        (4, 4 * stops[0], 4 * stops[0]),
         (0, 0, 0),
     ]
-    reached = stops[0]
+    stopped_at = stops[0]
     told.clear()
     stops.clear()
     advance(lambda population, true: true(population))
     make_worker(plan, on_progress=told.append).work()
-    training = [progress for progress in told if progress.num_running][1:]  # the first word: runs are claimed
-    assert (training[0].position, training[0].num_made) == (reached, 0)
-    assert training[-1].position == 96
-    assert sum(progress.num_made for progress in training) == 4 * (96 - reached)
+    before, first, *_, last, end = told
+    assert before.num_updates_of_running == before.num_made == first.num_made == 0
+    assert first.num_updates_of_running == 4 * stopped_at
+    assert {4 * 32, 4 * 64} <= {word.num_updates_of_running for word in told}
+    assert sum(word.num_made for word in told) == 4 * (96 - stopped_at)
+    assert (last.num_running, last.num_updates_of_running, last.num_ended) == (0, 0, 4)
+    assert end == Progress()
 
 
 def test_a_run_that_raises_fails_alone_and_says_why(make_plan, make_worker, store, advance):
@@ -98,8 +102,7 @@ def test_a_run_that_raises_fails_alone_and_says_why(make_plan, make_worker, stor
     poison = list(plan.runs)[1]
 
     def raise_for_one(population, true):
-        live = [run for run, live in zip(population.runs, population._is_live, strict=True) if live]
-        if plan.runs[poison] in live and population.update >= 32:
+        if any(member.key == poison and member.update >= 32 for member in population.members):
             raise RuntimeError("first line\nsomething about this run")
         true(population)
 
@@ -115,14 +118,14 @@ def test_out_of_memory_halves_the_pack(make_plan, make_worker, store, advance):
     plan = make_plan(num_runs=5)
 
     def only_two_fit(population, true):
-        if len(population.runs) > 2:
+        if len(population.slots) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         true(population)
 
     advance(only_two_fit)
     make_worker(plan).work()
     widths = [store.read_result(key).provenance["pack_width"] for key in plan.runs]
-    assert widths == [2, 2, 1, 2, 2]
+    assert widths == [2] * 5  # 5, 3, 2
 
 
 def test_out_of_memory_of_a_lone_run_is_its_failure(make_plan, make_worker, store, advance):
@@ -159,7 +162,7 @@ def test_after_two_deaths_runs_are_trained_one_by_one_to_the_same_bits(
     for number in (1, 2):
         _die_with(store, plan.runs, f"death {number}")
     together = []
-    advance(lambda population, true: (together.append(int(population._is_live.sum())), true(population)))
+    advance(lambda population, true: (together.append(len(population.members)), true(population)))
     make_worker(plan).work()
     assert set(together) == {1}
     assert {key: bits_of(key) for key in plan.runs} == expected

@@ -1,5 +1,6 @@
 """A store, runs to put in it, and processes that die on the spot."""
 
+import json
 import os
 import sys
 import threading
@@ -129,13 +130,15 @@ def _die_at_operation(die_at: int) -> None:
 def leave_claim(store) -> Callable[..., Holder]:
     """Leave a claim behind, with its attempt, as a process of another machine that says nothing more."""
 
-    def leave(key: str, number: int = 1, session: str = "session", num_updates: int = 0) -> Holder:
+    def leave(key: str, number: int = 1, session: str = "session", num_updates: int | None = None) -> Holder:
         holder = Holder(f"{key[:4]}-{number}", session, Process("elsewhere", "another boot", 1, 1))
         folder = store.attempt(holder.attempt)
         folder.path.mkdir()
         folder.holder_path.write_bytes(holder.to_json())
         folder.claimed_path.write_text(f"{key}\n")
-        folder.heartbeat_path.write_text(f"1 {num_updates}\n")
+        folder.heartbeat_path.write_text("1\n")
+        if num_updates is not None:
+            folder.progress_path.write_text(json.dumps({key: num_updates, "another": 10**6}))
         store.run_folder(key).mkdir(parents=True, exist_ok=True)
         (store.run_folder(key) / f"claim.{number}").write_bytes(holder.to_json())
         return holder

@@ -34,31 +34,26 @@ def test_the_last_word_says_how_the_block_ended(store, make_result, error, reaso
     key = make_result().key
     with nullcontext() if error is None else pytest.raises(error), _start(store) as attempt:
         claim(store, key, attempt)
-        with attempt.new_checkpoint(10) as path:  # so that the folder is kept
+        with attempt.new_checkpoint({key: 10}) as path:  # so that the folder is kept
             path.write_bytes(b"state")
         if error:
             raise error
     assert json.loads((attempt.folder / "ended.json").read_bytes()) == {"reason": reason}
 
 
-def test_a_manifest_without_members_is_refused(store, attempt):
-    with pytest.raises(ValueError, match='names its members under "keys"'):
-        attempt.write_manifest({"dtype": "float32"})
-
-
 def test_a_checkpoint_replaces_the_one_before_only_when_it_is_whole(store, attempt):
-    with attempt.new_checkpoint(10) as path:
+    with attempt.new_checkpoint({"a": 10, "b": 3}) as path:
         path.write_bytes(b"ten")
 
     def fail_half_way():
-        with attempt.new_checkpoint(20) as path:
+        with attempt.new_checkpoint({"a": 20}) as path:
             path.write_bytes(b"twe")
             raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError, match="killed"):
         fail_half_way()
     assert attempt.checkpoint_path.read_bytes() == b"ten"
-    assert store.attempt(attempt.id).read_heartbeat().num_updates == 10
+    assert store.attempt(attempt.id).read_progress() == {"a": 10, "b": 3}
     assert [name.name for name in attempt.folder.glob(".*")] == []
 
 
@@ -69,7 +64,7 @@ def test_a_checkpoint_on_a_full_disk_names_the_folder(store, attempt, monkeypatc
     monkeypatch.setattr("sgdlab.runs.attempts.sync", refuse)
     with (
         pytest.raises(StoreError, match=f"{attempt.id}: No space left on device"),
-        attempt.new_checkpoint(1) as path,
+        attempt.new_checkpoint({}) as path,
     ):
         path.write_bytes(b"one")
 
@@ -82,7 +77,7 @@ class TestRemoval:
             for seed in (0, 1):
                 claim(store, make_result(seed).key, attempt)
                 store.publish(attempt, make_result(seed), curves)
-            with attempt.new_checkpoint(10) as path:
+            with attempt.new_checkpoint({make_result(1).key: 10}) as path:
                 path.write_bytes(b"state")
         assert names_in(store.attempts) == names_in(store.trash) == []
 
@@ -95,8 +90,8 @@ class TestRemoval:
         with _start(store) as first:
             for seed in (0, 1):
                 claim(store, make_result(seed).key, first)
-            first.write_manifest({"keys": [make_result(seed).key for seed in (0, 1)]})
-            with first.new_checkpoint(10) as path:
+            first.write_manifest({"backend": "batched"})
+            with first.new_checkpoint({make_result(seed).key: 10 for seed in (0, 1)}) as path:
                 path.write_bytes(b"state")
             store.publish(first, make_result(0), curves)
         assert names_in(store.attempts) == [first.id]
@@ -147,8 +142,8 @@ class TestRemoval:
                 assert claim(store, result.key, other, observer)
                 assert store.publish(other, result, curves)
             assert not stuck.folder.exists()
-            stuck.record_progress(50)
-            with stuck.new_checkpoint(100) as path:
+            stuck.record_progress({result.key: 50})
+            with stuck.new_checkpoint({result.key: 100}) as path:
                 path.write_bytes(b"state")
             assert not store.publish(stuck, make_result(accuracy=0.9), curves)
         assert store.read_result(result.key).summary["test_accuracy.best"] == 0.5

@@ -104,7 +104,7 @@ def test_killed_at_any_operation_a_publication_leaves_a_store_that_reads_and_goe
         result = make_result(seed)
         with Attempt.start(store, "session", heartbeat_every_s=60) as attempt:
             if claim(store, result.key, attempt):
-                attempt.write_manifest({"keys": [result.key]})
+                attempt.write_manifest({"backend": "batched"})
                 weights = attempt.folder / "w.pt"
                 weights.write_bytes(b"weights")
                 assert store.publish(attempt, result, curves, weights)

@@ -41,6 +41,8 @@ SAME_SHAPE = {
     "learning rate": sgd(lr=0.25),
     "l2": run_with(loss={"kind": "cross_entropy", "l2": 1e-3}),
     "schedule": run_with(schedule={"kind": "hold_then_decay"}),
+    "budget": run_with(budget={"kind": "updates", "num_updates": 101}),
+    "evaluation": run_with(evaluation={"kind": "updates", "every_num_updates": 51}),
 }
 OTHER_SHAPE = {
     "precision": run_with(precision="float64"),
@@ -53,8 +55,6 @@ OTHER_SHAPE = {
     "penalty": penalty(),
     "forward": penalty(estimator="forward_difference"),
     "central": penalty(estimator="central_difference"),
-    "budget": run_with(budget={"kind": "updates", "num_updates": 101}),
-    "evaluation": run_with(evaluation={"kind": "updates", "every_num_updates": 51}),
 }
 
 

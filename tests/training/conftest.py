@@ -3,8 +3,9 @@
 import itertools
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.training import population
-from sgdlab.training.fit import PackTask, TrainedPack, train_pack
+from sgdlab.training.fit import PackTask, Progress, TrainedRun, train_pack
+from sgdlab.training.members import Member, load_states
 from sgdlab.training.population import Population
 
 CPU = torch.device("cpu")
@@ -116,7 +118,8 @@ def make_population(make_dataset) -> Callable[..., Population]:
         pipeline = Pipeline(
             runs[0].data, make_dataset(runs[0].data), device, getattr(torch, runs[0].precision)
         )
-        return Population(runs, is_live or [True] * len(runs), pipeline, backend).to(device)
+        slots = members_of(runs, is_live)
+        return Population(slots, pipeline, backend).to(device)
 
     return make
 
@@ -127,8 +130,8 @@ def updated(make_population) -> Callable[..., list[dict[str, torch.Tensor]]]:
 
     def update(runs: Sequence[Run], num_updates: int, **options) -> list[dict[str, torch.Tensor]]:
         population = make_population(runs, **options)
-        while population.update < num_updates:
-            population._chunk_length = min(population._chunk_length, num_updates - population.update)
+        while (made := max((m.update for m in population.members), default=0)) < num_updates:
+            population._chunk_length = min(population._chunk_length, num_updates - made)
             population._advance()
         stacked = dict(zip(population.names, (p.detach().cpu() for p in population.stacked), strict=True))
         return [{name: values[slot] for name, values in stacked.items()} for slot in range(len(runs))]
@@ -136,52 +139,101 @@ def updated(make_population) -> Callable[..., list[dict[str, torch.Tensor]]]:
     return update
 
 
+def members_of(runs: Sequence[Run], is_live: Sequence[bool] | None = None) -> list[Member | None]:
+    """Name runs by their places: "0", "1", …; None where a slot is to be empty."""
+    places = zip(runs, is_live or [True] * len(runs), strict=True)
+    return [Member(str(slot), run) if live else None for slot, (run, live) in enumerate(places)]
+
+
 class Checkpoints:
-    """What training leaves behind: every checkpoint is kept, by the number of updates made."""
+    """What training leaves behind: every checkpoint is kept, by the updates of the run that is furthest."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.latest, self.at = folder, folder / "latest.ckpt", {}
         folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
-    def new(self, num_updates: int):
+    def new(self, progress: Mapping[str, int]):
         yield self.latest
-        self.at[num_updates] = Path(shutil.copy(self.latest, self.folder / f"{num_updates}.ckpt"))
+        furthest = max(progress.values())
+        self.at[furthest] = Path(shutil.copy(self.latest, self.folder / f"{furthest}.ckpt"))
+
+
+@dataclass
+class Trained:
+    """What a call of `train_pack` came to."""
+
+    is_finished: bool = False
+    runs: list[TrainedRun | None] = field(
+        default_factory=list
+    )  # by the names of the members, which are numbers
+    told: list[Progress] = field(default_factory=list)
+
+    @property
+    def num_updates(self) -> int:
+        """Made by the run that made most."""
+        return max(run.num_updates for run in self.runs if run)
 
 
 @pytest.fixture
-def train(tmp_path, make_dataset, monkeypatch) -> Callable[..., TrainedPack | None]:
-    """Train a pack as a worker does; `stop_after` so many updates of this call."""
+def train(tmp_path, make_dataset, monkeypatch) -> Callable[..., Trained | None]:
+    """Train runs as a worker does; None if stopped, `stop_after` so many updates of this call.
+
+    `waiting` runs fill slots as they become empty. `resume_from` takes up what is in the checkpoint, and
+    leaves the rest; `states` are those of some of the runs. What a stopped call came to is `train.latest`.
+    """
     number = itertools.count()
 
     def train(
         runs: Sequence[Run],
         *,
         is_live: Sequence[bool] | None = None,
+        width: int | None = None,
+        waiting: Sequence[Run] = (),
         statistics: str = "none",
         resume_from: Path | None = None,
+        states: Mapping[str, dict] | None = None,
         stop_after: int | None = None,
         checkpoints: Checkpoints | None = None,
         checkpoint_every_s: float = 1e9,
         device: torch.device = CPU,
         backend: str = "batched",
-    ) -> TrainedPack | None:
+    ) -> Trained | None:
         checkpoints = checkpoints or Checkpoints(tmp_path / f"checkpoints{next(number)}")
         asked = itertools.count(1)
         task = PackTask(
-            runs=tuple(runs),
-            is_live=tuple(is_live or [True] * len(runs)),
+            width=width or len(runs),
             backend=backend,
             statistics=statistics,
             device=device,
-            resume_from=resume_from,
             new_checkpoint=checkpoints.new,
             checkpoint_every_s=checkpoint_every_s,
         )
         stop = (lambda: False) if stop_after is None else lambda: next(asked) >= stop_after
         if stop_after is not None:
             monkeypatch.setattr(population, "MAX_UPDATES_PER_CHUNK", 1)  # stops are heard between chunks
-        return train_pack(task, make_dataset(runs[0].data), stop_requested=stop)
+        members = [m for m in members_of(runs, is_live) if m]
+        if resume_from is not None:
+            states = load_states(resume_from)
+            members = [m for m in members if m.key in states]
+        if states is not None:
+            members = [
+                Member.from_state(m.key, m.run, states[m.key]) if m.key in states else m for m in members
+            ]
+        queue = [Member(str(place), run) for place, run in enumerate(waiting, len(runs))]
+        trained = Trained(runs=[None] * (len(runs) + len(waiting)))
+
+        def hand_out(run: TrainedRun) -> None:
+            assert trained.runs[int(run.key)] is None
+            trained.runs[int(run.key)] = run
+
+        def refill(num_slots: int, _num_running: int) -> list[Member]:
+            return [queue.pop(0) for _ in range(min(num_slots, len(queue)))]
+
+        dataset = make_dataset(runs[0].data)
+        train.latest = trained
+        trained.is_finished = train_pack(task, members, dataset, hand_out, refill, trained.told.append, stop)
+        return trained if trained.is_finished else None
 
     return train
 

@@ -22,8 +22,9 @@ EVALUATORS = [("mlp", "batched"), ("mlp", "native-256"), ("mlp", "native-512"), 
 
 
 def evaluator(network, parameters, backend):
-    rule = UpdateRule(Objective(network, tuple(parameters), None), ())
-    return make_evaluator(backend, rule, next(iter(parameters.values())))
+    like = next(iter(parameters.values()))
+    rule = UpdateRule(Objective(network, tuple(parameters), None), None, len(like))
+    return make_evaluator(backend, rule, like)
 
 
 @pytest.mark.parametrize("elements_per_chunk", [2**20, 1])  # all at once, and 16 by 16 with 3 left over

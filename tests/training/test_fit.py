@@ -5,14 +5,16 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import LambdaCallback
 
 from sgdlab.config.components import DigitsData, HoldThenDecaySchedule, WideResNetModel
-from sgdlab.training.fit import PackTask, train_pack
+from sgdlab.training.fit import PackTask
 from sgdlab.training.orders import MinibatchOrder
 from sgdlab.training.population import MAX_UPDATES_PER_CHUNK, ChunkOptimizer
 
@@ -91,52 +93,31 @@ def test_another_process_goes_on_with_the_same_bits(
     runs = pack(make_run, "exact")
     whole = train(runs)
     assert train(runs, stop_after=47, checkpoints=checkpoints) is None
-    task = PackTask(
-        runs=tuple(runs),
-        is_live=(True,) * 3,
-        backend="batched",
-        statistics="none",
-        device=torch.device("cpu"),
-        resume_from=checkpoints.latest,
-        new_checkpoint=None,
-        checkpoint_every_s=1e9,
-    )
-    (tmp_path / "task").write_bytes(pickle.dumps((task, make_dataset(runs[0].data))))
+    task = PackTask(3, "batched", "none", torch.device("cpu"), new_checkpoint=None, checkpoint_every_s=1e9)
+    given = (task, runs, checkpoints.latest, make_dataset(runs[0].data))
+    (tmp_path / "given").write_bytes(pickle.dumps(given))
     program = textwrap.dedent("""
         import pickle, sys
         from pathlib import Path
         from sgdlab.training.fit import train_pack
+        from sgdlab.training.members import Member, load_states
         folder = Path(sys.argv[1])
-        task, dataset = pickle.loads((folder / "task").read_bytes())
-        (folder / "trained").write_bytes(pickle.dumps(train_pack(task, dataset)))
+        task, runs, checkpoint, dataset = pickle.loads((folder / "given").read_bytes())
+        states = load_states(checkpoint)
+        members = [Member.from_state(str(slot), run, states[str(slot)]) for slot, run in enumerate(runs)]
+        trained = []
+        train_pack(task, members, dataset, trained.append)
+        (folder / "trained").write_bytes(pickle.dumps(sorted(trained, key=lambda run: run.key)))
     """)
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, capture_output=True)
-    assert_same(pickle.loads((tmp_path / "trained").read_bytes()), whole)
+    assert_same(SimpleNamespace(runs=pickle.loads((tmp_path / "trained").read_bytes())), whole)
 
 
 def test_a_checkpoint_holds_tensors_and_plain_values_only(make_run, train, checkpoints) -> None:
     train(pack(make_run, "plain"), stop_after=40, checkpoints=checkpoints)
     stored = torch.load(checkpoints.latest, weights_only=True)  # refuses anything that could run code
-    assert stored["population"]["update"] == 40
+    assert [member["update"] for member in stored["members"].values()] == [40] * 3
     assert stored["global_step"] == 40  # chunks of one update
-
-
-def test_a_slot_that_the_checkpoint_has_masked_can_t_be_resumed(make_run, train, checkpoints) -> None:
-    # What lies there is zeros: to go on from it would publish a run that was never trained.
-    runs = pack(make_run, "plain")
-    train(runs, is_live=[True, False, True], stop_after=40, checkpoints=checkpoints)
-    with pytest.raises(ValueError, match=r"the checkpoint has nothing in slots \[1\]"):
-        train(runs, resume_from=checkpoints.latest)
-
-
-def test_a_slot_given_up_since_the_checkpoint_stays_masked(make_run, train, checkpoints) -> None:
-    runs = pack(make_run, "plain")
-    whole = train(runs)
-    train(runs, stop_after=40, checkpoints=checkpoints)
-    partly = train(runs, is_live=[True, False, True], resume_from=checkpoints.latest)
-    assert partly.runs[1] is None
-    for slot in (0, 2):
-        assert partly.runs[slot].summary == whole.runs[slot].summary
 
 
 @pytest.mark.parametrize(
@@ -150,8 +131,8 @@ def test_the_budget_counts_updates(make_run, train, make_population, inner_steps
     population = make_population([run])
     taken = []
     prepare = population._batches.prepare
-    population._batches.prepare = lambda first, stop: taken.append(prepare(first, stop)) or taken[-1]
-    while population.update < 10:
+    population._batches.prepare = lambda *where: taken.append(prepare(*where)) or taken[-1]
+    while not population.members[0].has_ended:
         population._advance()
     order = MinibatchOrder(run.seed, run.data.num_train, run.optimizer).minibatches(0, 10)
     assert torch.equal(torch.cat([batches.indices[:, 0] for batches in taken]), order[minibatches])
@@ -182,13 +163,18 @@ def test_lightning_counts_one_optimizer_step_a_chunk(make_run, make_population, 
     counted = lambda self, closure: steps.append(1) or original(self, closure)  # noqa: E731
     monkeypatch.setattr(ChunkOptimizer, "step", counted)
     population = make_population([make_run(num_updates=150, every=70)])
+    (member,) = population.members
+
+    def stop_at_end(trainer, *_):
+        trainer.should_stop = member.has_ended
+
     options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    options |= {"callbacks": [LambdaCallback(on_train_batch_end=stop_at_end)]}
     trainer = Trainer(accelerator="cpu", devices=1, max_epochs=-1, enable_model_summary=False, **options)
     trainer.fit(population)
     assert len(steps) == trainer.global_step
     assert 150 / MAX_UPDATES_PER_CHUNK <= len(steps) < 150  # several updates a chunk; how many, time tells
-    assert population.update == 150
-    assert population.is_finished
+    assert member.update == 150
     assert trainer.state.finished
 
 
@@ -202,13 +188,22 @@ def test_training_says_nothing(make_run, train, checkpoints, recwarn, capfd, cap
     assert caplog.messages == []
 
 
-def test_progress_is_told_in_updates(make_run, make_dataset, checkpoints) -> None:
-    run = make_run(num_updates=100, every=50)
-    told: list[int] = []
-    task = PackTask((run,), (True,), "batched", "none", torch.device("cpu"), None, checkpoints.new, 1e9)
-    train_pack(task, make_dataset(run.data), on_progress=told.append)
-    assert told == sorted(told)
-    assert {0, 50, 100} <= set(told)
+def test_progress_counts_every_member_s_updates(make_run, train) -> None:
+    runs = [make_run(seed=seed, num_updates=num, every=30) for seed, num in enumerate((40, 100))]
+    trained = train(runs, waiting=[make_run(seed=2, num_updates=50, every=30)])
+    first, *rest = trained.told
+    assert (first.num_running, first.num_updates_of_running, first.num_made) == (2, 0, 0)
+    assert [word.num_running for word in trained.told if word.num_ended] == [2, 1, 0]
+    assert sum(word.num_made for word in rest) == 40 + 100 + 50
+    made = 0
+    for word in rest:
+        made += word.num_made
+        ended = sum(num for num, at in ((40, 0), (50, 1), (100, 2)) if _num_ended(trained.told, word) > at)
+        assert word.num_updates_of_running == made - ended
+
+
+def _num_ended(told, last) -> int:
+    return sum(word.num_ended for word in told[: told.index(last) + 1])
 
 
 def test_a_run_s_parameters_come_without_the_run_axis(make_run, train) -> None:

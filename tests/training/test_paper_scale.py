@@ -39,12 +39,13 @@ def test_a_few_updates_at_paper_scale(make_run, make_population, setting, streng
             return made
 
     population.backend = Watched()
-    while population.update < 2:
+    (member,) = population.members
+    while not member.has_ended:
         population._advance()
     population._evaluate()
-    assert population.update == 2
+    assert member.update == 2
     assert len(losses) == 2
     assert abs(losses[0] - np.log(10)) < 1.5  # an untrained network of ten classes
-    curves = population.recorder.curves_of(0, None)
+    curves = member.recorder.curves(None)
     assert np.isfinite(curves["train_loss"]).all()
     assert all(p.isfinite().all() for p in population.stacked)

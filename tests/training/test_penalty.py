@@ -12,7 +12,7 @@ from sgdlab.models.mlp import Mlp
 from sgdlab.models.network import stack_runs
 from sgdlab.models.wide_resnet import WideResNet
 from sgdlab.training.objective import Minibatches, Objective
-from sgdlab.training.penalty import DifferencePenalty, update_direction
+from sgdlab.training.penalty import DifferencePenalty, Penalties, update_direction
 
 ESTIMATORS = ["exact", "forward_difference", "central_difference"]
 STRENGTHS = [0.0, 0.5, 3.0]
@@ -44,7 +44,7 @@ def direction_of(network, names, parameters, l2, strengths, estimator, radius=1e
         GradientNormRegularizer(strength=strength, estimator=estimator, difference_radius=radius)
         for strength in strengths
     ]
-    return update_direction(objective, regularizers, like)
+    return update_direction(objective, Penalties.of(regularizers, like))
 
 
 @pytest.mark.parametrize("l2", [[0.0, 0.0, 0.0], L2])
@@ -66,7 +66,7 @@ def test_on_a_quadratic_the_penalty_adds_half_lambda_A_squared_w(quadratic, esti
 def test_without_a_regularizer_the_direction_is_the_gradient(quadratic) -> None:
     (w,), batch, mean = quadratic
     objective = Objective(Quadratic(), ("w",), None)
-    _, (gradient,) = update_direction(objective, [NoRegularizer()] * 3, w.detach())((w,), batch)
+    _, (gradient,) = update_direction(objective, Penalties.of([NoRegularizer()] * 3, w.detach()))((w,), batch)
     torch.testing.assert_close(gradient, (mean @ w.detach()[..., None])[..., 0], rtol=1e-13, atol=1e-15)
 
 
@@ -208,7 +208,7 @@ def test_each_run_has_its_own_strength_and_step() -> None:
         GradientNormRegularizer(strength=s, estimator="forward_difference", difference_radius=r)
         for s, r in [(1.0, 1e-2), (2.0, 1e-5)]
     ]
-    direction = update_direction(objective, regularizers, parameters[0].detach())
+    direction = update_direction(objective, Penalties.of(regularizers, parameters[0].detach()))
     errors = direction.relative_error(parameters, batch)
     assert errors[0] > 100 * errors[1]  # O(r)
     plain = objective.gradients(parameters, batch)[1]

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from sgdlab.config.components import DigitsData, HoldThenDecaySchedule, MlpModel, Mnist1dData, WideResNetModel
+from sgdlab.training.members import Member, load_states
 from sgdlab.training.population import MAX_UPDATES_PER_CHUNK
 
 IMAGES = DigitsData(num_train=30, num_test=13, crop_padding=1, flip=True)
@@ -92,7 +93,7 @@ def test_bits_of_a_whole_result_depend_on_neither_slot_nor_companions(make_run, 
 
 
 @pytest.mark.parametrize("kind", ["relu", "exact", "wide_resnet"])
-def test_masked_slots_change_nothing_for_the_others(make_run, train, kind) -> None:
+def test_empty_slots_change_nothing_for_the_others(make_run, train, kind) -> None:
     options = {"num_updates": 12, "every": 5, "precision": "float32", **KINDS[kind]}
     runs = [make_run(**different(options, index)) for index in range(5)]
     whole = train(runs, statistics="end").runs
@@ -105,13 +106,13 @@ def test_masked_slots_change_nothing_for_the_others(make_run, train, kind) -> No
             assert equal(partly[slot].parameters, whole[slot].parameters)
 
 
-def test_masked_slots_stay_zero(make_run, make_population) -> None:
+def test_slots_that_nobody_trains_stay_zero(make_run, make_population) -> None:
     """They cost their share of each product, but no infinity ever slows one down."""
     runs = [make_run(lr=lr, num_updates=80) for lr in (2**-4, 2**-4, 1e300)]  # the last one diverges at once
     population = make_population(runs, is_live=[False, True, True])
-    while population.update < 80:
+    while population.members[0].update < 80:
         population._advance()
-    assert population.diverged_at[2] is not None
+    assert population.slots[2].diverged_at is not None
     for values in population.stacked:
         assert [bool(slot.any()) for slot in values.detach()] == [False, True, False]
 
@@ -143,6 +144,90 @@ def test_same_seed_same_start_whatever_else_differs(make_run, make_population) -
     assert torch.equal(single, first.float())
 
 
+def uneven(options: dict, index: int) -> dict:
+    """Vary the budget and the grid of evaluations as well."""
+    num_updates, every = [(12, 5), (7, 7), (15, 4), (3, 1)][index % 4]
+    return {**different(options, index), "num_updates": num_updates, "every": every}
+
+
+def assert_same_result(ours, theirs) -> None:
+    assert (ours.state, ours.diverged_at, ours.summary) == (theirs.state, theirs.diverged_at, theirs.summary)
+    assert equal(ours.parameters, theirs.parameters)
+    assert ours.curves.keys() == theirs.curves.keys()
+    for name, curve in theirs.curves.items():
+        np.testing.assert_array_equal(ours.curves[name], curve)
+
+
+# One pack for each way to compute updates, as far as bits are promised there.
+REFILLED = {
+    **{(kind, "batched"): options for kind, options in KINDS.items()},
+    **{(kind, "native-256"): KINDS[kind] for kind in ("relu", "exact", "independent")},
+    **{(kind, "written-out"): KINDS[kind] for kind in ("relu", "exact", "exact tanh", "independent")},
+    ("wide_resnet", "per-run"): KINDS["wide_resnet"],
+    ("augmented", "batched"): {"data": IMAGES, "batch_size": 3},
+    ("augmented", "native-256"): {"data": IMAGES, "batch_size": 3, "strength": 0.1},
+    ("n-step", "native-256"): {"inner_steps": 3, "remainder": "carry"},
+}
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize(("kind", "backend"), REFILLED)
+def test_a_run_that_fills_a_slot_half_way_has_the_bits_of_one_trained_alone(
+    make_run, train, kind, backend, precision
+) -> None:
+    """Seven runs of four budgets go through three slots; the first of them diverges, where one can."""
+    options = {**REFILLED[kind, backend], "precision": precision}
+    runs = [make_run(**uneven(options, index)) for index in range(4 if "resnet" in kind else 7)]
+    runs[0] = make_run(**uneven(options, 0) | {"lr": {"float32": 1e30, "float64": 1e300}[precision]})
+    how = {"backend": backend, "statistics": "evaluations", "width": 3}
+    together = train(runs[:3], waiting=runs[3:], **how).runs
+    if kind in ("relu", "exact"):
+        assert together[0].state == "diverged"
+    for ours, run in zip(together, runs, strict=True):
+        (theirs,) = train([run], **how).runs
+        assert_same_result(ours, theirs)
+
+
+@pytest.mark.parametrize("backend", ["batched", "native-256", "written-out"])
+@pytest.mark.parametrize("kind", ["relu", "exact", "independent"])
+def test_a_run_resumed_in_another_slot_beside_others_has_the_same_bits(
+    make_run, train, checkpoints, kind, backend
+) -> None:
+    options = {**KINDS[kind], "precision": "float32"}
+    runs = [make_run(**uneven(options, index)) for index in range(4)]
+    how = {"backend": backend, "statistics": "end", "width": 4}
+    alone = [train([run], **how).runs[0] for run in runs]
+    assert train(runs, stop_after=6, checkpoints=checkpoints, **how) is None
+    assert [run is not None for run in train.latest.runs] == [False, False, False, True]
+    states = load_states(checkpoints.latest)
+    assert {key: state["update"] for key, state in states.items()} == {"0": 6, "1": 6, "2": 6}
+    fresh = make_run(**uneven(options, 6))
+    resumed = train(
+        [fresh, runs[2], runs[0]], states={"1": states["2"], "2": states["0"]}, waiting=[runs[1]], **how
+    )
+    expected = [train([fresh], **how).runs[0], alone[2], alone[0], alone[1]]
+    for ours, theirs in zip(resumed.runs, expected, strict=True):
+        assert_same_result(ours, theirs)
+    assert [run.num_updates for run in resumed.runs] == [15, 9, 6, 7]
+
+
+def test_members_of_one_chunk_are_evaluated_on_grids_of_their_own(make_run, train) -> None:
+    runs = [
+        make_run(seed=seed, num_updates=num_updates, every=every)
+        for seed, (num_updates, every) in enumerate([(50, 20), (45, 15), (7, 7), (100, 33)])
+    ]
+    trained = train(runs).runs
+    grids = [run.curves["updates"].tolist() for run in trained]
+    assert grids == [[20, 40, 50], [15, 30, 45], [7], [33, 66, 99, 100]]
+
+
+def test_a_population_takes_no_more_members_than_it_has_slots(make_run, make_population) -> None:
+    population = make_population([make_run(), make_run()], is_live=[True, False])
+    assert population.num_empty == 1
+    with pytest.raises(ValueError, match="2 members for 1 empty slots"):
+        population.fill([Member("a", make_run()), Member("b", make_run())])
+
+
 class TestDivergence:
     """Runs 1 and 3 diverge within 60 updates, at different ones."""
 
@@ -167,7 +252,7 @@ class TestDivergence:
                 return made
 
         population.backend = Watched()
-        while not population.is_finished:
+        while not population.members[0].has_ended:
             population._advance()
         return next(update for update, loss in enumerate(losses) if not np.isfinite(loss))
 
@@ -219,26 +304,23 @@ class TestDivergence:
         assert calm.state == "done"
 
     def test_a_norm_that_overflows_is_no_cost_without_l2(self, make_run, make_population) -> None:
-        population = make_population([make_run(), make_run(l2=1e-9)])
+        population = make_population([make_run(num_updates=1), make_run(num_updates=1, l2=1e-9)])
+        population._advance()
         with torch.no_grad():
             population.stacked[-1].fill_(1e200)  # the last biases: equal ones change no probability
         population._evaluate()
-        plain, decayed = (population.recorder.curves_of(slot, None) for slot in range(2))
+        plain, decayed = (member.recorder.curves(None) for member in population.members)
         assert plain["train_cost"] == plain["train_loss"]
         assert np.isfinite(decayed["train_loss"])
         assert np.isinf(decayed["train_cost"])
 
-    def test_a_diverged_run_stays_diverged_across_a_checkpoint(self, make_run, train, checkpoints) -> None:
+    def test_a_diverged_run_is_handed_out_at_once_and_in_no_checkpoint(
+        self, make_run, train, checkpoints
+    ) -> None:
         runs = self.runs(make_run)
-        whole = train(runs).runs
         assert train(runs, stop_after=40, checkpoints=checkpoints) is None
-        resumed = train(runs, resume_from=checkpoints.latest).runs
-        for ours, theirs in zip(resumed, whole, strict=True):
-            assert (ours.state, ours.diverged_at, ours.summary) == (
-                theirs.state,
-                theirs.diverged_at,
-                theirs.summary,
-            )
+        assert load_states(checkpoints.latest).keys() == {"0", "2", "4"}
+        assert {slot for slot, run in enumerate(train.latest.runs) if run} == {1, 3}
 
 
 def test_what_is_global_is_neither_read_nor_changed(make_run, make_population) -> None:
@@ -250,13 +332,13 @@ def test_what_is_global_is_neither_read_nor_changed(make_run, make_population) -
     apart = []
     for pack in runs:
         population = make_population(pack)
-        while population.update < 96:
+        while not population.members[0].has_ended:
             population._advance()
         apart.append([p.detach().clone() for p in population.stacked])
     torch.manual_seed(12345)
     before = torch.get_rng_state()
     mixed = [make_population(pack) for pack in runs]
-    while unfinished := [population for population in mixed if not population.is_finished]:
+    while unfinished := [population for population in mixed if not population.members[0].has_ended]:
         for population in unfinished:
             population._advance()
     assert torch.equal(torch.get_rng_state(), before)

@@ -19,27 +19,33 @@ def correctness(evaluation: int) -> torch.Tensor:
 
 
 @pytest.fixture
-def recorder() -> Recorder:
-    recorder = Recorder()
+def recorders() -> list[Recorder]:
+    recorders = [Recorder(), Recorder()]
     for evaluation in range(5):
-        record(recorder, evaluation)
-    return recorder
+        for run, recorder in enumerate(recorders):
+            record(recorder, run, evaluation)
+    return recorders
 
 
-def record(recorder: Recorder, evaluation: int) -> None:
-    correct = correctness(evaluation)
+@pytest.fixture
+def recorder(recorders) -> Recorder:
+    return recorders[0]
+
+
+def record(recorder: Recorder, run: int, evaluation: int) -> None:
+    correct = correctness(evaluation)[run]
     metrics = {
-        "test_accuracy": correct.double().mean(dim=1),
-        "test_loss": torch.tensor([2.0 - evaluation, 1.0 + evaluation], dtype=torch.float64),
+        "test_accuracy": correct.double().mean().item(),
+        "test_loss": [2.0 - evaluation, 1.0 + evaluation][run],
     }
     if evaluation == 4:
-        metrics["c_reg"] = torch.tensor([0.5, 0.25])
+        metrics["c_reg"] = [0.5, 0.25][run]
     recorder.record(10 * (evaluation + 1), metrics, correct)
 
 
-def test_curves_hold_each_evaluation_and_nan_where_nothing_was_measured(recorder) -> None:
-    for run in range(2):
-        curves = recorder.curves_of(run, None)
+def test_curves_hold_each_evaluation_and_nan_where_nothing_was_measured(recorders) -> None:
+    for run, recorder in enumerate(recorders):
+        curves = recorder.curves(None)
         assert curves["updates"].tolist() == [10, 20, 30, 40, 50]
         assert curves["test_accuracy"].tolist() == [hits[run] / NUM_IMAGES for hits in HITS]
         even = [correctness(e)[run, 0::2].double().mean().item() for e in range(5)]
@@ -49,9 +55,9 @@ def test_curves_hold_each_evaluation_and_nan_where_nothing_was_measured(recorder
         np.testing.assert_array_equal(curves["c_reg"], [np.nan] * 4 + [[0.5, 0.25][run]])
 
 
-def test_correctness_is_kept_of_the_last_and_the_first_best_evaluations(recorder) -> None:
-    for run in range(2):
-        curves = recorder.curves_of(run, None)
+def test_correctness_is_kept_of_the_last_and_the_first_best_evaluations(recorders) -> None:
+    for run, recorder in enumerate(recorders):
+        curves = recorder.curves(None)
         chosen = {
             "final": 4,
             "best": int(np.argmax([hits[run] for hits in HITS])),  # numpy's argmax is the first
@@ -67,7 +73,7 @@ def test_correctness_is_kept_of_the_last_and_the_first_best_evaluations(recorder
 
 @pytest.mark.parametrize(("diverged_at", "kept"), [(50, 4), (21, 2), (20, 1), (3, 0)])
 def test_the_curves_of_a_diverged_run_end_before_it(recorder, diverged_at, kept) -> None:
-    curves = recorder.curves_of(0, diverged_at)
+    curves = recorder.curves(diverged_at)
     assert curves["updates"].tolist() == [10, 20, 30, 40, 50][:kept]
     assert curves["test_accuracy"].tolist() == [hits[0] / NUM_IMAGES for hits in HITS][:kept]
     assert not any(name.startswith("correct") for name in curves)
@@ -80,24 +86,23 @@ def test_a_recorder_goes_on_from_its_stored_state(recorder) -> None:
     resumed = Recorder()
     for evaluation in range(5):
         resumed = Recorder.from_state(resumed.state())
-        record(resumed, evaluation)
-    for run in range(2):
-        ours, theirs = resumed.curves_of(run, None), recorder.curves_of(run, None)
-        assert ours.keys() == theirs.keys()
-        for name in ours:
-            np.testing.assert_array_equal(ours[name], theirs[name])
+        record(resumed, 0, evaluation)
+    ours, theirs = resumed.curves(None), recorder.curves(None)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name])
 
 
 def test_a_stored_state_is_not_changed_by_going_on(recorder) -> None:
     state = recorder.state()
     before = {name: values.clone() for name, values in state["correct"].items()}
-    record(recorder, 3)
+    record(recorder, 0, 3)
     assert state["updates"] == [10, 20, 30, 40, 50]
     assert all(torch.equal(state["correct"][name], values) for name, values in before.items())
 
 
 def test_the_summary_is_best_final_and_honest(recorder) -> None:
-    curves = recorder.curves_of(0, None)
+    curves = recorder.curves(None)
     summary = summarize(curves)
     assert summary["test_accuracy.best"] == 8 / 11
     assert summary["test_accuracy.final"] == 6 / 11

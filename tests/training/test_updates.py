@@ -101,7 +101,7 @@ def test_the_rate_follows_the_schedule(make_run, make_population) -> None:
     start = [p.detach().clone() for p in population.stacked]
     ones = tuple(torch.ones_like(p) for p in start)
     population.backend = Stepwise(Following(lambda *_: (torch.zeros(2), ones)))
-    while population.update < 8:
+    while population.members[0].update < 8:
         population._advance()
     total = 4 * 1 + 2 / 4 + 2 / 16
     for before, after in zip(start, population.stacked, strict=True):

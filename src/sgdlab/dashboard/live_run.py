@@ -74,7 +74,7 @@ class _Watcher:
         self._num_diverged = self._num_failed = 0
         self._status = PoolStatus()
         self._looked = 0.0
-        self._num_running = 0  # when it looked
+        self._num_ended = 0  # when it looked
         self._unexported: list[str] = []
         self._export_failed = False
         if isinstance(self._tracker, WandbTracker):
@@ -82,11 +82,11 @@ class _Watcher:
             self._unexported = [key for key in survey.stored if key not in exported]
 
     def look(self, status: PoolStatus, view: ProgressView) -> None:
-        """Take in what the pool says; ask the store once a second and after each pack; export one run."""
+        """Take in what the pool says; ask the store once a second and as runs end; export one run."""
         self._status = status
-        if status.num_running != self._num_running or time.monotonic() - self._looked > _LOOK_EVERY_S:
+        if status.num_ended != self._num_ended or time.monotonic() - self._looked > _LOOK_EVERY_S:
             self._take_in_outcomes()
-            self._looked, self._num_running = time.monotonic(), status.num_running
+            self._looked, self._num_ended = time.monotonic(), status.num_ended
         view.update(self._snapshot())
         if self._unexported and not self._export_failed:
             try:

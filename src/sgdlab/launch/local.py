@@ -40,6 +40,7 @@ class PoolStatus:
     num_running: int = 0  # runs in training
     num_updates: int = 0  # made by the workers of this pool, over all runs
     num_updates_of_running: int = 0  # how far the runs in training are, earlier attempts included
+    num_ended: int = 0  # runs that the workers of this pool have brought to an end
     elapsed_s: float = 0.0
 
 
@@ -51,7 +52,7 @@ class _WorkerProcess:
     is_ready: bool = False  # has everything imported
     has_trained: bool = False  # has begun to
     num_running: int = 0
-    position: int = 0  # updates that each of its running runs is at
+    num_updates_of_running: int = 0
     fatal: str | None = None
     reader: threading.Thread | None = None
 
@@ -92,7 +93,7 @@ class LocalPool:
                 self.status.elapsed_s = time.monotonic() - started
                 self.status.num_workers = len(workers)
                 self.status.num_running = sum(worker.num_running for worker in workers)
-                self.status.num_updates_of_running = sum(w.num_running * w.position for w in workers)
+                self.status.num_updates_of_running = sum(worker.num_updates_of_running for worker in workers)
                 self.on_status(self.status)
                 for worker in [w for w in workers if w.process.poll() is not None]:
                     workers.remove(worker)
@@ -146,9 +147,12 @@ class LocalPool:
             if content.get("running"):
                 worker.has_trained, self._deaths_at_start = True, 0
             worker.num_running = int(content.get("running", worker.num_running))
-            worker.position = int(content.get("position", worker.position))
+            worker.num_updates_of_running = int(
+                content.get("updates_of_running", worker.num_updates_of_running)
+            )
             worker.fatal = str(content["fatal"]) if "fatal" in content else worker.fatal
             self.status.num_updates += int(content.get("updates", 0))
+            self.status.num_ended += int(content.get("ended", 0))
 
     def _drain(self, worker: _WorkerProcess, news: _Queue) -> None:
         """Hear a dead worker out."""

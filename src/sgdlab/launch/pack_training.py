@@ -1,13 +1,15 @@
-"""Train the members of a pack that this worker has won, and publish what comes of them."""
+"""Train the runs that this worker has won, and publish each as it ends."""
 
 from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,6 @@ import torch
 
 from sgdlab import __version__
 from sgdlab.config.components import Data
-from sgdlab.config.execution import Execution
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.load import load_dataset
@@ -24,65 +25,59 @@ from sgdlab.runs.claims import latest_checkpoint
 from sgdlab.runs.files import naming
 from sgdlab.runs.result import Provenance, RunResult
 from sgdlab.runs.store import Store
-from sgdlab.sweeps.packs import Pack
+from sgdlab.sweeps.plan import FrozenPlan
 from sgdlab.training.backends.trial import choose_backend, require_backend
-from sgdlab.training.fit import PackTask, TrainedPack, TrainedRun, train_pack
+from sgdlab.training.fit import PackTask, Progress, TrainedRun, train_pack
 from sgdlab.training.manifest import Manifest
+from sgdlab.training.members import Member, load_states
 from sgdlab.training.saving import save
-
-
-@dataclass(frozen=True)
-class _Resumed:
-    path: Path
-    manifest: Manifest
 
 
 @dataclass
 class PackTrainer:
-    """One worker's way of training packs; data sets stay loaded between them."""
+    """One worker's way of training; data sets stay loaded between packs."""
 
+    plan: FrozenPlan
     store: Store
-    execution: Execution
     device: torch.device
     stop_requested: Callable[[], bool]
+    on_progress: Callable[[Progress], None]
     _datasets: dict[Data, Dataset] = field(default_factory=dict)
 
     def train(
         self,
-        pack: Pack,
-        runs: Mapping[str, Run],
-        won: set[str],
+        shape: str,
+        width: int,
+        won: Sequence[str],
         attempt: Attempt,
-        on_progress: Callable[[int], None],
+        claim_more: Callable[[int, int], Sequence[str]],
     ) -> bool:
-        """Train the won members, going on where a checkpoint of this very pack is left; False if stopped.
+        """Train the runs that were won, and those that come after them; False if stopped before their end.
 
-        `on_progress` is told how many updates each run has made, first of all where it starts. Whatever
-        training raises goes through; nothing has been published then.
+        Each goes on from its latest checkpoint, where this pack has the bits of that one. `claim_more` is
+        told how many slots are empty and how many runs are in training. Whatever training raises goes
+        through; what had ended before is published.
         """
-        members = tuple(runs[key] for key in pack.keys)
-        dataset = self.load_data(members[0])
-        resumed = self._resumable(won, pack, members)
-        manifest = resumed.manifest if resumed else self._new_manifest(members)
-        attempt.write_manifest(_stored(manifest, pack))
+        manifest = self._manifest(won, width)
+        attempt.write_manifest(manifest.to_dict())
+        execution, dataset = self.plan.execution, self.load_data(self.plan.runs[won[0]])
         task = PackTask(
-            runs=members,
-            is_live=tuple(key in won for key in pack.keys),
-            statistics=self.execution.diagnostics.gradient_statistics,
-            device=self.device,
+            width=width,
             backend=manifest.backend,
-            resume_from=resumed.path if resumed else None,
+            statistics=execution.diagnostics.gradient_statistics,
+            device=self.device,
             new_checkpoint=attempt.new_checkpoint,
-            checkpoint_every_s=self.execution.launcher.checkpoint_every_s,
+            checkpoint_every_s=execution.launcher.checkpoint_every_s,
         )
-        trained = train_pack(task, dataset, on_progress, self.stop_requested)
-        if trained is None:
-            return False
-        for key, run, result in zip(pack.keys, members, trained.runs, strict=True):
-            if result is not None:
-                provenance = self._provenance(attempt, pack, manifest, trained, dataset)
-                self._publish(attempt, key, run, result, provenance)
-        return True
+
+        def hand_out(trained: TrainedRun) -> None:
+            self._publish(attempt, trained, self._provenance(attempt, shape, manifest, trained, dataset))
+
+        def refill(num_slots: int, num_running: int) -> Sequence[Member]:
+            return self._members(claim_more(num_slots, num_running), manifest)
+
+        members = self._members(won, manifest)
+        return train_pack(task, members, dataset, hand_out, refill, self.on_progress, self.stop_requested)
 
     def load_data(self, run: Run) -> Dataset:
         """Return the data set of a run, loaded once.
@@ -93,36 +88,46 @@ class PackTrainer:
             If it is missing, or not what it should be.
         """
         if run.data not in self._datasets:
-            self._datasets[run.data] = load_dataset(run.data, self.execution.folders.data)
+            self._datasets[run.data] = load_dataset(run.data, self.plan.execution.folders.data)
         return self._datasets[run.data]
 
-    def _new_manifest(self, members: Sequence[Run]) -> Manifest:
-        wanted = self.execution.launcher.backend
+    def _manifest(self, keys: Sequence[str], width: int) -> Manifest:
+        """Return that of a checkpoint of these runs, if it can be honoured here; else a new one."""
+        precision = self.plan.runs[keys[0]].precision
+        for checkpoint in filter(None, (latest_checkpoint(self.store, key) for key in keys)):
+            backend = str(checkpoint.manifest.get("backend"))
+            manifest = Manifest.here(width, backend, precision, self.device)
+            if manifest.to_dict() == dict(checkpoint.manifest):
+                return manifest
+        return Manifest.here(width, self._backend(keys, width), precision, self.device)
+
+    def _backend(self, keys: Sequence[str], width: int) -> str:
+        runs = list(islice(cycle(self.plan.runs[key] for key in keys), width))
+        wanted = self.plan.execution.launcher.backend
         if wanted == "auto":
-            backend = choose_backend(members, self.device, members[0].num_updates)
-        else:
-            backend = require_backend(wanted, members, self.device)
-        return Manifest.here(len(members), backend, members[0].precision, self.device)
+            return choose_backend(runs, self.device, max(run.num_updates for run in runs))
+        return require_backend(wanted, runs, self.device)
 
-    def _resumable(self, won: set[str], pack: Pack, members: Sequence[Run]) -> _Resumed | None:
-        """Return the checkpoint that all the runs can go on from; without one they start again.
+    def _members(self, keys: Sequence[str], manifest: Manifest) -> list[Member]:
+        """Make members that go on from their checkpoints; one whose bits would be others starts again."""
+        states: dict[Path, dict[str, Any]] = {}
+        members = []
+        for key in keys:
+            member = Member(key, self.plan.runs[key])
+            checkpoint = latest_checkpoint(self.store, key)
+            if checkpoint is not None and dict(checkpoint.manifest) == manifest.to_dict():
+                with suppress(FileNotFoundError):  # cleared away, since another worker has published its runs
+                    if checkpoint.path not in states:
+                        states[checkpoint.path] = load_states(checkpoint.path)
+                    state = states[checkpoint.path].get(key)
+                    member = Member.from_state(key, member.run, state) if state else member
+            members.append(member)
+        return members
 
-        Its manifest can be honoured here, and it is the latest of each run: in the slots of runs that another
-        attempt trained there is nothing.
-        """
-        checkpoints = [latest_checkpoint(self.store, key) for key in won]
-        first = checkpoints[0]
-        if first is None or any(other is None or other.attempt != first.attempt for other in checkpoints):
-            return None
-        backend = str(first.manifest.get("backend"))
-        manifest = Manifest.here(len(members), backend, members[0].precision, self.device)
-        return _Resumed(first.path, manifest) if dict(first.manifest) == _stored(manifest, pack) else None
-
-    def _publish(
-        self, attempt: Attempt, key: str, run: Run, trained: TrainedRun, provenance: Provenance
-    ) -> None:
+    def _publish(self, attempt: Attempt, trained: TrainedRun, provenance: Provenance) -> None:
+        run = self.plan.runs[trained.key]
         result = RunResult(
-            key=key,
+            key=trained.key,
             state=trained.state,
             config=run.model_dump(mode="json"),
             summary=trained.summary,
@@ -131,14 +136,14 @@ class PackTrainer:
             provenance=provenance,
         )
         weights = None
-        if self.execution.launcher.keep == "final":
-            weights = attempt.folder / f"{key}.pt"
+        if self.plan.execution.launcher.keep == "final":
+            weights = attempt.folder / f"{trained.key}.pt"
             with naming(attempt.folder):
                 save(trained.parameters, weights)
         self.store.publish(attempt, result, trained.curves, weights)
 
     def _provenance(
-        self, attempt: Attempt, pack: Pack, manifest: Manifest, trained: TrainedPack, dataset: Dataset
+        self, attempt: Attempt, shape: str, manifest: Manifest, trained: TrainedRun, dataset: Dataset
     ) -> Provenance:
         return Provenance(
             sgdlab_version=__version__,
@@ -149,7 +154,7 @@ class PackTrainer:
             dtype=manifest.precision,
             pack_width=manifest.width,
             backend=manifest.backend,
-            shape=pack.shape,
+            shape=shape,
             seconds_per_update=trained.seconds / max(1, trained.num_updates),
             wall_s=trained.seconds,
             data_sha256=dataset.checksum,
@@ -157,10 +162,6 @@ class PackTrainer:
             host=platform.node(),
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-
-
-def _stored(manifest: Manifest, pack: Pack) -> dict[str, Any]:
-    return {**manifest.to_dict(), "keys": list(pack.keys)}
 
 
 @cache

@@ -24,7 +24,7 @@ from sgdlab.errors import UserError
 from sgdlab.runs.files import naming
 
 if TYPE_CHECKING:
-    from sgdlab.launch.worker import Progress
+    from sgdlab.training.fit import Progress
 
 FATAL_EXIT = 3  # something is wrong that isn't a run's fault, and the news says what: the pool stops
 BROKEN_EXIT = 4  # an error outside of all training; its traceback is on standard error: the pool stops
@@ -70,7 +70,8 @@ class _News:
 
     def __init__(self) -> None:
         self._pipe = os.fdopen(os.dup(1), "w", buffering=1)
-        self._updates, self._running, self._sent = 0, 0, time.monotonic()
+        self._updates = self._ended = self._running = 0
+        self._sent = time.monotonic()
 
     def send(self, **content: Any) -> None:
         try:
@@ -80,10 +81,17 @@ class _News:
 
     def add_progress(self, progress: Progress) -> None:
         self._updates += progress.num_made
+        self._ended += progress.num_ended
         if progress.num_running == self._running and time.monotonic() - self._sent < 0.5:
             return
-        self.send(running=progress.num_running, position=progress.position, updates=self._updates)
-        self._updates, self._running, self._sent = 0, progress.num_running, time.monotonic()
+        self.send(
+            running=progress.num_running,
+            updates_of_running=progress.num_updates_of_running,
+            updates=self._updates,
+            ended=self._ended,
+        )
+        self._updates = self._ended = 0
+        self._running, self._sent = progress.num_running, time.monotonic()
 
 
 def _wait_for_end_of_input(stop: threading.Event) -> None:

@@ -41,14 +41,6 @@ class Holder:
 
 
 @dataclass(frozen=True)
-class Heartbeat:
-    """A counter that moves while the attempt lives, and how many updates its checkpoint holds."""
-
-    count: int
-    num_updates: int
-
-
-@dataclass(frozen=True)
 class AttemptFolder:
     """The folder of one attempt: `attempts/<attempt id>/`."""
 
@@ -66,18 +58,23 @@ class AttemptFolder:
 
     @property
     def heartbeat_path(self) -> Path:
-        """The counter and the progress."""
+        """A counter that moves while the attempt lives."""
         return self.path / "heartbeat"
 
     @property
     def manifest_path(self) -> Path:
-        """What fixes the bits of the training, and the keys in the order of their slots."""
+        """What fixes the bits of the training."""
         return self.path / "manifest.json"
 
     @property
     def checkpoint_path(self) -> Path:
         """The latest checkpoint."""
         return self.path / "checkpoint.ckpt"
+
+    @property
+    def progress_path(self) -> Path:
+        """Which runs the latest checkpoint holds, and how far they are."""
+        return self.path / "progress.json"
 
     @property
     def log_path(self) -> Path:
@@ -93,13 +90,17 @@ class AttemptFolder:
         """Return whether the attempt has said its last word."""
         return self.ended_path.exists() or not self.path.exists()
 
-    def read_heartbeat(self) -> Heartbeat | None:
-        """Return the last heartbeat, or None if there is none to be read."""
+    def read_heartbeat(self) -> int | None:
+        """Return the counter, or None if there is none to be read."""
         try:
-            count, num_updates = self.heartbeat_path.read_text().split()
-            return Heartbeat(int(count), int(num_updates))
+            return int(self.heartbeat_path.read_text())
         except (OSError, ValueError):
             return None
+
+    def read_progress(self) -> dict[str, int]:
+        """Return how many updates the latest checkpoint holds of each run; nothing where there is none."""
+        progress = _read_object(self.progress_path) or {}
+        return {key: updates for key, updates in progress.items() if isinstance(updates, int)}
 
     def read_claimed(self) -> list[str]:
         """Return the keys that the attempt has claimed; a torn last line counts for nothing."""
@@ -111,8 +112,12 @@ class AttemptFolder:
 
     def read_manifest(self) -> dict[str, Any] | None:
         """Return the manifest, or None if there is none to be read."""
-        try:
-            manifest = json.loads(self.manifest_path.read_bytes())
-        except (OSError, ValueError):
-            return None
-        return manifest if isinstance(manifest, dict) else None
+        return _read_object(self.manifest_path)
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

@@ -38,7 +38,7 @@ class Attempt:
         self._claimed: list[str] = []
         self._predecessors: set[str] = set()
         self._ended = False
-        self._count = self._num_updates = 0
+        self._count = 0
         self._beating = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(
@@ -91,32 +91,28 @@ class Attempt:
         self.journal.append(Event("claimed", key, self.id))
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Store what fixes the bits of the training, before its first update.
-
-        `manifest["keys"]` lists the members in the order of their slots; the rest is the worker's.
-        """
-        if not isinstance(manifest.get("keys"), list | tuple):
-            raise ValueError('a manifest names its members under "keys"')
+        """Store what fixes the bits of the training, before its first update."""
         with naming(self.folder):
             replace(self._files.manifest_path, json.dumps(dict(manifest), allow_nan=False, indent=1).encode())
 
     @contextmanager
-    def new_checkpoint(self, num_updates: int) -> Iterator[Path]:
-        """Give a path to write a checkpoint to; at the block's end it is the latest one, in one step."""
+    def new_checkpoint(self, progress: Mapping[str, int]) -> Iterator[Path]:
+        """Give a path to write a checkpoint to; at the block's end it is the latest one, in one step.
+
+        `progress` says which runs it holds, and how many updates of each.
+        """
         with naming(self.folder):
             self.folder.mkdir(exist_ok=True)  # others may have cleared it while this process was stuck
             with temporary(self.checkpoint_path) as path:
                 yield path
                 sync(path)
                 os.replace(path, self.checkpoint_path)
-            self.record_progress(num_updates)
+            self.record_progress(progress)
 
-    def record_progress(self, num_updates: int) -> None:
-        """Say that a later attempt can go on from `num_updates`: a death after that isn't the runs' fault."""
-        with self._beating:
-            self._num_updates = num_updates
+    def record_progress(self, progress: Mapping[str, int]) -> None:
+        """Say how far each run can be taken up: a death after that isn't the fault of one that got ahead."""
         with naming(self.folder), suppress(FileNotFoundError):
-            self._beat()
+            replace(self._files.progress_path, json.dumps(dict(progress)).encode())
 
     def end(self, reason: EndReason) -> None:
         """Say the last word, once: claims of this attempt that aren't published may be taken by anyone."""
@@ -161,5 +157,5 @@ class Attempt:
         with self._beating:
             self._count += 1
             with temporary(self._files.heartbeat_path) as path:
-                path.write_text(f"{self._count} {self._num_updates}\n")
+                path.write_text(f"{self._count}\n")
                 os.replace(path, self._files.heartbeat_path)

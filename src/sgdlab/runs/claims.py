@@ -24,7 +24,7 @@ class Checkpoint:
     """What a new attempt can go on from."""
 
     attempt: str
-    manifest: Mapping[str, Any]  # as given to `Attempt.write_manifest`; its "keys" are in the order of slots
+    manifest: Mapping[str, Any]  # as given to `Attempt.write_manifest`
     path: Path
 
 
@@ -75,7 +75,7 @@ def latest_checkpoint(layout: Layout, key: str) -> Checkpoint | None:
             continue
         folder = layout.attempt(earlier.holder.attempt)
         manifest = folder.read_manifest()
-        if manifest is not None and key in manifest.get("keys", ()) and folder.checkpoint_path.exists():
+        if manifest is not None and key in folder.read_progress() and folder.checkpoint_path.exists():
             return Checkpoint(earlier.holder.attempt, manifest, folder.checkpoint_path)
     return None
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sgdlab.runs.attempt_folder import Heartbeat, Holder
+from sgdlab.runs.attempt_folder import Holder
 from sgdlab.runs.layout import Layout
 
 
@@ -48,7 +48,7 @@ class Observer:
         self._layout = layout
         self._lease_timeout_s = lease_timeout_s
         self._clock = clock
-        self._sightings: dict[str, tuple[Heartbeat | None, float]] = {}  # what was seen, and since when
+        self._sightings: dict[str, tuple[int | None, float]] = {}  # what was seen, and since when
 
     def holder(self, key: str) -> Holder | None:
         """Return who trains the run now; None if nobody does, or it has its outcome."""
@@ -83,8 +83,8 @@ class Observer:
     def wordless_deaths(self, key: str, session: str) -> int:
         """Return how many attempts at the run, in this session, died without a word since it last got ahead.
 
-        An attempt that brought the checkpoint further than all before it shows that the run isn't what kills:
-        it counts as no death, and the count starts again.
+        An attempt that brought the run's checkpoint further than all before it shows that the run isn't what
+        kills: it counts as no death, and the count starts again.
         """
         deaths = furthest = 0
         claims = read_claims(self._layout, key)
@@ -92,9 +92,9 @@ class Observer:
             if claim.holder is None:
                 continue
             folder = self._layout.attempt(claim.holder.attempt)
-            heartbeat = folder.read_heartbeat()
-            if heartbeat is not None and heartbeat.num_updates > furthest:
-                furthest, deaths = heartbeat.num_updates, 0
+            num_updates = folder.read_progress().get(key, 0)
+            if num_updates > furthest:
+                furthest, deaths = num_updates, 0
             elif claim.holder.session == session and not folder.has_ended():
                 # whoever was taken over had been seen dead
                 deaths += claim is not claims[-1] or not self.holds(claim)

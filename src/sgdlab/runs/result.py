@@ -34,11 +34,11 @@ class Provenance(TypedDict, total=False):
     device: str
     num_threads: int
     dtype: str
-    pack_width: int  # runs trained together
+    pack_width: int  # slots of its pack: runs trained together, at most
     backend: str  # how their updates were computed
     shape: str  # runs with the same text cost the same per update at the same pack width
     seconds_per_update: float  # wall seconds of one update of the whole pack
-    wall_s: float
+    wall_s: float  # in its slot, in the attempt that finished it
     data_sha256: str
     attempt: str
     host: str

@@ -1,7 +1,8 @@
 """Packs: which runs are proposed to be trained together.
 
-A pack holds runs of one shape. Its width is fixed when the plan is frozen, whoever wins its members later:
-the bits of a run may depend on the width of its pack, and on nothing else of it.
+A pack holds runs of one shape, of whatever budgets. The largest of a shape fixes, when the plan is frozen, how
+many slots each of them has: the bits of a run may depend on that, and on nothing else of its pack. As runs end,
+workers fill their slots with runs of other packs.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def pack_runs(runs: Iterable[tuple[str, Run]], pack_size: int, num_workers: int)
         at_least = min(num_workers, len(members) // _SMALLEST_SPLIT)
         num_packs = max(math.ceil(len(members) / pack_size), at_least, 1)
         for chunk in _split_evenly(members, num_packs):
-            cost = len(chunk) * relative_cost(chunk[0][1])
+            cost = sum(relative_cost(run) for _, run in chunk)
             costed.append((cost, Pack(shape, tuple(key for key, _ in chunk))))
     return [pack for _, pack in sorted(costed, key=lambda item: -item[0])]
 

@@ -1,13 +1,14 @@
 """From update numbers to minibatches on the device, for all runs of a pack.
 
-Runs with one seed see the same batches in the same augmentation, so each seed's indices and draws are made
-once. Augmentation draws come in blocks with streams of their own, like the orders.
+Runs with one seed see the same batches in the same augmentation; so the indices and draws of those that are
+at one update are made once. Augmentation draws come in blocks with streams of their own, like the orders.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +20,13 @@ from sgdlab.training.orders import MinibatchOrder
 from sgdlab.training.streams import stream
 
 _MINIBATCHES_PER_DRAW = 64
+
+
+class Position(NamedTuple):
+    """Where a run is in its stream of minibatches."""
+
+    seed: int
+    update: int  # the next to be made
 
 
 @dataclass(frozen=True)
@@ -37,12 +45,10 @@ class UpdateBatches:
         draws = None if self.draws is None else self.draws[position]
         return Minibatches(*self.pipeline.train_batch(self.indices[position], draws))
 
-    def of_run(self, slot: int) -> UpdateBatches:
-        """Return the minibatches of one run, as of a pack of one."""
-        one = slice(slot, slot + 1)
-        return UpdateBatches(
-            self.indices[:, one], None if self.draws is None else self.draws[:, one], self.pipeline
-        )
+    def of_slots(self, slots: slice | list[int]) -> UpdateBatches:
+        """Return the minibatches of some of the runs, as of a pack of them."""
+        draws = None if self.draws is None else self.draws[:, slots]
+        return UpdateBatches(self.indices[:, slots], draws, self.pipeline)
 
     def table(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return examples ``(M, features)``, labels ``(M,)`` and the rows of each batch ``(U, R, B)``.
@@ -58,30 +64,65 @@ class UpdateBatches:
 
 
 class BatchSource:
-    """The minibatches of all runs of a pack."""
+    """The minibatches of runs of one shape, each at its own update."""
 
-    def __init__(self, runs: Sequence[Run], pipeline: Pipeline) -> None:
-        seeds = sorted({run.seed for run in runs})
-        num_examples, optimizer = runs[0].data.num_train, runs[0].optimizer
-        self._pipeline = pipeline
-        self._inner_steps = optimizer.inner_steps
-        self._seed_of_run = torch.tensor([seeds.index(run.seed) for run in runs])
-        self._orders = [MinibatchOrder(seed, num_examples, optimizer) for seed in seeds]
-        shape = (optimizer.batch_size, pipeline.num_draws)
-        self._augmentations = [_Draws(seed, shape) for seed in seeds] if pipeline.num_draws else []
+    def __init__(self, run: Run, pipeline: Pipeline) -> None:
+        self._run, self._pipeline = run, pipeline  # of the run, only what its whole pack shares
+        self._readers: dict[Position, _Reader] = {}
 
-    def prepare(self, first: int, stop: int) -> UpdateBatches:
-        """Draw the minibatches of updates first … stop−1; n-step SGD makes `inner_steps` updates on each."""
-        device = self._pipeline.train_labels.device
-        of_update = torch.arange(first, stop) // self._inner_steps
-        start, end = int(of_update[0]), int(of_update[-1]) + 1
-        position = of_update - start
-        orders = torch.stack([order.minibatches(start, end - start) for order in self._orders], dim=1)
-        draws = None
-        if self._augmentations:
-            of_seed = torch.stack([a.minibatches(start, end) for a in self._augmentations], dim=1)
-            draws = of_seed[position][:, self._seed_of_run].to(device)
-        return UpdateBatches(orders[position][:, self._seed_of_run].to(device), draws, self._pipeline)
+    def prepare(self, positions: Sequence[Position | None], num_updates: int) -> UpdateBatches:
+        """Draw the minibatches of the next updates of each run; None stands for an empty slot.
+
+        Runs at one position share a reader, and readers move along with their runs: a run that goes on finds
+        its epoch drawn.
+        """
+        places = {position: place for place, position in enumerate(dict.fromkeys(filter(None, positions)))}
+        readers: dict[Position, _Reader] = {}
+        indices: list[Tensor] = []
+        draws: list[Tensor] = []
+        for position in places:
+            stop = position.update + num_updates
+            reader = self._readers.get(position) or _Reader(position.seed, self._run, self._pipeline)
+            readers[Position(position.seed, stop)] = reader
+            indices.append(reader.indices(position.update, stop))
+            if self._pipeline.num_draws:
+                draws.append(reader.draws(position.update, stop))
+        self._readers = readers
+        of_slot = torch.tensor([places[position] if position else 0 for position in positions])
+
+        def for_slots(of_place: list[Tensor]) -> Tensor:
+            return torch.stack(of_place, dim=1)[:, of_slot].to(self._pipeline.train_labels.device)
+
+        return UpdateBatches(for_slots(indices), for_slots(draws) if draws else None, self._pipeline)
+
+
+class _Reader:
+    """The minibatches of one seed, read on from where they were left.
+
+    n-step SGD makes `inner_steps` updates on each.
+    """
+
+    def __init__(self, seed: int, run: Run, pipeline: Pipeline) -> None:
+        self._inner_steps = run.optimizer.inner_steps
+        self._order = MinibatchOrder(seed, run.data.num_train, run.optimizer)
+        self._draws = _Draws(seed, (run.optimizer.batch_size, pipeline.num_draws))
+
+    def indices(self, first: int, stop: int) -> Tensor:
+        """Return the examples of updates first … stop−1: ``(U, B)``."""
+        start, end = self._span(first, stop)
+        return self._repeated(self._order.minibatches(start, end - start), first, stop)
+
+    def draws(self, first: int, stop: int) -> Tensor:
+        """Return the draws of their augmentation: ``(U, B, D)``."""
+        return self._repeated(self._draws.minibatches(*self._span(first, stop)), first, stop)
+
+    def _span(self, first: int, stop: int) -> tuple[int, int]:
+        return first // self._inner_steps, (stop - 1) // self._inner_steps + 1
+
+    def _repeated(self, minibatches: Tensor, first: int, stop: int) -> Tensor:
+        if self._inner_steps == 1:
+            return minibatches
+        return minibatches[torch.arange(first, stop) // self._inner_steps - first // self._inner_steps]
 
 
 @dataclass

@@ -17,15 +17,15 @@ _ELEMENTS_PER_CHUNK = 2**20  # of inputs over all runs: activations stay in cach
 
 @dataclass(frozen=True)
 class Evaluated:
-    """R runs on M examples."""
+    """K runs on M examples."""
 
-    accuracy: Tensor  # (R,) float64
-    loss: Tensor  # (R,) float64, mean cross-entropy
-    correct: Tensor  # (R, M) bool
+    accuracy: Tensor  # (K,) float64
+    loss: Tensor  # (K,) float64, mean cross-entropy
+    correct: Tensor  # (K, M) bool
 
     @classmethod
     def of(cls, losses: Tensor, correct: Tensor) -> Evaluated:
-        """Take the means over examples; both are ``(R, M)``."""
+        """Take the means over examples; both are ``(K, M)``."""
         return cls(correct.double().mean(dim=1), losses.double().mean(dim=1), correct)
 
 
@@ -33,22 +33,26 @@ class Evaluator(Protocol):
     """A way to evaluate."""
 
     def __call__(self, parameters: Tensors, inputs: Tensor, labels: Tensor) -> Evaluated:
-        """Evaluate all runs on the same examples: inputs ``(M, *sample_shape)``, labels ``(M,)``."""
+        """Evaluate any K runs of the pack on inputs ``(M, *sample_shape)`` with labels ``(M,)``."""
         ...
 
 
 @dataclass(frozen=True)
 class BatchedEvaluator:
-    """All runs at once, on as many examples at a time as the cache can hold."""
+    """All runs at once, on as many examples at a time as the cache can hold for a whole pack.
+
+    Whichever of its runs are evaluated, they are the same examples at a time: no bit depends on the others.
+    """
 
     network: Network
     names: tuple[str, ...]  # of the parameters
+    pack_width: int
 
     @torch.no_grad()
     def __call__(self, parameters: Tensors, inputs: Tensor, labels: Tensor) -> Evaluated:
         """Evaluate; see `Evaluator`."""
         named, num_runs = dict(zip(self.names, parameters, strict=True)), len(parameters[0])
-        chunk = max(16, min(len(labels), _ELEMENTS_PER_CHUNK // (num_runs * inputs[0].numel())))
+        chunk = max(16, min(len(labels), _ELEMENTS_PER_CHUNK // (self.pack_width * inputs[0].numel())))
         correct, losses = [], []
         for x, y in zip(torch.split(inputs, chunk), torch.split(labels, chunk), strict=True):
             logits = self.network.logits(named, x.expand(num_runs, *x.shape))

@@ -1,10 +1,10 @@
-"""Train one pack with Lightning: start or resume, checkpoint by time, stop when asked."""
+"""Train a population with Lightning: members come and go, checkpoints by time, stop when asked."""
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,27 +15,27 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.pipeline import Pipeline
+from sgdlab.training.members import Member
 from sgdlab.training.population import Population
 from sgdlab.training.recorder import summarize
 from sgdlab.training.saving import CheckpointInPlace
 
-NewCheckpoint = Callable[[int], AbstractContextManager[Path]]
-"""Told the number of updates made, gives a path to write to; at the block's end it is the latest one."""
+_OFFER_EVERY_S = 1.0  # slots that stay empty; one that becomes so is offered at once
+
+NewCheckpoint = Callable[[Mapping[str, int]], AbstractContextManager[Path]]
+"""Told key → updates made, gives a path to write to; at the block's end it is the latest one."""
 
 
 @dataclass(frozen=True)
 class PackTask:
-    """A pack as a worker trains it."""
+    """How a pack is trained."""
 
-    runs: tuple[Run, ...]  # normalised, of one shape; one a slot
-    is_live: tuple[bool, ...]  # slots that this worker trains; the others are masked
+    width: int  # slots
     backend: str  # how its updates are computed: see backends.recipes
     statistics: Literal["none", "end", "evaluations"]
     device: torch.device
-    resume_from: Path | None  # a checkpoint of this very pack
     new_checkpoint: NewCheckpoint
     checkpoint_every_s: float
 
@@ -44,79 +44,145 @@ class PackTask:
 class TrainedRun:
     """What training leaves of one run."""
 
+    key: str
     state: Literal["done", "diverged"]
     diverged_at: int | None  # update with the first non-finite loss
     summary: dict[str, float]
     curves: dict[str, np.ndarray]
     parameters: dict[str, Tensor]  # without the run axis
-
-
-@dataclass(frozen=True)
-class TrainedPack:
-    """Slots that were masked hold None."""
-
-    runs: tuple[TrainedRun | None, ...]
     seconds: float  # of training in this process
     num_updates: int  # made in this process
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far the runs in training have come."""
+
+    num_running: int = 0
+    num_updates_of_running: int = 0  # that they have made, earlier attempts included
+    num_made: int = 0  # updates made since the last word, over all runs
+    num_ended: int = 0  # runs that have ended since the last word
+
+
+def nobody(_num_slots: int, _num_running: int) -> Sequence[Member]:
+    """Leave slots empty."""
+    return ()
+
+
 def train_pack(
     task: PackTask,
+    members: Sequence[Member],
     dataset: Dataset,
-    on_progress: Callable[[int], None] = lambda _: None,
+    hand_out: Callable[[TrainedRun], None],
+    refill: Callable[[int, int], Sequence[Member]] = nobody,
+    on_progress: Callable[[Progress], None] = lambda _: None,
     stop_requested: Callable[[], bool] = lambda: False,
-) -> TrainedPack | None:
-    """Train the live runs of a pack to their end; None if a stop was requested before (a checkpoint is left).
+) -> bool:
+    """Train members to their ends; False if a stop was requested before (a checkpoint is left).
 
-    `on_progress` is told the number of parameter updates made so far, at the start first of all.
+    Parameters
+    ----------
+    task
+        How.
+    members
+        Runs of one shape, one at least, to begin with.
+    dataset
+        What they train on.
+    hand_out
+        Takes each run as it ends.
+    refill
+        Told how many slots are empty and how many runs are in training, gives more runs of the same shape:
+        asked when a run has ended, and every now and then.
+    on_progress
+        Told how far training is, at the start first of all.
+    stop_requested
+        Asked after each chunk of updates.
     """
     _use_exact_arithmetic()
-    pipeline = Pipeline(task.runs[0].data, dataset, task.device, getattr(torch, task.runs[0].precision))
-    population = Population(task.runs, task.is_live, pipeline, task.backend, task.statistics)
-    population.stop_requested = stop_requested
-    watcher = _Watcher(task.new_checkpoint, task.checkpoint_every_s, on_progress)
+    run = members[0].run
+    pipeline = Pipeline(run.data, dataset, task.device, getattr(torch, run.precision))
+    slots = [*members, *[None] * (task.width - len(members))]
+    population = Population(slots, pipeline, task.backend, task.statistics)
+    conductor = _Conductor(task, hand_out, refill, on_progress, stop_requested)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")  # advice on loaders: there are none
-        trainer = _trainer(task.device, watcher)
-        trainer.fit(population, ckpt_path=task.resume_from, weights_only=True)
-    if not population.is_finished:
-        return None
-    runs = tuple(_trained_run(population, slot) if live else None for slot, live in enumerate(task.is_live))
-    return TrainedPack(runs, watcher.seconds, population.update - watcher.first_update)
+        _trainer(task.device, conductor).fit(population, weights_only=True)
+    return not population.members
 
 
-class _Watcher(Callback):
-    """Saves checkpoints by time, and when training stops early; tells how far training is."""
+class _Conductor(Callback):
+    """Between chunks: hands out runs that have ended, fills slots, saves, and tells how far training is."""
 
     def __init__(
-        self, new_checkpoint: NewCheckpoint, every_s: float, on_progress: Callable[[int], None]
+        self,
+        task: PackTask,
+        hand_out: Callable[[TrainedRun], None],
+        refill: Callable[[int, int], Sequence[Member]],
+        on_progress: Callable[[Progress], None],
+        stop_requested: Callable[[], bool],
     ) -> None:
-        self._new_checkpoint, self._every_s, self._on_progress = new_checkpoint, every_s, on_progress
-        self._started = self._last = time.monotonic()
-        self.first_update = 0
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._started
+        self._task, self._hand_out, self._refill = task, hand_out, refill
+        self._on_progress, self._stop_requested = on_progress, stop_requested
+        self._saved = self._offered = 0.0  # when
+        self._num_made = 0  # updates that have been told of
+        self._begun: dict[str, tuple[float, int]] = {}  # key → when, and at which update
 
     def on_train_start(self, _trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Population)
-        self._started = self._last = time.monotonic()
-        self.first_update = pl_module.update
-        self._on_progress(pl_module.update)
+        self._saved = time.monotonic()
+        self._welcome(pl_module.members)
+        self._offer(pl_module)
+        self._tell(pl_module, num_ended=0)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
         assert isinstance(pl_module, Population)
-        self._on_progress(pl_module.update)
-        if pl_module.is_finished:
+        ended = pl_module.take_out()
+        for member, parameters in ended:
+            self._hand_out(self._trained(member, parameters))
+        is_stopped = self._stop_requested()
+        if not is_stopped and (ended or time.monotonic() - self._offered >= _OFFER_EVERY_S):
+            self._offer(pl_module)
+        self._tell(pl_module, len(ended))
+        trainer.should_stop = is_stopped or not pl_module.members
+        if not pl_module.members:
             return
-        if trainer.should_stop or time.monotonic() - self._last >= self._every_s:
-            with self._new_checkpoint(pl_module.update) as path:
+        if is_stopped or time.monotonic() - self._saved >= self._task.checkpoint_every_s:
+            with self._task.new_checkpoint({m.key: m.update for m in pl_module.members}) as path:
                 trainer.save_checkpoint(path)
-            self._last = time.monotonic()
+            self._saved = time.monotonic()
+
+    def _offer(self, population: Population) -> None:
+        """Offer empty slots to whoever has more runs."""
+        if population.num_empty:
+            arrivals = self._refill(population.num_empty, len(population.members))
+            self._welcome(arrivals)
+            population.fill(arrivals)
+        self._offered = time.monotonic()
+
+    def _welcome(self, members: Sequence[Member]) -> None:
+        self._begun |= {member.key: (time.monotonic(), member.update) for member in members}
+
+    def _tell(self, population: Population, num_ended: int) -> None:
+        members, num_made = population.members, population.num_made - self._num_made
+        self._num_made = population.num_made
+        self._on_progress(Progress(len(members), sum(m.update for m in members), num_made, num_ended))
+
+    def _trained(self, member: Member, parameters: dict[str, Tensor]) -> TrainedRun:
+        started, first_update = self._begun.pop(member.key)
+        curves = member.recorder.curves(member.diverged_at)
+        return TrainedRun(
+            key=member.key,
+            state="done" if member.diverged_at is None else "diverged",
+            diverged_at=member.diverged_at,
+            summary=summarize(curves),
+            curves=curves,
+            parameters=parameters,
+            seconds=time.monotonic() - started,
+            num_updates=member.update - first_update,
+        )
 
 
-def _trainer(device: torch.device, watcher: _Watcher) -> Trainer:
+def _trainer(device: torch.device, conductor: _Conductor) -> Trainer:
     return Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=[device.index or 0] if device.type == "cuda" else 1,
@@ -125,7 +191,7 @@ def _trainer(device: torch.device, watcher: _Watcher) -> Trainer:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[watcher],
+        callbacks=[conductor],
         plugins=[CheckpointInPlace()],
     )
 
@@ -137,14 +203,3 @@ def _use_exact_arithmetic() -> None:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
-
-
-def _trained_run(population: Population, slot: int) -> TrainedRun:
-    diverged_at = population.diverged_at[slot]
-    curves = population.recorder.curves_of(slot, diverged_at)
-    parameters = {
-        name: values.detach()[slot].cpu().clone()
-        for name, values in zip(population.names, population.parameter_tuple(), strict=True)
-    }
-    state: Literal["done", "diverged"] = "done" if diverged_at is None else "diverged"
-    return TrainedRun(state, diverged_at, summarize(curves), curves, parameters)

@@ -9,12 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from sgdlab.config.components import GradientNormRegularizer, Regularizer
 from sgdlab.training.objective import Minibatches, Objective, Tensors, UpdateDirection, norm_sq, per_run
+
+
+@dataclass(frozen=True)
+class Penalties:
+    """The penalty of each run of a pack; all are estimated in one way."""
+
+    estimator: str
+    strengths: Tensor  # λ, (R,)
+    radius: Tensor  # length of a difference's step, (R,)
+
+    @classmethod
+    def of(cls, regularizers: Sequence[Regularizer], like: Tensor) -> Self | None:
+        """Return the penalties of runs that all have one; None where none has."""
+        penalties = [r for r in regularizers if isinstance(r, GradientNormRegularizer)]
+        if not penalties:
+            return None
+        strengths = like.new_tensor([r.strength for r in penalties])
+        radius = like.new_tensor([r.difference_radius for r in penalties])
+        return cls(penalties[0].estimator, strengths, radius)
 
 
 @dataclass(frozen=True)
@@ -80,24 +100,17 @@ class DifferencePenalty:
         return self.objective.gradients(moved, batch)[1]
 
 
-def update_direction(
-    objective: Objective, regularizers: Sequence[Regularizer], like: Tensor
-) -> UpdateDirection:
-    """Return what a pack's runs follow; their regularizers are of one kind and one estimator."""
-    difference = difference_penalty(objective, regularizers, like)
-    if difference is not None:
-        return difference
-    strengths = [r.strength for r in regularizers if isinstance(r, GradientNormRegularizer)]
-    return ExactPenalty(objective, like.new_tensor(strengths)) if strengths else objective.gradients
+def update_direction(objective: Objective, penalties: Penalties | None) -> UpdateDirection:
+    """Return what a pack's runs follow."""
+    if penalties is None:
+        return objective.gradients
+    difference = difference_penalty(objective, penalties)
+    return ExactPenalty(objective, penalties.strengths) if difference is None else difference
 
 
-def difference_penalty(
-    objective: Objective, regularizers: Sequence[Regularizer], like: Tensor
-) -> DifferencePenalty | None:
+def difference_penalty(objective: Objective, penalties: Penalties | None) -> DifferencePenalty | None:
     """Return the penalty of a pack that estimates it by finite differences; None of any other."""
-    penalties = [r for r in regularizers if isinstance(r, GradientNormRegularizer)]
-    if not penalties or penalties[0].estimator == "exact":
+    if penalties is None or penalties.estimator == "exact":
         return None
-    strengths = like.new_tensor([r.strength for r in penalties])
-    radius = like.new_tensor([r.difference_radius for r in penalties])
-    return DifferencePenalty(objective, strengths, radius, penalties[0].estimator == "central_difference")
+    is_central = penalties.estimator == "central_difference"
+    return DifferencePenalty(objective, penalties.strengths, penalties.radius, is_central)

@@ -1,15 +1,17 @@
-"""The population: R runs of equal shapes as one LightningModule.
+"""The population: the members in R slots, of equal shapes, as one LightningModule.
 
 Parameters are stacked on a leading axis; what doesn't change shapes (learning rate, λ, L2, schedule, seed)
-is a vector with one entry a run. A `training_step` is a chunk of parameter updates closed by one wrapped
-optimizer step, so that Lightning's own counters and checkpoints stay right. The DataLoader carries no data:
-the minibatches follow from the update counter alone. A run whose loss stops being finite is masked: its slot
-is zeroed and no longer updated, and nothing changes for the others.
+is a vector with one entry a slot. A `training_step` is a chunk of parameter updates closed by one wrapped
+optimizer step, so that Lightning's own counters stay right. The DataLoader carries no data: the minibatches
+follow from each member's own update counter. All members make the same number of updates in a chunk: it ends
+where the first of them is to be evaluated. A member whose loss stops being finite is masked: its slot is
+zeroed and no longer updated, and nothing changes for the others. So is a slot without a member.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -18,23 +20,19 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from sgdlab.config.schema import Run
 from sgdlab.data.pipeline import Pipeline
-from sgdlab.diagnostics.implicit_regularizer import gradient_statistics
 from sgdlab.models.build import build_network
-from sgdlab.models.network import stack_runs
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.backends.recipes import make_backend, make_evaluator
-from sgdlab.training.batches import BatchSource
-from sgdlab.training.objective import Minibatches, Tensors, norm_sq
-from sgdlab.training.penalty import difference_penalty
-from sgdlab.training.recorder import Recorder
+from sgdlab.training.batches import BatchSource, Position
+from sgdlab.training.measuring import Instruments
+from sgdlab.training.members import Member
+from sgdlab.training.objective import Tensors
 from sgdlab.training.schedules import relative_learning_rates
 from sgdlab.training.streams import stream
 
 MAX_UPDATES_PER_CHUNK = 128  # beyond, Lightning's share of the time is below one per cent
 _SECONDS_PER_CHUNK = 0.25  # a request to stop is heard between chunks
-_PARTITION_SEED = 0  # the partition behind C_reg is the same for every run
 
 
 class ChunkOptimizer(torch.optim.Optimizer):
@@ -49,46 +47,38 @@ class ChunkOptimizer(torch.optim.Optimizer):
 
 
 class Population(LightningModule):
-    """Runs trained together; `is_live` masks slots that another worker trains or that are done."""
+    """Members trained together; at least one slot is filled at the start, and the others may be later."""
 
     def __init__(
         self,
-        runs: Sequence[Run],
-        is_live: Sequence[bool],
+        slots: Sequence[Member | None],
         pipeline: Pipeline,
         backend: str = "batched",
         statistics: str = "end",
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        first = runs[0]
-        self.runs, self.pipeline, self.statistics = tuple(runs), pipeline, statistics
-        self.num_updates, self.evaluate_every = first.num_updates, first.evaluate_every_num_updates
-        self.network = build_network(first.model, first.data)
-
-        initial = stack_runs(
-            (self.network.initial_parameters(stream(run.seed, "init")) for run in runs),
-            getattr(torch, first.precision),
-        )
+        self.strict_loading = False  # a checkpoint holds the members, each by itself
+        self.slots = list(slots)
+        self.pipeline, self.statistics = pipeline, statistics
+        self.num_made = 0  # updates, over all members
+        shared = self.members[0].run  # what is read of it, the runs of one shape have in common
+        self.network = build_network(shared.model, shared.data)
+        like = torch.zeros((), dtype=getattr(torch, shared.precision), device=pipeline.train_labels.device)
+        initial = self.network.initial_parameters(stream(shared.seed, "init"))
         self.names = tuple(initial)
-        device = pipeline.train_labels.device
-        self.stacked = nn.ParameterList([nn.Parameter(values.to(device)) for values in initial.values()])
-        self.update = 0  # parameter updates made
-        self.diverged_at: list[int | None] = [None] * len(runs)
-        self.recorder = Recorder()
-        self.stop_requested: Callable[[], bool] = lambda: False
-        self._is_live = torch.tensor(is_live)
-        self._silence(~self._is_live)
-
-        like = self.stacked[0]
-        self._rates = torch.tensor([run.optimizer.lr for run in runs], dtype=torch.float64)
-        rule = UpdateRule.of(runs, self.network, self.names, like.detach())
-        self.objective = rule.objective
-        self.backend = make_backend(backend, rule, like.detach())
-        self._evaluator = make_evaluator(backend, rule, like.detach())
-        self._difference = difference_penalty(rule.objective, rule.regularizers, like.detach())
-        self._batches = BatchSource(runs, pipeline)
+        self.stacked = nn.ParameterList(
+            nn.Parameter(like.new_zeros(len(slots), *values.shape)) for values in initial.values()
+        )
+        self._backend_name = backend
+        self._runs = [shared] * len(slots)  # what each slot follows; whatever it is, where there is no member
+        self.rule = UpdateRule.of(self._runs, self.network, self.names, like)
+        self.backend = make_backend(backend, self.rule, like)
+        evaluator = make_evaluator(backend, self.rule, like)
+        self._instruments = Instruments(self.network, self.names, evaluator, pipeline)
+        self._batches = BatchSource(shared, pipeline)
         self._chunk_length = 1  # adapted to the speed
+        self._take_in([(slot, member) for slot, member in enumerate(slots) if member is not None])
 
     # ---- Lightning's side ------------------------------------------------------------------------------
 
@@ -97,135 +87,150 @@ class Population(LightningModule):
         return ChunkOptimizer(self.parameter_tuple())
 
     def train_dataloader(self) -> Iterator[int]:
-        """Return an endless clock; training ends by the population's own counter."""
+        """Return an endless clock; training ends by the members' own counters."""
         return _Clock()  # type: ignore[return-value]
 
     def training_step(self, _tick: int, _index: int) -> None:
-        """Make one chunk of updates; evaluate where the grid says so; stop after the last."""
+        """Make one chunk of updates, and evaluate the members that are due."""
         optimizer = self.optimizers()
         optimizer.step(closure=self._advance)  # type: ignore[union-attr]
-        if self.update % self.evaluate_every == 0 or self.update == self.num_updates:
-            self._evaluate()
-        if self.update == self.num_updates or not bool(self._is_live.any()) or self.stop_requested():
-            self.trainer.should_stop = True
+        self._evaluate()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the update counter, the masks and the curves."""
-        checkpoint["population"] = {
-            "update": self.update,
-            "is_live": self._is_live.clone(),
-            "diverged_at": list(self.diverged_at),
-            "recorder": self.recorder.state(),
+        """Store each member by itself, in place of the stacked parameters."""
+        checkpoint["state_dict"] = {}
+        checkpoint["members"] = {
+            member.key: member.state(self._parameters_of(slot)) for slot, member in self._live()
         }
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore them. A slot that is no longer this worker's stays masked.
+    # ---- members come and go ---------------------------------------------------------------------------
+
+    @property
+    def members(self) -> list[Member]:
+        """Those in training, and those that have ended and are not taken out yet."""
+        return [member for member in self.slots if member is not None]
+
+    @property
+    def num_empty(self) -> int:
+        """Slots without a member."""
+        return self.slots.count(None)
+
+    def fill(self, members: Sequence[Member]) -> None:
+        """Put members into empty slots.
 
         Raises
         ------
         ValueError
-            If a live slot was masked: what the checkpoint has there is no training of the run.
+            If there are more of them than empty slots.
         """
-        state = checkpoint["population"]
-        self.update, self.diverged_at = state["update"], list(state["diverged_at"])
-        self.recorder = Recorder.from_state(state["recorder"])
-        has_diverged = torch.tensor([update is not None for update in self.diverged_at])
-        missing = self._is_live & ~state["is_live"] & ~has_diverged
-        if bool(missing.any()):
-            raise ValueError(f"the checkpoint has nothing in slots {missing.nonzero().flatten().tolist()}")
-        self._is_live &= state["is_live"]
+        empty = [slot for slot, member in enumerate(self.slots) if member is None]
+        if len(members) > len(empty):
+            raise ValueError(f"{len(members)} members for {len(empty)} empty slots")
+        if members:
+            self._take_in(list(zip(empty, members, strict=False)))
 
-    def on_train_start(self) -> None:
-        """Silence masked slots again: loading a checkpoint may have filled them."""
-        self._silence(~self._is_live)
-
-    # ---- the training itself ---------------------------------------------------------------------------
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether every run is done or has diverged."""
-        return self.update == self.num_updates or not bool(self._is_live.any())
+    def take_out(self) -> list[tuple[Member, dict[str, Tensor]]]:
+        """Empty the slots of members that have ended; return them with their parameters."""
+        ended = [(slot, member) for slot, member in enumerate(self.slots) if member and member.has_ended]
+        taken = [(member, self._parameters_of(slot)) for slot, member in ended]
+        for slot, _ in ended:
+            self.slots[slot] = None
+            self._silence(slot)
+        return taken
 
     def parameter_tuple(self) -> Tensors:
         """Return the stacked parameters in the order of `names`."""
         return tuple(self.stacked)
 
-    def _advance(self) -> None:
-        """Make updates up to the end of the chunk or the next evaluation."""
-        started = time.perf_counter()
-        next_evaluation = (self.update // self.evaluate_every + 1) * self.evaluate_every
-        start, stop = self.update, min(self.update + self._chunk_length, next_evaluation, self.num_updates)
-        rates, batches = self._learning_rates(start, stop), self._batches.prepare(start, stop)
-        losses = self.backend.advance(self.parameter_tuple(), batches, rates)
-        self.update = stop
-        self._mask_diverged(start, losses.cpu())
-        per_update = (time.perf_counter() - started) / (stop - start)
-        self._chunk_length = max(1, min(MAX_UPDATES_PER_CHUNK, int(_SECONDS_PER_CHUNK / per_update)))
-
-    def _learning_rates(self, start: int, stop: int) -> Tensor:
-        """Return the rates of updates start … stop−1, 0 where a slot is masked: ``(stop − start, R)``."""
-        updates = torch.arange(start, stop)
-        relative = [relative_learning_rates(run.schedule, updates, self.num_updates) for run in self.runs]
-        rates = torch.stack(relative, dim=1) * self._rates * self._is_live
-        return rates.to(self.stacked[0])
-
-    def _mask_diverged(self, start: int, losses: Tensor) -> None:
-        """Mask live runs with a non-finite loss; losses are ``(updates, R)`` from update `start` on."""
-        is_bad = ~losses.isfinite() & self._is_live
-        for slot in is_bad.any(dim=0).nonzero().flatten().tolist():
-            self.diverged_at[slot] = start + int(is_bad[:, slot].int().argmax())
-            self._is_live[slot] = False
-        self._silence(is_bad.any(dim=0))
+    def _live(self) -> list[tuple[int, Member]]:
+        return [(slot, member) for slot, member in enumerate(self.slots) if member and not member.has_ended]
 
     @torch.no_grad()
-    def _silence(self, slots: Tensor) -> None:
-        """Zero the slots, so that no infinity slows the arithmetic of the others."""
-        if bool(slots.any()):
-            for parameter in self.stacked:
-                parameter[slots.to(parameter.device)] = 0
+    def _take_in(self, arrivals: Sequence[tuple[int, Member]]) -> None:
+        for slot, member in arrivals:
+            start = member.start or self.network.initial_parameters(stream(member.run.seed, "init"))
+            for name, parameter in zip(self.names, self.stacked, strict=True):
+                parameter[slot] = start[name].to(parameter)
+            member.start = None  # it has moved on, and needs no memory
+            self.slots[slot], self._runs[slot] = member, member.run
+        like = self.stacked[0].detach()
+        rule = UpdateRule.of(self._runs, self.network, self.names, like)
+        if not self.rule.adopt(rule):
+            self.rule, self.backend = rule, make_backend(self._backend_name, rule, like)
+        self._rates = torch.tensor([run.optimizer.lr for run in self._runs], dtype=torch.float64)
+
+    def _parameters_of(self, slot: int) -> dict[str, Tensor]:
+        stacked = zip(self.names, self.stacked, strict=True)
+        return {name: values.detach()[slot].cpu().clone() for name, values in stacked}
+
+    @torch.no_grad()
+    def _silence(self, slot: int) -> None:
+        """Zero a slot, so that no infinity slows the arithmetic of the others."""
+        for parameter in self.stacked:
+            parameter[slot] = 0
+
+    # ---- the training itself ---------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Make updates up to the end of the chunk or the first member's next evaluation."""
+        started = time.perf_counter()
+        live = self._live()
+        count = min(self._chunk_length, *(member.num_updates_to_evaluation for _, member in live))
+        positions: list[Position | None] = [None] * len(self.slots)
+        for slot, member in live:
+            positions[slot] = Position(member.run.seed, member.update)
+        self._last_batches = self._batches.prepare(positions, count)
+        rates = self._learning_rates(live, count)
+        losses = self.backend.advance(self.parameter_tuple(), self._last_batches, rates).cpu()
+        is_bad = ~losses.isfinite()
+        for slot, member in live if bool(is_bad.any()) else ():
+            if bool(is_bad[:, slot].any()):
+                self._mark_diverged(slot, member, member.update + int(is_bad[:, slot].int().argmax()))
+        for _, member in live:
+            member.update += count
+        self.num_made += count * len(live)
+        per_update = (time.perf_counter() - started) / count
+        self._chunk_length = max(1, min(MAX_UPDATES_PER_CHUNK, int(_SECONDS_PER_CHUNK / per_update)))
+
+    def _learning_rates(self, live: Sequence[tuple[int, Member]], count: int) -> Tensor:
+        """Return the rates of the next updates, 0 where nobody trains: ``(count, R)``."""
+        relative: dict[tuple[Any, ...], Tensor] = {}  # members that are at one point of one schedule share it
+        columns = [torch.zeros(count, dtype=torch.float64)] * len(self.slots)
+        for slot, member in live:
+            key = member.run.schedule, member.num_updates, member.update
+            if key not in relative:
+                updates = torch.arange(member.update, member.update + count)
+                relative[key] = relative_learning_rates(member.run.schedule, updates, member.num_updates)
+            columns[slot] = relative[key]
+        return (torch.stack(columns, dim=1) * self._rates).to(self.stacked[0])
+
+    def _mark_diverged(self, slot: int, member: Member, update: int) -> None:
+        member.diverged_at = update
+        self._silence(slot)
 
     # ---- measurements ----------------------------------------------------------------------------------
 
     def _evaluate(self) -> None:
-        parameters = self.parameter_tuple()
-        pipeline, is_last = self.pipeline, self.update == self.num_updates
-        train = self._evaluator(parameters, pipeline.train_inputs, pipeline.train_labels)
-        test = self._evaluator(parameters, pipeline.test_inputs, pipeline.test_labels)
-        self._mask_diverged(self.update, train.loss.cpu()[None])
-        metrics = {
-            "test_accuracy": test.accuracy,
-            "test_loss": test.loss,
-            "train_accuracy": train.accuracy,
-            "train_loss": train.loss,
-            "train_cost": train.loss + self._l2_term(),
-        }
-        if self._difference is not None:
-            batch = self._batches.prepare(self.update - 1, self.update).batch(0)
-            error = self._difference.relative_error(self.parameter_tuple(), batch)
-            metrics["penalty_relative_error"] = error
-        if self.statistics == "evaluations" or (self.statistics == "end" and is_last):
-            metrics |= self._gradient_statistics()
-        self.recorder.record(self.update, metrics, test.correct)
+        """Measure the members that are due, each on its own grid."""
+        due = [(slot, member) for slot, member in enumerate(self.slots) if member and member.is_due]
+        for with_gradients in (False, True):
+            chosen = [at for at in due if self._wants_gradients(at[1]) == with_gradients]
+            if chosen:
+                self._measure(chosen, with_gradients)
 
-    def _l2_term(self) -> Tensor:
-        """Return (l2/2)·‖ω‖² of each run, and 0 without L2 even where ‖ω‖² overflows."""
-        l2 = torch.tensor([run.loss.l2 for run in self.runs], dtype=torch.float64, device=self.device)
-        norms = norm_sq(tuple(p.detach().double() for p in self.stacked))
-        return torch.where(l2 > 0, l2 / 2 * norms, 0)
+    def _wants_gradients(self, member: Member) -> bool:
+        is_last = member.update == member.num_updates
+        return self.statistics == "evaluations" or (self.statistics == "end" and is_last)
 
-    def _gradient_statistics(self) -> dict[str, Tensor]:
-        num_runs, inputs, labels = len(self.runs), self.pipeline.train_inputs, self.pipeline.train_labels
-
-        def gradients(examples: Tensor) -> Tensors:
-            x, y = inputs[examples], labels[examples]
-            batch = Minibatches(x.expand(num_runs, *x.shape), y.expand(num_runs, -1))
-            return self.objective.gradients(self.parameter_tuple(), batch)[1]
-
-        partition = torch.randperm(len(labels), generator=stream(_PARTITION_SEED, "partition"))
-        measured = gradient_statistics(
-            gradients, partition.to(labels.device), self.runs[0].optimizer.batch_size
-        )
-        return {"c_reg": measured.c_reg, "gradient_norm_sq": measured.gradient_norm_sq}
+    def _measure(self, chosen: Sequence[tuple[int, Member]], with_gradients: bool) -> None:
+        slots, runs = [slot for slot, _ in chosen], [member.run for _, member in chosen]
+        parameters = tuple(p.detach()[slots].requires_grad_() for p in self.stacked)
+        batches = self._last_batches.of_slots(slots)
+        measured = self._instruments.measure(runs, parameters, batches, with_gradients)
+        for (slot, member), found in zip(chosen, measured, strict=True):
+            if not math.isfinite(found.metrics["train_loss"]):
+                self._mark_diverged(slot, member, member.update)
+            member.recorder.record(member.update, found.metrics, found.test_correct)
 
 
 class _Clock:

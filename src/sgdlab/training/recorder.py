@@ -7,8 +7,10 @@ chosen on one half and read on the other.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -21,55 +23,51 @@ _KEPT = {"best": "test_accuracy", "best_even": "test_accuracy_even", "best_odd":
 
 @dataclass
 class Recorder:
-    """Curves of R runs; every tensor here lives on the CPU."""
+    """Curves of one run."""
 
     updates: list[int] = field(default_factory=list)
-    rows: dict[str, list[Tensor]] = field(default_factory=dict)  # name → (R,) float64 for each evaluation
-    correct: dict[str, Tensor] = field(default_factory=dict)  # name → (R, ⌈M/8⌉) uint8, bits of (R, M)
+    rows: dict[str, list[float]] = field(default_factory=dict)  # name → a value for each evaluation
+    correct: dict[str, Tensor] = field(default_factory=dict)  # name → ⌈M/8⌉ bytes, bits of (M,)
 
-    def record(self, update: int, metrics: dict[str, Tensor], test_correct: Tensor) -> None:
-        """Add one evaluation: metrics ``(R,)`` by name, correctness of the test set ``(R, M)``."""
-        test_correct = test_correct.cpu()
-        metrics = metrics | {
-            "test_accuracy_even": test_correct[:, 0::2].double().mean(dim=1),
-            "test_accuracy_odd": test_correct[:, 1::2].double().mean(dim=1),
+    def record(self, update: int, metrics: Mapping[str, float], test_correct: Tensor) -> None:
+        """Add one evaluation: metrics by name, correctness of the test set ``(M,)``, bool, on the CPU."""
+        metrics = {
+            **metrics,
+            "test_accuracy_even": test_correct[0::2].double().mean().item(),
+            "test_accuracy_odd": test_correct[1::2].double().mean().item(),
         }
-        bits = torch.from_numpy(np.packbits(test_correct.numpy(), axis=1))
+        bits = torch.from_numpy(np.packbits(test_correct.numpy()))
         for kept, metric in _KEPT.items():
-            value = metrics[metric].cpu()
-            earlier = self.rows.get(metric)
-            is_better = value > torch.stack(earlier).amax(dim=0) if earlier else torch.ones_like(value) > 0
-            previous = self.correct.get(kept, bits)
-            self.correct[kept] = torch.where(is_better[:, None], bits, previous)
+            if metrics[metric] > max(self.rows.get(metric, ()), default=-math.inf):
+                self.correct[kept] = bits
         self.correct["final"] = bits
         self.updates.append(update)
-        for name, values in metrics.items():
-            self.rows.setdefault(name, []).append(values.double().cpu())
+        for name, value in metrics.items():
+            self.rows.setdefault(name, []).append(value)
 
-    def curves_of(self, slot: int, before: int | None) -> dict[str, np.ndarray]:
-        """Return one run's curves, each ``(E,)``, up to where it diverged; NaN where not measured.
+    def curves(self, before: int | None) -> dict[str, np.ndarray]:
+        """Return the curves, each ``(E,)``, up to where the run diverged; NaN where not measured.
 
         With them, of a run that didn't diverge, its correctness bits, ``correct_NAME`` of ``(⌈M/8⌉,)``.
         """
         num_kept = sum(1 for update in self.updates if before is None or update < before)
         curves: dict[str, np.ndarray] = {"updates": np.array(self.updates[:num_kept], dtype=np.int64)}
         for name, values in self.rows.items():
-            column = np.array([float(v[slot]) for v in values], dtype=np.float64)
-            unmeasured = np.full(len(self.updates) - len(values), np.nan)  # measured at the end only
-            curves[name] = np.concatenate([unmeasured, column])[:num_kept]
+            unmeasured = [np.nan] * (len(self.updates) - len(values))  # measured at the end only
+            curves[name] = np.array([*unmeasured, *values][:num_kept], dtype=np.float64)
         if before is None:
-            curves |= {f"correct_{name}": bits[slot].numpy() for name, bits in self.correct.items()}
+            curves |= {f"correct_{name}": bits.numpy() for name, bits in self.correct.items()}
         return curves
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint stores: tensors and plain values."""
-        rows = {name: torch.stack(values) for name, values in self.rows.items()}
+        rows = {name: list(values) for name, values in self.rows.items()}
         return {"updates": list(self.updates), "rows": rows, "correct": dict(self.correct)}
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Recorder:
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild what `state` returned."""
-        rows = {name: list(values.unbind(0)) for name, values in state["rows"].items()}
+        rows = {name: list(values) for name, values in state["rows"].items()}
         return cls(list(state["updates"]), rows, dict(state["correct"]))
 
 

@@ -8,6 +8,7 @@ import torch
 from sgdlab.config.components import CnnModel, DigitsData, MlpModel, WideResNetModel
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.backends.recipes import make_backend, supported_backends
+from sgdlab.training.batches import Position
 
 CPU = torch.device("cpu")
 IMAGES = {"data": DigitsData(num_train=32, num_test=16)}
@@ -63,9 +64,7 @@ def pack(make_run, options):
 
 
 def supported(make_population, runs) -> set[str]:
-    population = make_population(runs)
-    rule = UpdateRule(population.objective, tuple(run.regularizer for run in runs))
-    return set(supported_backends(rule, CPU))
+    return set(supported_backends(make_population(runs).rule, CPU))
 
 
 @pytest.mark.parametrize("name", PACKS)
@@ -93,6 +92,25 @@ def test_all_backends_follow_one_trajectory(make_run, updated, name, backend) ->
                 assert movement > 0
                 allowed = tolerance * movement + rounding * values.abs().max().item()
                 assert (ours[parameter] - values).abs().max().item() < allowed, parameter
+
+
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [
+        pytest.param(name, backend, marks=pytest.mark.slow if backend == "compiled" else ())
+        for name in ("relu, penalty, L2", "relu, L2", "differences", "cnn, penalty")
+        for backend in sorted(PACKS[name][1])
+    ],
+)
+def test_every_backend_follows_whoever_fills_a_slot(make_run, train, name, backend) -> None:
+    """Seeds, rates, λ and L2 change with the run; the first has no L2 term, so that later ones bring it in."""
+    runs = pack(make_run, PACKS[name][0])[::-1]
+    assert runs[0].loss.l2 == 0
+    refilled = train(runs[:1], waiting=runs[1:], backend=backend).runs
+    for ours, run in zip(refilled, runs, strict=True):
+        (alone,) = train([run], backend=backend).runs
+        assert ours.summary == alone.summary
+        assert all(torch.equal(ours.parameters[name], values) for name, values in alone.parameters.items())
 
 
 @pytest.mark.parametrize("backend", sorted(NATIVE))
@@ -146,7 +164,7 @@ def test_what_is_not_a_number_stays_so(make_run, make_population, backend) -> No
     population = make_population([make_run()], backend=backend)
     with torch.no_grad():
         population.stacked[0][0, 0, 0] = math.nan
-    batches = population._batches.prepare(0, 1)
+    batches = population._batches.prepare([Position(0, 0)], 1)
     losses = population.backend.advance(
         population.parameter_tuple(), batches, torch.full((1, 1), 0.1).double()
     )

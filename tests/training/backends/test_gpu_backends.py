@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from sgdlab.config.components import CnnModel, DigitsData, WideResNetModel
-from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.backends.recipes import supported_backends
 from sgdlab.training.backends.trial import choose_backend
 
@@ -30,9 +29,7 @@ def pack(make_run, options):
 
 def on_gpu(make_population, runs):
     population = make_population(runs, device=GPU)
-    return supported_backends(
-        UpdateRule.of(runs, population.network, population.names, population.stacked[0]), GPU
-    )
+    return supported_backends(population.rule, GPU)
 
 
 @pytest.mark.parametrize("name", PACKS)

@@ -14,12 +14,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sgdlab.config.components import GradientNormRegularizer, Regularizer
 from sgdlab.config.schema import Run
 from sgdlab.models.layers import Convolution
 from sgdlab.models.network import Network
 from sgdlab.training.batches import UpdateBatches
 from sgdlab.training.objective import Minibatches, Objective, Tensors, UpdateDirection, per_run
+from sgdlab.training.penalty import Penalties
 
 
 class Backend(Protocol):
@@ -47,28 +47,31 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class UpdateRule:
-    """What the runs of a pack follow: their cost, and a regularizer each, all of one kind and estimator."""
+    """What the runs of a pack follow: their cost, and a penalty each, all by one estimator.
+
+    Backends hold these very tensors: what `adopt` writes into them is followed from then on.
+    """
 
     objective: Objective
-    regularizers: tuple[Regularizer, ...]
+    penalties: Penalties | None
+    num_runs: int
 
     @classmethod
     def of(cls, runs: Sequence[Run], network: Network, names: tuple[str, ...], like: Tensor) -> UpdateRule:
         """Return the rule of a pack; `like` has the parameters' type and device."""
         l2 = like.new_tensor([run.loss.l2 for run in runs])
         objective = Objective(network, names, l2 if bool(l2.any()) else None)
-        return cls(objective, tuple(run.regularizer for run in runs))
+        return cls(objective, Penalties.of([run.regularizer for run in runs], like), len(runs))
 
     @property
     def strengths(self) -> Tensor | None:
-        """λ of each run, ``(R,)`` float64; None where no run has a penalty."""
-        strengths = [r.strength for r in self.regularizers if isinstance(r, GradientNormRegularizer)]
-        return torch.tensor(strengths, dtype=torch.float64) if strengths else None
+        """λ of each run, ``(R,)``; None where no run has a penalty."""
+        return None if self.penalties is None else self.penalties.strengths
 
     @property
     def is_exact(self) -> bool:
         """Whether there is no penalty, or its gradient is the exact one."""
-        return all(getattr(r, "estimator", "exact") == "exact" for r in self.regularizers)
+        return self.penalties is None or self.penalties.estimator == "exact"
 
     @property
     def is_convolutional(self) -> bool:
@@ -80,11 +83,25 @@ class UpdateRule:
         network = replace(self.objective.network, convolve=convolve)  # type: ignore[type-var]
         return replace(self, objective=replace(self.objective, network=network))
 
+    def adopt(self, other: UpdateRule) -> bool:
+        """Follow other runs of the same shape from now on; False if only those have an L2 term."""
+        ours, theirs = self.objective.l2, other.objective.l2
+        if ours is None and theirs is not None:
+            return False
+        if ours is not None:
+            ours.copy_(torch.zeros_like(ours) if theirs is None else theirs)
+        if self.penalties is not None and other.penalties is not None:
+            self.penalties.strengths.copy_(other.penalties.strengths)
+            self.penalties.radius.copy_(other.penalties.radius)
+        return True
+
     def of_run(self, slot: int) -> UpdateRule:
-        """Return the rule of one run alone, as a pack of one."""
-        l2 = self.objective.l2
-        objective = replace(self.objective, l2=None if l2 is None else l2[slot : slot + 1])
-        return UpdateRule(objective, self.regularizers[slot : slot + 1])
+        """Return the rule of one run alone, as a pack of one: with the same tensors."""
+        one, l2, penalties = slice(slot, slot + 1), self.objective.l2, self.penalties
+        objective = replace(self.objective, l2=None if l2 is None else l2[one])
+        if penalties is not None:
+            penalties = replace(penalties, strengths=penalties.strengths[one], radius=penalties.radius[one])
+        return UpdateRule(objective, penalties, 1)
 
 
 class Step(Protocol):

@@ -13,14 +13,14 @@ from sgdlab.training.objective import Tensors
 from sgdlab.training.penalty import update_direction
 
 
-def batched(rule: UpdateRule, like: Tensor) -> Stepwise:
-    """Every operation has the run on its leading axis; `like` has the parameters' type and device."""
-    return Stepwise(Following(update_direction(rule.objective, rule.regularizers, like)))
+def batched(rule: UpdateRule, _like: Tensor) -> Stepwise:
+    """Every operation has the run on its leading axis."""
+    return Stepwise(Following(update_direction(rule.objective, rule.penalties)))
 
 
 def per_run(rule: UpdateRule, like: Tensor) -> PerRun:
     """One run after the other: best where a single run's operations are large, as convolutions are."""
-    return PerRun(tuple(batched(rule.of_run(slot), like) for slot in range(len(rule.regularizers))))
+    return PerRun(tuple(batched(rule.of_run(slot), like) for slot in range(rule.num_runs)))
 
 
 @dataclass(frozen=True)
@@ -36,5 +36,5 @@ class PerRun:
             one = slice(slot, slot + 1)
             if rates[:, slot].any():
                 own = tuple(p.detach()[one].requires_grad_() for p in parameters)
-                losses[:, one] = backend.advance(own, batches.of_run(slot), rates[:, one])
+                losses[:, one] = backend.advance(own, batches.of_slots(one), rates[:, one])
         return losses

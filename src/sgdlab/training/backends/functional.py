@@ -75,6 +75,6 @@ class _Mapped:
 
 
 def _constants(rule: UpdateRule, like: Tensor) -> tuple[Tensor, Tensor]:
-    zeros = like.new_zeros(len(rule.regularizers))
+    zeros = like.new_zeros(rule.num_runs)
     l2, strengths = rule.objective.l2, rule.strengths
-    return zeros if l2 is None else l2, zeros if strengths is None else strengths.to(like)
+    return zeros if l2 is None else l2, zeros if strengths is None else strengths

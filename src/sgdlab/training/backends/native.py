@@ -45,8 +45,8 @@ def native(rule: UpdateRule, like: Tensor, vector_bytes: int) -> Native:
     l2, strengths = rule.objective.l2, rule.strengths
     return Native(
         _kernel(rule, like, vector_bytes),
-        like.new_zeros(len(rule.regularizers)) if l2 is None else l2,
-        None if strengths is None else strengths.to(like),
+        like.new_zeros(rule.num_runs) if l2 is None else l2,
+        strengths,
     )
 
 
@@ -80,7 +80,7 @@ class NativeEvaluator:
     kernel: _Kernel
 
     def __call__(self, parameters: Tensors, inputs: Tensor, labels: Tensor) -> Evaluated:
-        """Evaluate all runs on the same examples; see `evaluation.Evaluator`."""
+        """Evaluate runs on the same examples; see `evaluation.Evaluator`."""
         num_runs, num_examples = len(parameters[0]), len(labels)
         losses = parameters[0].new_empty(num_runs, num_examples)
         correct = torch.empty(num_runs, num_examples, dtype=torch.bool)

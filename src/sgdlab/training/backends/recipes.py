@@ -35,7 +35,7 @@ from sgdlab.training.evaluation import BatchedEvaluator, Evaluator
 
 
 def _batched_evaluator(rule: UpdateRule, _: Tensor) -> Evaluator:
-    return BatchedEvaluator(rule.objective.network, rule.objective.names)
+    return BatchedEvaluator(rule.objective.network, rule.objective.names, rule.num_runs)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def supports_writing_out(rule: UpdateRule) -> bool:
     return isinstance(network, Mlp) and network.activation in _SLOPES and rule.is_exact
 
 
-def written_out(rule: UpdateRule, like: Tensor) -> Stepwise:
+def written_out(rule: UpdateRule, _like: Tensor) -> Stepwise:
     """Return the backend; see `supports_writing_out`."""
     network = rule.objective.network
     assert isinstance(network, Mlp)
@@ -34,7 +34,7 @@ def written_out(rule: UpdateRule, like: Tensor) -> Stepwise:
     activation = _SLOPES[network.activation]
     if strengths is None:
         return Stepwise(_PlainStep(activation, l2))
-    return Stepwise(_PenalisedStep(activation, l2, strengths.to(like)))
+    return Stepwise(_PenalisedStep(activation, l2, strengths))
 
 
 @dataclass(frozen=True)

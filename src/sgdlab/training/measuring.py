@@ -1,0 +1,97 @@
+"""What is measured of runs at an evaluation: of each by itself, to the bit, whoever else is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sgdlab.config.schema import Run
+from sgdlab.data.pipeline import Pipeline
+from sgdlab.diagnostics.implicit_regularizer import gradient_statistics
+from sgdlab.models.network import Network
+from sgdlab.training.backends.backend import UpdateRule
+from sgdlab.training.batches import UpdateBatches
+from sgdlab.training.evaluation import Evaluator
+from sgdlab.training.objective import Minibatches, Objective, Tensors, norm_sq
+from sgdlab.training.penalty import difference_penalty
+from sgdlab.training.streams import stream
+
+_PARTITION_SEED = 0  # the partition behind C_reg is the same for every run
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run at one evaluation."""
+
+    metrics: dict[str, float]
+    test_correct: Tensor  # (M,) bool, on the CPU
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """Measures any K runs of a pack."""
+
+    network: Network
+    names: tuple[str, ...]  # of the parameters
+    evaluator: Evaluator
+    pipeline: Pipeline
+
+    def measure(
+        self, runs: Sequence[Run], parameters: Tensors, batches: UpdateBatches, with_gradients: bool
+    ) -> list[Measured]:
+        """Measure each run.
+
+        Parameters
+        ----------
+        runs
+            K runs.
+        parameters
+            Theirs, each ``(K, …)``.
+        batches
+            Their latest minibatches; on the last one, penalties by finite differences have their error.
+        with_gradients
+            Whether C_reg and ‖∇C‖² are measured too; they cost an epoch.
+        """
+        train = self.evaluator(parameters, self.pipeline.train_inputs, self.pipeline.train_labels)
+        test = self.evaluator(parameters, self.pipeline.test_inputs, self.pipeline.test_labels)
+        metrics = {
+            "test_accuracy": test.accuracy,
+            "test_loss": test.loss,
+            "train_accuracy": train.accuracy,
+            "train_loss": train.loss,
+            "train_cost": train.loss + _l2_term(runs, parameters),
+        }
+        rule = UpdateRule.of(runs, self.network, self.names, parameters[0].detach())
+        difference = difference_penalty(rule.objective, rule.penalties)
+        if difference is not None:
+            metrics["penalty_relative_error"] = difference.relative_error(parameters, batches.batch(-1))
+        if with_gradients:
+            metrics |= self._gradient_statistics(rule.objective, parameters, runs[0].optimizer.batch_size)
+        table = torch.stack([values.double().cpu() for values in metrics.values()], dim=1).tolist()
+        correct = test.correct.cpu()
+        return [Measured(dict(zip(metrics, row, strict=True)), correct[k]) for k, row in enumerate(table)]
+
+    def _gradient_statistics(
+        self, objective: Objective, parameters: Tensors, batch_size: int
+    ) -> dict[str, Tensor]:
+        inputs, labels = self.pipeline.train_inputs, self.pipeline.train_labels
+        num_runs = len(parameters[0])
+
+        def gradients(examples: Tensor) -> Tensors:
+            x, y = inputs[examples], labels[examples]
+            batch = Minibatches(x.expand(num_runs, *x.shape), y.expand(num_runs, -1))
+            return objective.gradients(parameters, batch)[1]
+
+        partition = torch.randperm(len(labels), generator=stream(_PARTITION_SEED, "partition"))
+        measured = gradient_statistics(gradients, partition.to(labels.device), batch_size)
+        return {"c_reg": measured.c_reg, "gradient_norm_sq": measured.gradient_norm_sq}
+
+
+def _l2_term(runs: Sequence[Run], parameters: Tensors) -> Tensor:
+    """Return (l2/2)·‖ω‖² of each run, and 0 without L2 even where ‖ω‖² overflows."""
+    norms = norm_sq(tuple(p.detach().double() for p in parameters))
+    l2 = norms.new_tensor([run.loss.l2 for run in runs])
+    return torch.where(l2 > 0, l2 / 2 * norms, 0)
