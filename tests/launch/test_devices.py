@@ -20,7 +20,7 @@ def no_machine(monkeypatch, tmp_path):
 @pytest.fixture
 def two_gpus(tmp_path):
     program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 'GPU 0: A (UUID: GPU-a)'\necho 'GPU 1: B (UUID: GPU-b)'\n")
+    program.write_text("#!/bin/sh\necho 'GPU-a, 81559, NVIDIA A'\necho 'GPU-b, 40960, NVIDIA B, big'\n")
     program.chmod(0o755)
 
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Literal
 
 import typer
 
 from sgdlab.cli.output import console, print_json, table
+from sgdlab.cli.plan_view import print_forecast
 from sgdlab.cli.request import Arguments, AsJson, OptionalArguments, Request, Scale, open_request
 from sgdlab.config.compose import open_composer, validate_execution
 from sgdlab.launch.devices import num_workers
+from sgdlab.launch.measuring import known_costs, measure_steps
 from sgdlab.runs.migrate import migrate
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.files import describe_sweeps
-from sgdlab.sweeps.forecast import forecast
+from sgdlab.sweeps.forecast import forecast, unmeasured_steps
 from sgdlab.sweeps.standing import Standing, standing_of
 from sgdlab.sweeps.survey import Survey, survey, verify
+
+Measure = Annotated[
+    bool, typer.Option("--measure", help="First measure the speed of what was never measured here.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -40,26 +47,33 @@ def list_sweeps(as_json: AsJson = False) -> None:
     console.print(listing)
 
 
-def plan(arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False) -> None:
-    """Show what a run of these sweeps would train; submits nothing."""
+def plan(
+    arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False, measure: Measure = False
+) -> None:
+    """Show what a run of these sweeps would train, and what it would take; submits nothing."""
     with open_request(arguments, scale) as request:
         found = survey(request.sweeps, request.composer, request.store)
-        launcher = request.execution.launcher
-        expected = forecast(found, request.store, launcher.pack_size, num_workers(launcher))
+        if measure:
+            _measure(found, request)
+        costs = known_costs(request.execution, request.store)
+        expected = forecast(found, request.execution, num_workers(request.execution.launcher), costs)
     names = [f"{sweep.name} @ {sweep.scale}" for sweep in request.sweeps]
     if as_json:
         print_json({"sweeps": names, **expected.to_dict()})
-        return
-    for line in expected.lines():
-        print(line)
+    else:
+        print_forecast(expected)
 
 
-def run(arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False) -> None:
+def run(
+    arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False, measure: Measure = False
+) -> None:
     """Train what is missing, on this machine; the same command goes on where it was interrupted."""
     from sgdlab.dashboard.live_run import contexts_of, train_with_view
 
     with open_request(arguments, scale) as request:
         found = survey(request.sweeps, request.composer, request.store)
+        if measure:
+            _measure(found, request)
         names = [f"{sweep.name} @ {sweep.scale}" for sweep in request.sweeps]
         contexts = contexts_of(request.sweeps, request.composer)
         train_with_view(names, found, contexts, request.execution, request.store)
@@ -103,6 +117,14 @@ def migrate_store(overrides: Annotated[list[str] | None, typer.Argument()] = Non
     for old, new in moved:
         print(f"{old} → {new}")
     print(f"{len(moved)} runs have a new key")
+
+
+def _measure(found: Survey, request: Request) -> None:
+    """Measure the steps of the missing runs of which too little is known; tell of each as it begins."""
+    costs = known_costs(request.execution, request.store)
+    steps = unmeasured_steps(found.missing.values(), request.execution, costs)
+    if steps:
+        measure_steps(steps, request.execution, lambda line: print(line, file=sys.stderr))
 
 
 def _report_outcome(request: Request, found: Survey, as_json: bool) -> None:

@@ -61,7 +61,7 @@ class LocalLauncher(Component):
     num_workers: PositiveInt | None = None  # default: one for each core, or for each GPU where there are any
     device: Literal["auto", "cpu", "cuda"] = "auto"
     backend: Backend = "auto"
-    pack_size: PositiveInt = 32  # runs trained together, at most
+    pack_size: PositiveInt | Literal["auto"] = "auto"  # runs trained together, at most
     checkpoint_every_s: PositiveFloat = 60.0
     heartbeat_every_s: PositiveFloat = 2.0
     lease_timeout_s: PositiveFloat = 30.0

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from typing import Any
+from typing import Any, assert_never
 
-from sgdlab.config.components import Budget, Data, Evaluation, Model
+from sgdlab.config.components import (
+    Budget,
+    CnnModel,
+    Data,
+    Evaluation,
+    MlpModel,
+    Model,
+    WideResNetModel,
+)
 from sgdlab.config.identity import canonical_json
 from sgdlab.config.schema import Run
 
@@ -31,6 +39,28 @@ def step_of(run: Run) -> str:
     optimizer, data = run.optimizer, run.data
     estimator = getattr(run.regularizer, "estimator", None)
     return _step(run.precision, data, run.model, run.loss.kind, optimizer.batch_size, estimator)
+
+
+def describe_step(run: Run) -> str:
+    """Name the step for people, short: ``mlp 64-64-64 · mnist1d · B=16 · exact penalty``."""
+    model, data, optimizer = run.model, run.data, run.optimizer
+    match model:
+        case MlpModel():
+            network = f"mlp {'-'.join(map(str, model.hidden_widths))}"
+            network += "" if model.activation == "relu" else f" {model.activation}"
+        case CnnModel():
+            network = f"cnn {'-'.join(map(str, model.channels))}"
+            network += f" ×{model.convolutions_per_stage}" if model.convolutions_per_stage > 1 else ""
+        case WideResNetModel():
+            network = f"wide resnet {model.depth}-{model.width}"
+        case _:
+            assert_never(model)
+    parts = [network, data.kind, f"B={optimizer.batch_size}"]
+    parts += ["augmented"] if data.crop_padding or data.flip else []
+    estimator = getattr(run.regularizer, "estimator", None)
+    parts += [f"{estimator.replace('_', ' ')} penalty"] if estimator else []
+    parts += [run.precision] if run.precision != "float32" else []
+    return " · ".join(parts)
 
 
 @lru_cache(maxsize=4096)

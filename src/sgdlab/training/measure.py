@@ -1,0 +1,206 @@
+"""How long training takes: short packs on made-up examples, trained as any pack is, at several widths.
+
+Each training differs from the first in one thing, so the difference of their times is what that thing takes:
+three times the updates, more evaluations, statistics of the gradient at the end. Forward passes are timed
+alone. The learning rate is next to nothing, so that no run diverges.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from sgdlab.config.components import UpdateBudget, UpdateEvaluation
+from sgdlab.config.schema import Run
+from sgdlab.config.shapes import step_of
+from sgdlab.config.widths import next_width
+from sgdlab.data.dataset import Dataset
+from sgdlab.data.made_up import made_up_dataset
+from sgdlab.data.pipeline import Pipeline
+from sgdlab.machine.speeds import SpeedTable, TrainingSpeed
+from sgdlab.models.build import build_network
+from sgdlab.models.network import stack_runs
+from sgdlab.training.backends.trial import choose_backend, device_name, require_backend
+from sgdlab.training.evaluation import evaluate
+from sgdlab.training.fit import PackTask, train_pack
+from sgdlab.training.streams import stream
+
+Statistics = Literal["none", "end"]
+
+_LEARNING_RATE = 1e-9
+_NUM_SEEDS = 5  # as a sweep has: runs of one seed share their minibatches
+_SHORT_EPOCH, _LONG_EPOCH = 4, 64  # minibatches; the long one where they are quick
+_NUM_TEST = 1
+_SHORTEST_S = 0.1  # of a training that is timed
+_MAX_UPDATES = 512
+_NUM_REPEATS = 3
+_LONGEST_S = 20.0  # of one width's measurement; beyond, no wider pack is tried
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Runs of one step that are to be trained."""
+
+    run: Run  # one of them
+    num_runs: int  # that packs may hold at most
+    num_updates: int  # of one run
+    backend: str  # or "auto"
+    num_bytes: int | None  # of memory that a pack may take
+
+
+def measure_step(wanted: Wanted, device: torch.device) -> None:
+    """Measure what isn't known of a step yet, from narrow packs to wide ones, and write it in the table.
+
+    Raises
+    ------
+    UsageError
+        If the backend that is asked for can't train these runs.
+    """
+    table = SpeedTable(step_of(wanted.run), device_name(device))
+    known = {
+        width: speed.update_s
+        for name, of in table.training().items()
+        for width, speed in of.items()
+        if wanted.backend in (name, "auto")
+    }
+    took_s, last = 0.0, 1
+    while (width := next_width(known, wanted.num_runs)) is not None:
+        if took_s * width / last > _LONGEST_S or not _fits(table, width, wanted):
+            return
+        started = time.perf_counter()
+        members = _members(wanted.run, width)
+        if wanted.backend == "auto":
+            backend = choose_backend(members, device, wanted.num_updates)
+        else:
+            backend = require_backend(wanted.backend, members, device)
+        speed = _measure_training(members, backend, device)
+        table.add_training(width, speed)
+        known[width] = speed.update_s
+        took_s, last = time.perf_counter() - started, width
+
+
+def _fits(table: SpeedTable, width: int, wanted: Wanted) -> bool:
+    """Whether a pack so wide takes no more than its share of memory, as far as narrower ones tell."""
+    if wanted.num_bytes is None:
+        return True
+    per_run = [
+        speed.num_bytes / narrower for of in table.backends().values() for narrower, speed in of.items()
+    ]
+    return min(per_run, default=0) * width <= wanted.num_bytes
+
+
+def _measure_training(members: Sequence[Run], backend: str, device: torch.device) -> TrainingSpeed:
+    width = len(members)
+    pack = _ShortPack(tuple(members), backend, device, _SHORT_EPOCH)
+    if pack.seconds(2, 2) < _SHORTEST_S:
+        pack = replace(pack, num_minibatches=_LONG_EPOCH)
+    few = 2
+    while few < _MAX_UPDATES and pack.seconds(few, few) < _SHORTEST_S:
+        few *= 4
+    often = max(1, few // 8)
+    base = pack.fastest_s(few, few)
+    update_s = max(0.0, pack.fastest_s(3 * few, 3 * few) - base) / (2 * few)
+    statistics_s = max(0.0, pack.fastest_s(few, few, "end") - base)
+    example_s = pack.example_s()
+    examples_s = len(pack.dataset.train_labels) * example_s * width
+    more_s = max(0.0, pack.fastest_s(few, often) - base) / (-(-few // often) - 1)
+    evaluation_s = max(0.0, more_s - examples_s)
+    return TrainingSpeed(
+        backend,
+        setup_s=max(0.0, base - few * update_s - evaluation_s - examples_s),
+        update_s=update_s / width,
+        evaluation_s=evaluation_s,
+        example_s=example_s,
+        gradient_s=statistics_s / pack.num_minibatches / width,
+    )
+
+
+@dataclass(frozen=True)
+class _ShortPack:
+    """A pack on a made-up training set of so many minibatches."""
+
+    members: tuple[Run, ...]
+    backend: str
+    device: torch.device
+    num_minibatches: int
+
+    def seconds(self, num_updates: int, evaluate_every: int, statistics: Statistics = "none") -> float:
+        """Return the time of training from its very beginning, in seconds."""
+        runs = tuple(self._shortened(run, num_updates, evaluate_every) for run in self.members)
+        task = PackTask(
+            runs=runs,
+            is_live=(True,) * len(runs),
+            backend=self.backend,
+            statistics=statistics,
+            device=self.device,
+            resume_from=None,
+            new_checkpoint=_no_checkpoint,
+            checkpoint_every_s=math.inf,
+        )
+        started = self._clock()
+        train_pack(task, self.dataset)
+        return self._clock() - started
+
+    def fastest_s(self, num_updates: int, evaluate_every: int, statistics: Statistics = "none") -> float:
+        """Return the least time of some repetitions: what disturbs a measurement only makes it longer."""
+        first = self.seconds(num_updates, evaluate_every, statistics)
+        num_more = _NUM_REPEATS - 1 if first < 10 * _SHORTEST_S else 0
+        more = (self.seconds(num_updates, evaluate_every, statistics) for _ in range(num_more))
+        return min([first, *more])
+
+    def example_s(self) -> float:
+        """Return the time of one example of one run in an evaluation."""
+        first = self.members[0]
+        dtype = getattr(torch, first.precision)
+        pipeline = Pipeline(first.data, self.dataset, self.device, dtype)
+        network = build_network(first.model, first.data)
+        one = network.initial_parameters(stream(0, "init"))
+        stacked = stack_runs(iter([one] * len(self.members)), dtype)
+        parameters = {name: values.to(self.device) for name, values in stacked.items()}
+
+        def seconds() -> float:
+            started = self._clock()
+            evaluate(network, parameters, pipeline.train_inputs, pipeline.train_labels).loss.cpu()
+            return self._clock() - started
+
+        first_s = seconds()
+        repeats = _NUM_REPEATS if first_s < 10 * _SHORTEST_S else 1
+        return min(seconds() for _ in range(repeats)) / len(pipeline.train_labels) / len(self.members)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The examples."""
+        first = self.members[0]
+        return made_up_dataset(first.data, self.num_minibatches * first.optimizer.batch_size, _NUM_TEST)
+
+    def _clock(self) -> float:
+        """Seconds; those of this process alone where the processor trains, whatever else the machine does."""
+        return time.process_time() if self.device.type == "cpu" else time.perf_counter()
+
+    def _shortened(self, run: Run, num_updates: int, evaluate_every: int) -> Run:
+        changes = {
+            "data": run.data.model_copy(update={"num_train": len(self.dataset.train_labels)}),
+            "budget": UpdateBudget(num_updates=num_updates),
+            "evaluation": UpdateEvaluation(every_num_updates=evaluate_every),
+        }
+        return run.model_copy(update=changes)
+
+
+def _members(run: Run, width: int) -> list[Run]:
+    """Return runs like this one, with a few seeds between them."""
+    optimizer = run.optimizer.model_copy(update={"lr": _LEARNING_RATE})
+    return [
+        run.model_copy(update={"seed": slot % _NUM_SEEDS, "optimizer": optimizer}) for slot in range(width)
+    ]
+
+
+def _no_checkpoint(_: int) -> AbstractContextManager[Path]:
+    raise AssertionError("a short pack is never saved")
