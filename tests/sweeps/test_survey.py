@@ -1,7 +1,6 @@
-"""What is wanted beside what is stored: done, diverged, failed, damaged, drifted; and forecasts."""
+"""What is wanted beside what is stored: done, diverged, failed, damaged, drifted."""
 
 import json
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,6 @@ from sgdlab.runs.claims import claim
 from sgdlab.runs.drift import DriftError
 from sgdlab.runs.result import RunResult
 from sgdlab.sweeps.expand import expand
-from sgdlab.sweeps.forecast import forecast
 from sgdlab.sweeps.standing import standing_of
 from sgdlab.sweeps.survey import survey, survey_runs
 
@@ -120,47 +118,3 @@ def test_a_field_added_since_with_the_old_behaviour_is_no_drift(store, wanted, p
     del config["optimizer"]["remainder"]  # as stored before there was such a field
     publish(key, run, config=config)
     assert list(survey_runs({key: run}, store, 1).stored) == [key]
-
-
-# ---- forecasts ------------------------------------------------------------------------------------------
-
-
-def test_the_time_is_unknown_until_every_shape_was_measured(store, wanted, publish):
-    first = survey_runs(wanted, store, 15)
-    dry = forecast(first, store, pack_size=4, num_workers=2)
-    assert dry.device_hours is None
-    assert (dry.num_asked, dry.num_distinct, dry.num_to_train, dry.num_packs) == (15, 12, 12, 4)
-    assert "time        unknown" in "\n".join(dry.lines())
-
-    plain = [key for key, run in wanted.items() if run.regularizer.kind == "none"]
-    penalized = [key for key in wanted if key not in plain]
-    publish(plain[0], wanted[plain[0]])
-    assert forecast(survey_runs(wanted, store, 15), store, 4, 2).device_hours is None
-    publish(penalized[0], wanted[penalized[0]], state="diverged")
-    now = forecast(survey_runs(wanted, store, 15), store, 4, 2)
-    # 10 runs of 16 updates, at half a second for a pack of four
-    assert now.device_hours is not None
-    assert math.isclose(now.device_hours, 10 * 16 * 0.5 / 4 / 3600)
-    assert (now.num_done, now.num_diverged, now.num_to_train, now.num_updates) == (1, 1, 10, 160)
-    assert json.loads(json.dumps(now.to_dict()))["num_workers"] == 2
-
-
-def test_a_forecast_for_people(store, wanted, publish, attempt):
-    keys = list(wanted)
-    publish(keys[0], wanted[keys[0]])
-    store.record_failure(attempt, keys[1], "error", store.root / "log")
-    lines = list(forecast(survey_runs(wanted, store, 15), store, 4, 2).lines())
-    assert lines[:4] == [
-        "runs        12 (15 asked for, 3 shared by grids)",
-        "stored      1 done, 0 diverged",
-        "            1 failed, 0 damaged: `sgdlab retry`",
-        "to train    10 in 3 packs, 160 updates",
-    ]
-
-
-def test_nothing_left_to_train_needs_no_forecast(store, wanted, publish):
-    for key, run in wanted.items():
-        publish(key, run)
-    done = forecast(survey_runs(wanted, store, 15), store, 4, 2)
-    assert (done.num_packs, done.num_updates, done.num_workers) == (0, 0, 1)
-    assert len(list(done.lines())) == 3

@@ -77,7 +77,8 @@ def report(
     scale: Scale = "laptop",
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("outputs/report.html"),
 ) -> None:
-    """Write one self-contained page: figures, claims, protocol tables, settings, provenance."""
+    """Write one self-contained page: figures, claims, protocol tables, settings, times, provenance."""
+    from sgdlab.analysis.timing import timings_of
     from sgdlab.dashboard.provenance import provenance_of
     from sgdlab.dashboard.report import write_report
     from sgdlab.dashboard.section import section_of
@@ -87,8 +88,9 @@ def report(
         for sweep in request.sweeps:
             wanted = request.wanted(sweep)
             observations = observe(sweep, wanted, request.store)
-            provenance = provenance_of({row.key for row in wanted}, request.store)
-            sections.append(section_of(sweep, observations, provenance))
+            keys = {row.key for row in wanted}
+            provenance, timings = provenance_of(keys, request.store), timings_of(keys, request.store)
+            sections.append(section_of(sweep, observations, provenance, timings))
     print(f"report: {write_report(sections, out)}")
 
 
