@@ -23,8 +23,7 @@ class Timing:
 
     step: str  # for people
     num_runs: int
-    expected_update_s: float  # one update of one run: mean over the runs
-    actual_update_s: float  # with everything else that training took
+    num_updates: int  # over all of them, as planned
     expected_s: float  # of all workers together
     actual_s: float
 
@@ -34,21 +33,13 @@ class Timing:
         return self.actual_s / self.expected_s
 
 
-@dataclass(frozen=True)
-class _Expected:
-    """One run's share of its pack."""
-
-    seconds: float
-    update_s: float
-
-
 def timings_of(keys: Collection[str], store: Store) -> list[Timing]:
     """Compare, for each step, the estimates in the store's plans with the provenance of published runs."""
     expected = _expectations(keys, store.root / "plans")
-    of_step: dict[str, list[tuple[_Expected, RunResult]]] = {}
+    of_step: dict[str, list[tuple[float, RunResult]]] = {}
     labels: dict[str, str] = {}
     steps: dict[str | None, str] = {}
-    for key, share in expected.items():
+    for key, seconds in expected.items():
         with suppress(NoResultError, DamagedRunError):
             result = store.read_result(key)
             shape = result.provenance.get("shape")
@@ -56,38 +47,32 @@ def timings_of(keys: Collection[str], store: Store) -> list[Timing]:
                 run = Run.model_validate(result.config)
                 steps[shape] = step_of(run)
                 labels[steps[shape]] = describe_step(run)
-            if result.provenance.get("wall_s") and share.seconds > 0:
-                of_step.setdefault(steps[shape], []).append((share, result))
+            if result.provenance.get("wall_s") and seconds > 0:
+                of_step.setdefault(steps[shape], []).append((seconds, result))
     return [_compare(labels[step], runs) for step, runs in of_step.items()]
 
 
-def _compare(label: str, runs: list[tuple[_Expected, RunResult]]) -> Timing:
-    seconds = [r.provenance["wall_s"] / max(1, r.provenance.get("pack_width", 1)) for _, r in runs]
-    per_update = [
-        r.provenance.get("seconds_per_update", 0.0) / max(1, r.provenance.get("pack_width", 1))
-        for _, r in runs
-    ]
+def _compare(label: str, runs: list[tuple[float, RunResult]]) -> Timing:
     return Timing(
         step=label,
         num_runs=len(runs),
-        expected_update_s=sum(share.update_s for share, _ in runs) / len(runs),
-        actual_update_s=sum(per_update) / len(runs),
-        expected_s=sum(share.seconds for share, _ in runs),
-        actual_s=sum(seconds),
+        num_updates=sum(result.config["budget"]["num_updates"] for _, result in runs),
+        expected_s=sum(seconds for seconds, _ in runs),
+        actual_s=sum(r.provenance["wall_s"] / max(1, r.provenance.get("pack_width", 1)) for _, r in runs),
     )
 
 
-def _expectations(keys: Collection[str], folder: Path) -> dict[str, _Expected]:
-    """Return each run's share of what was expected of its pack, from whichever plan it was in first."""
-    found: dict[str, _Expected] = {}
+def _expectations(keys: Collection[str], folder: Path) -> dict[str, float]:
+    """Return each run's share of the time expected of its pack, from the first plan that has it."""
+    found: dict[str, float] = {}
     for path in sorted(folder.glob("*.json.gz")):
-        for key, share in _of_plan(path):
+        for key, seconds in _of_plan(path):
             if key in keys:
-                found.setdefault(key, share)
+                found.setdefault(key, seconds)
     return found
 
 
-def _of_plan(path: Path) -> Iterator[tuple[str, _Expected]]:
+def _of_plan(path: Path) -> Iterator[tuple[str, float]]:
     """Read the estimate of a plan, without its runs; nothing of one that can't be read."""
     try:
         content = json.loads(gzip.decompress(path.read_bytes()))
@@ -95,7 +80,7 @@ def _of_plan(path: Path) -> Iterator[tuple[str, _Expected]]:
         estimate = Estimate.from_dict(content["estimate"])
         expected = zip(packs, estimate.packs, strict=True)
         shares = [
-            (key, _Expected(of_pack.seconds / len(pack["keys"]), of_pack.update_s))
+            (key, of_pack.seconds / len(pack["keys"]))
             for pack, of_pack in expected
             if of_pack is not None
             for key in pack["keys"]
