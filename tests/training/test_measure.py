@@ -31,13 +31,13 @@ def table(run):
 
 @pytest.fixture
 def pretend(monkeypatch):
-    """Let each width take what is said; return the widths and backends that were measured."""
+    """Let each width take so many microseconds an update; return what was measured."""
     asked = []
 
     def of(update_s):
         def measure_training(members, backend, device):
             asked.append((len(members), backend))
-            return TrainingSpeed(backend, 0.0, update_s[len(members)], 0.0, 0.0, 0.0)
+            return TrainingSpeed(backend, 0.0, 1e-6 * update_s[len(members)], 0.0, 0.0, 0.0)
 
         monkeypatch.setattr(measure, "_measure_training", measure_training)
         return asked
@@ -53,7 +53,7 @@ def test_wider_packs_are_tried_while_they_gain_and_only_once(run, table, pretend
     asked = pretend({1: 8.0, 8: 2.0, 32: 1.0, 128: 0.99})
     measure_step(wanted(run, num_runs=20), CPU)
     assert asked == [(1, "batched"), (8, "batched"), (32, "batched")]
-    assert {w: s.update_s for w, s in table.training()["batched"].items()} == {1: 8.0, 8: 2.0, 32: 1.0}
+    assert {w: s.update_s for w, s in table.training()["batched"].items()} == {1: 8e-6, 8: 2e-6, 32: 1e-6}
     measure_step(wanted(run, num_runs=20), CPU)
     assert len(asked) == 3
     measure_step(wanted(run, num_runs=10**5), CPU)

@@ -25,7 +25,7 @@ def print_forecast(expected: Forecast) -> None:
     print(f"time        {_time(expected)}")
     print()
     _print_steps(expected)
-    print("\nwidth: runs trained together; µs: of one update of one run; time: of all workers together")
+    print("\nwidth: runs trained together; µs: one run's update; time: of all workers")
 
 
 def _time(expected: Forecast) -> str:

@@ -11,8 +11,10 @@ from sgdlab.config.components import (
     CnnModel,
     Data,
     Evaluation,
+    GradientNormRegularizer,
     MlpModel,
     Model,
+    Regularizer,
     WideResNetModel,
 )
 from sgdlab.config.identity import canonical_json
@@ -30,15 +32,19 @@ def shape_of(run: Run) -> str:
         run.evaluation,
         run.loss.kind,
         (optimizer.kind, optimizer.batch_size, optimizer.inner_steps, optimizer.order, optimizer.remainder),
-        (regularizer.kind, getattr(regularizer, "estimator", None)),
+        (regularizer.kind, estimator_of(regularizer)),
     )
 
 
 def step_of(run: Run) -> str:
     """Name the work of one update, in full; what the data hold and the budget are no part of it."""
-    optimizer, data = run.optimizer, run.data
-    estimator = getattr(run.regularizer, "estimator", None)
+    optimizer, data, estimator = run.optimizer, run.data, estimator_of(run.regularizer)
     return _step(run.precision, data, run.model, run.loss.kind, optimizer.batch_size, estimator)
+
+
+def estimator_of(regularizer: Regularizer) -> str | None:
+    """Return how the penalty's gradient is computed; None where there is no penalty."""
+    return regularizer.estimator if isinstance(regularizer, GradientNormRegularizer) else None
 
 
 def describe_step(run: Run) -> str:
@@ -57,7 +63,7 @@ def describe_step(run: Run) -> str:
             assert_never(model)
     parts = [network, data.kind, f"B={optimizer.batch_size}"]
     parts += ["augmented"] if data.crop_padding or data.flip else []
-    estimator = getattr(run.regularizer, "estimator", None)
+    estimator = estimator_of(run.regularizer)
     parts += [f"{estimator.replace('_', ' ')} penalty"] if estimator else []
     parts += [run.precision] if run.precision != "float32" else []
     return " · ".join(parts)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from sgdlab.config.components import MlpModel
 from sgdlab.config.durations import describe_duration
 from sgdlab.config.schema import Run
+from sgdlab.config.shapes import estimator_of
 from sgdlab.machine.c_compiler import NoCompilerError, find_compiler
 from sgdlab.machine.devices import Device
 from sgdlab.sweeps.estimate import Estimate
@@ -40,5 +41,5 @@ def compare(expected: Estimate, seconds: float) -> None:
 
 def _is_faster_compiled(run: Run) -> bool:
     """Whether the compiled kernel would train the run."""
-    is_exact = getattr(run.regularizer, "estimator", "exact") == "exact"
+    is_exact = estimator_of(run.regularizer) in (None, "exact")
     return isinstance(run.model, MlpModel) and run.model.activation == "relu" and is_exact

@@ -13,6 +13,7 @@ from typing import assert_never
 
 from sgdlab.config.components import CnnModel, Data, MlpModel, Model, WideResNetModel
 from sgdlab.config.schema import Run
+from sgdlab.config.shapes import estimator_of
 
 _PASSES = 3  # forward, back to the inputs, back to the weights
 _GRADIENTS = {None: 1, "exact": 3, "forward_difference": 2, "central_difference": 3}
@@ -22,7 +23,7 @@ _STEM_CHANNELS = 16  # of a Wide-ResNet
 
 def multiply_adds(run: Run) -> int:
     """Return the multiply-adds of one update of one run."""
-    num_gradients = _GRADIENTS[getattr(run.regularizer, "estimator", None)]
+    num_gradients = _GRADIENTS[estimator_of(run.regularizer)]
     return num_gradients * _PASSES * run.optimizer.batch_size * forward_multiply_adds(run.model, run.data)
 
 

@@ -42,6 +42,7 @@ _NUM_TEST = 1
 _SHORTEST_S = 0.1  # of a training that is timed
 _MAX_UPDATES = 512
 _NUM_REPEATS = 3
+_NUM_UPDATES_AT_LEAST = 25  # that measuring a width takes, evaluations counted as so many
 _LONGEST_S = 20.0  # of one width's measurement; beyond, no wider pack is tried
 
 
@@ -65,17 +66,11 @@ def measure_step(wanted: Wanted, device: torch.device) -> None:
         If the backend that is asked for can't train these runs.
     """
     table = SpeedTable(step_of(wanted.run), device_name(device))
-    known = {
-        width: speed.update_s
-        for name, of in table.training().items()
-        for width, speed in of.items()
-        if wanted.backend in (name, "auto")
-    }
-    took_s, last = 0.0, 1
+    known = _known(table, wanted.backend)
     while (width := next_width(known, wanted.num_runs)) is not None:
-        if took_s * width / last > _LONGEST_S or not _fits(table, width, wanted):
+        longest_s = _NUM_UPDATES_AT_LEAST * width * max(known.values(), default=0.0)
+        if longest_s > _LONGEST_S or not _fits(table, width, wanted):
             return
-        started = time.perf_counter()
         members = _members(wanted.run, width)
         if wanted.backend == "auto":
             backend = choose_backend(members, device, wanted.num_updates)
@@ -84,7 +79,16 @@ def measure_step(wanted: Wanted, device: torch.device) -> None:
         speed = _measure_training(members, backend, device)
         table.add_training(width, speed)
         known[width] = speed.update_s
-        took_s, last = time.perf_counter() - started, width
+
+
+def _known(table: SpeedTable, backend: str) -> dict[int, float]:
+    """Return the time of one update of one run at each width that was measured, with the fastest backend."""
+    known: dict[int, float] = {}
+    for name, of in table.training().items():
+        for width, speed in of.items():
+            if backend in (name, "auto"):
+                known[width] = min(speed.update_s, known.get(width, math.inf))
+    return known
 
 
 def _fits(table: SpeedTable, width: int, wanted: Wanted) -> bool:
