@@ -17,11 +17,11 @@ PIP_INSTALL := $(BIN)/pip install -qq --constraint constraints.txt --build-const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo sweep sweep-is-named status figures report test test-slow kill-test lint format bench clean-env
+.PHONY: help demo sweep sweep-is-named status figures report test test-slow kill-test lint format bench penalty-error clean-env
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value …]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # ---- science --------------------------------------------------------------------------------------------
 
@@ -48,7 +48,7 @@ report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SW
 # ---- development ----------------------------------------------------------------------------------------
 
 # Small matrices on busy cores are far slower with several threads each; xdist already uses the cores.
-test test-slow kill-test bench: export OMP_NUM_THREADS := 1
+test test-slow kill-test bench penalty-error: export OMP_NUM_THREADS := 1
 
 test: $(VENV)/dev.stamp ## The tests, without the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
@@ -72,6 +72,9 @@ format: $(VENV)/dev.stamp ## Rewrite the code in the project's style
 bench: $(VENV)/bench.stamp ## Time planning, and the demo's sweep against a plain Lightning + Hydra multirun
 	$(BIN)/python benchmarks/bench_plan.py
 	$(BIN)/python benchmarks/bench_peers.py
+
+penalty-error: $(VENV)/runtime.stamp ## Measure finite differences against the exact penalty: docs/penalty.md [QUICK=1]
+	$(BIN)/python benchmarks/difference_error.py $(if $(QUICK),--quick)
 
 # ---- environment ----------------------------------------------------------------------------------------
 

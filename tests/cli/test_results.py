@@ -1,6 +1,7 @@
 """What `results`, `figure` and `report` print and write of trained runs."""
 
 import csv
+import html
 import io
 import json
 
@@ -55,6 +56,30 @@ def test_figure_and_report_write_files(trained):
     report = trained.sgdlab("report", "tiny")
     assert (report.returncode, report.stdout) == (0, "report: outputs/report.html\n")
     assert "A larger learning rate helps." in (trained.folder / "outputs/report.html").read_text()
+
+
+def test_finite_differences_with_relu_are_cautioned_against_from_plan_to_report(terminal, words):
+    grids = {"strength": {"label": "penalised", "axes": {"regularizer.strength": [0.5]}}}
+    estimator = {"regularizer__estimator": "forward_difference", "regularizer__difference_radius": 1.0}
+    terminal.write_sweep("kinks", grids, regularizer="gradient_norm", **estimator)
+    planned = terminal.sgdlab("plan", "kinks").stdout.splitlines()
+    assert planned[-1] == "caution     3 runs: finite differences with ReLU are unreliable (docs/penalty.md)"
+    assert json.loads(terminal.sgdlab("plan", "kinks", "--json").stdout)["num_doubtful_penalties"] == 3
+
+    said = terminal.run("kinks").stdout.splitlines()[-3:]
+    assert said[0].startswith("Penalty by finite differences in 3 runs: relative error of H·g")
+    assert said[0].endswith("; above 0.1 in 3.")  # so long a step crosses kinks whatever the batch
+    assert said[2].startswith("3 runs take finite differences with ReLU: unreliable")
+    assert json.loads(terminal.run("kinks", "--json").stdout)["cautions"] == said
+    assert terminal.sgdlab("results", "kinks").stdout.splitlines()[-3:] == said
+    (content,) = json.loads(terminal.sgdlab("results", "kinks", "--json").stdout)
+    assert content["cautions"] == said
+    terminal.sgdlab("figure", "kinks")
+    drawn = (terminal.folder / "outputs/figures/kinks-laptop.svg").read_text()
+    assert "finite differences with ReLU" in drawn
+    terminal.sgdlab("report", "kinks")
+    report = words(html.unescape((terminal.folder / "outputs/report.html").read_text()))
+    assert all(line in report for line in said)
 
 
 def _accuracies(terminal, lr):

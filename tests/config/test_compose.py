@@ -257,3 +257,27 @@ def test_a_broken_file_of_ones_own_is_one_message(own_conf, name, text, message)
     with open_composer() as composer, pytest.raises(UsageError, match=message) as refused:
         validate_run(composer, {"model": "tiny"} if name != "config.yaml" else {})
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["regularizer.estimator=exact"], False),
+        (["regularizer.estimator=forward_difference"], True),
+        (["regularizer.estimator=central_difference", "model.activation=relu"], True),
+        (["regularizer.estimator=central_difference", "model.activation=gelu"], False),
+        (["regularizer.estimator=forward_difference", "model=wide_resnet"], True),
+    ],
+)
+def test_differences_cross_kinks_where_the_activation_is_relu(run_of, overrides, expected):
+    assert run_of("regularizer=gradient_norm", "data=digits", *overrides).differences_kinks is expected
+
+
+def test_a_run_without_a_penalty_differences_nothing(default_run):
+    assert not default_run.differences_kinks
+
+
+def test_a_composer_may_be_opened_within_another(run_of):
+    with open_composer() as inner:
+        assert validate_run(inner, {"data": "mnist"}).data.kind == "mnist"
+    assert run_of("data=digits").data.kind == "digits"

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from sgdlab.cli.plan_view import print_forecast
 from sgdlab.config.execution import Execution, LocalLauncher
 from sgdlab.config.shapes import step_of
 from sgdlab.machine.devices import Device
@@ -93,3 +94,31 @@ def test_nothing_left_to_train_takes_no_time(store):
     done = forecast_of({}, store)
     assert (done.num_packs, done.num_updates, done.num_workers, done.steps) == (0, 0, 1, ())
     assert (done.device_hours, done.wall_hours) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "activation", "is_doubtful"),
+    [
+        ("exact", "relu", False),
+        ("forward_difference", "relu", True),
+        ("central_difference", "relu", True),
+        ("forward_difference", "tanh", False),
+        ("central_difference", "gelu", False),
+    ],
+)
+def test_differences_across_kinks_are_cautioned_against(
+    store, plain_and_penalized, estimator, activation, is_doubtful, capsys
+):
+    plain, penalised = plain_and_penalized
+    doubtful = penalised.model_copy(
+        update={
+            "regularizer": penalised.regularizer.model_copy(update={"estimator": estimator}),
+            "model": penalised.model.model_copy(update={"activation": activation}),
+        }
+    )
+    planned = forecast_of({"a": plain, "b": doubtful}, store)
+    assert planned.num_doubtful_penalties == is_doubtful
+    print_forecast(planned)
+    cautions = [line for line in capsys.readouterr().out.splitlines() if line.startswith("caution")]
+    expected = "caution     1 run: finite differences with ReLU are unreliable (docs/penalty.md)"
+    assert cautions == [expected] * is_doubtful

@@ -8,7 +8,9 @@ from sgdlab.models.mlp import Mlp
 from sgdlab.models.network import stack_runs
 from sgdlab.models.wide_resnet import WideResNet
 from sgdlab.training import evaluation
-from sgdlab.training.evaluation import evaluate
+from sgdlab.training.backends.backend import UpdateRule
+from sgdlab.training.backends.recipes import make_evaluator
+from sgdlab.training.objective import Objective
 
 NETWORKS = {
     "mlp": (Mlp((6, 7, 10)), (6,)),
@@ -16,16 +18,27 @@ NETWORKS = {
 }
 
 
+EVALUATORS = [("mlp", "batched"), ("mlp", "native-256"), ("mlp", "native-512"), ("wide_resnet", "batched")]
+
+
+def evaluator(network, parameters, backend):
+    rule = UpdateRule(Objective(network, tuple(parameters), None), ())
+    return make_evaluator(backend, rule, next(iter(parameters.values())))
+
+
 @pytest.mark.parametrize("elements_per_chunk", [2**20, 1])  # all at once, and 16 by 16 with 3 left over
-@pytest.mark.parametrize("kind", NETWORKS)
-def test_every_run_is_evaluated_on_every_example(kind, elements_per_chunk, monkeypatch) -> None:
+@pytest.mark.parametrize("num_examples", [35, 64 + 35])  # the kernel takes 64 at a time
+@pytest.mark.parametrize(("kind", "backend"), EVALUATORS)
+def test_every_run_is_evaluated_on_every_example(
+    kind, backend, num_examples, elements_per_chunk, monkeypatch
+) -> None:
     monkeypatch.setattr(evaluation, "_ELEMENTS_PER_CHUNK", elements_per_chunk)
     network, sample_shape = NETWORKS[kind]
     generator = torch.Generator().manual_seed(0)
     parameters = stack_runs((network.initial_parameters(generator) for _ in range(3)), torch.float64)
-    inputs = torch.randn(35, *sample_shape, generator=generator, dtype=torch.float64)
-    labels = torch.randint(0, 10, (35,), generator=generator)
-    evaluated = evaluate(network, parameters, inputs, labels)
+    inputs = torch.randn(num_examples, *sample_shape, generator=generator, dtype=torch.float64)
+    labels = torch.randint(0, 10, (num_examples,), generator=generator)
+    evaluated = evaluator(network, parameters, backend)(tuple(parameters.values()), inputs, labels)
     for run in range(3):
         alone = {name: values[run : run + 1] for name, values in parameters.items()}
         losses, correct = [], []
@@ -40,10 +53,19 @@ def test_every_run_is_evaluated_on_every_example(kind, elements_per_chunk, monke
     assert 0 < evaluated.correct.sum() < evaluated.correct.numel()
 
 
-def test_a_mean_over_many_float32_losses_is_summed_in_float64() -> None:
+@pytest.mark.parametrize("backend", ["batched", "native-256", "native-512"])
+def test_a_mean_over_many_float32_losses_is_summed_in_float64(backend) -> None:
     network = Mlp((1, 10))
     parameters = {"weight0": torch.zeros(1, 1, 10), "bias0": torch.zeros(1, 10)}
-    evaluated = evaluate(
-        network, parameters, torch.zeros(200_000, 1), torch.zeros(200_000, dtype=torch.int64)
-    )
+    inputs, labels = torch.zeros(200_000, 1), torch.zeros(200_000, dtype=torch.int64)
+    evaluated = evaluator(network, parameters, backend)(tuple(parameters.values()), inputs, labels)
     assert evaluated.loss.item() == float(np.float32(np.log(10)))
+
+
+@pytest.mark.parametrize("backend", ["batched", "native-256", "native-512"])
+def test_of_equal_logits_the_first_counts(backend) -> None:
+    parameters = {"weight0": torch.zeros(1, 1, 10), "bias0": torch.zeros(1, 10)}
+    evaluated = evaluator(Mlp((1, 10)), parameters, backend)(
+        tuple(parameters.values()), torch.zeros(10, 1), torch.arange(10)
+    )
+    assert evaluated.correct[0].tolist() == [True] + [False] * 9

@@ -100,7 +100,7 @@ def test_each_number_is_the_difference_that_it_makes(run, monkeypatch):
         )
 
     monkeypatch.setattr(measure._ShortPack, "seconds", seconds)
-    monkeypatch.setattr(measure._ShortPack, "example_s", lambda _: example)
+    monkeypatch.setattr(measure.Trial, "example_s", lambda *_: example)
     found = measure._measure_training([run] * width, "batched", CPU)
     assert found.update_s == pytest.approx(update / width)
     assert found.evaluation_s == pytest.approx(evaluation)

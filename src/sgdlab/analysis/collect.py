@@ -43,4 +43,5 @@ def _observations(sweep: Sweep, wanted: Sequence[WantedRun], store: Store) -> It
             state=state,
             metrics=run.summary if run else {},
             curves=store.read_curves(row.key) if reads_curves else {},
+            differences_kinks=row.run.differences_kinks,
         )

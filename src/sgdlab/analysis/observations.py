@@ -23,3 +23,4 @@ class Observation:
     state: State
     metrics: Mapping[str, float] = field(default_factory=dict)  # "test_accuracy.best" → value; may lack some
     curves: Mapping[str, np.ndarray] = field(default_factory=dict)  # "updates", "test_accuracy", … each (E,)
+    differences_kinks: bool = False  # finite differences with ReLU

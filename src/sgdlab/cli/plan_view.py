@@ -19,8 +19,14 @@ def print_forecast(expected: Forecast) -> None:
     print(
         f"to train    {expected.num_to_train} in {expected.num_packs} packs, {expected.num_updates:,} updates"
     )
-    if not expected.num_to_train:
-        return
+    if expected.num_to_train:
+        _print_cost(expected)
+    if expected.num_doubtful_penalties:
+        runs = "1 run" if expected.num_doubtful_penalties == 1 else f"{expected.num_doubtful_penalties} runs"
+        print(f"caution     {runs}: finite differences with ReLU are unreliable (docs/penalty.md)")
+
+
+def _print_cost(expected: Forecast) -> None:
     print(f"disk        {expected.num_files} files, about {expected.num_bytes / 1e6:.1f} MB")
     print(f"time        {_time(expected)}")
     print()

@@ -39,6 +39,7 @@ def results(
             observations = observe(sweep, request.wanted(sweep), request.store)
             found = rows(sweep, observations)
             verdicts = judge(sweep, observations)
+            cautions = describe_penalty_error(observations)
             if as_csv:
                 print(csv_of(found), end="")
             elif as_json:
@@ -47,13 +48,14 @@ def results(
                         "sweep": f"{sweep.name} @ {sweep.scale}",
                         "points": [record_of_row(row) for row in found],
                         "claims": [record_of_verdict(verdict) for verdict in verdicts],
+                        "cautions": cautions,
                     }
                 )
             else:
                 print_points(sweep, found)
                 print()
                 print_verdicts(verdicts)
-                for line in (*describe_left_out(found), *describe_penalty_error(observations)):
+                for line in (*describe_left_out(found), *cautions):
                     print(line)
     if as_json:
         print_json(records)

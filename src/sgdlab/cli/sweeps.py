@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from sgdlab.analysis.penalty_error import describe_summaries
 from sgdlab.cli.output import console, print_json, table
 from sgdlab.cli.plan_view import print_forecast
 from sgdlab.cli.request import Arguments, AsJson, OptionalArguments, Request, Scale, open_request
@@ -88,7 +89,11 @@ def status(arguments: OptionalArguments = None, scale: Scale = "laptop", as_json
     with open_request([*everything, *(arguments or ())], scale) as request:
         if named:
             found = verify(survey(request.sweeps, request.composer, request.store), request.store)
-            _print_standing(standing_of(found, request.store), as_json)
+            standing = standing_of(found, request.store)
+            if as_json:
+                print_json(standing.to_dict())
+            else:
+                _print_standing(standing)
         else:
             _print_overview(request, as_json)
 
@@ -129,7 +134,15 @@ def _measure(found: Survey, request: Request) -> None:
 
 def _report_outcome(request: Request, found: Survey, as_json: bool) -> None:
     standing = standing_of(found, request.store)
-    _print_standing(standing, as_json)
+    cautions = describe_summaries(
+        {key: run.summary for key, run in found.stored.items()},
+        [key for key in found.stored if found.wanted[key].differences_kinks],
+    )
+    if as_json:
+        print_json({**standing.to_dict(), "cautions": cautions})
+    else:
+        _print_standing(standing)
+        print(*cautions, sep="\n", end="\n" if cautions else "")
     if standing.failures or standing.damages:
         raise typer.Exit(1)
 
@@ -149,10 +162,7 @@ def _print_overview(request: Request, as_json: bool) -> None:
     console.print(listing)
 
 
-def _print_standing(standing: Standing, as_json: bool) -> None:
-    if as_json:
-        print_json(standing.to_dict())
-        return
+def _print_standing(standing: Standing) -> None:
     counts = table("state", "runs", numeric=("runs",))
     for state, number in standing.counts.items():
         counts.add_row(state, str(number))

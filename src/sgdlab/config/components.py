@@ -113,11 +113,17 @@ class MlpModel(Component):
     hidden_widths: tuple[PositiveInt, ...]
     activation: Literal["relu", "tanh", "gelu"] = "relu"
 
+    @property
+    def has_kinks(self) -> bool:
+        """Whether the gradient jumps where a unit switches on."""
+        return self.activation == "relu"
+
 
 class CnnModel(Component):
     """A plain convolutional network: 3×3 convolutions with biases and ReLU; a 2×2 max-pool ends a stage."""
 
     revision: ClassVar[int] = 1
+    has_kinks: ClassVar[bool] = True  # of ReLU and of max-pooling
 
     kind: Literal["cnn"] = "cnn"
     channels: tuple[PositiveInt, ...]  # of each stage
@@ -128,6 +134,7 @@ class WideResNetModel(Component):
     """A Wide-ResNet depth-width without normalisation, made trainable by SkipInit (De & Smith 2020)."""
 
     revision: ClassVar[int] = 1
+    has_kinks: ClassVar[bool] = True  # its activations are ReLU
 
     kind: Literal["wide_resnet"] = "wide_resnet"
     depth: Annotated[PositiveInt, Field(ge=10)]

@@ -144,12 +144,15 @@ class Composer:
 
 @contextmanager
 def open_composer() -> Iterator[Composer]:
-    """Open Hydra on the user's ``./conf`` and the shipped one."""
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(config_dir=str(search_folders("conf")[-1]), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        groups = (group for group in loader.list_groups("") if group != "hydra")
-        yield Composer(frozenset(groups))
+    """Open Hydra on the user's ``./conf`` and the shipped one; what was open before is so again."""
+    hydra = GlobalHydra.instance()
+    outer, hydra.hydra = hydra.hydra, None
+    try:
+        with initialize_config_dir(config_dir=str(search_folders("conf")[-1]), version_base="1.3"):
+            groups = (group for group in hydra.config_loader().list_groups("") if group != "hydra")
+            yield Composer(frozenset(groups))
+    finally:
+        hydra.hydra = outer
 
 
 def validate_run(composer: Composer, overrides: Overrides, origin: str = "command line") -> Run:

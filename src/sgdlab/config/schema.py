@@ -16,6 +16,7 @@ from sgdlab.config.components import (
     EpochBudget,
     EpochEvaluation,
     Evaluation,
+    GradientNormRegularizer,
     Loss,
     Model,
     Regularizer,
@@ -68,6 +69,13 @@ class Run(Component):
         if isinstance(self.evaluation, EpochEvaluation):
             return min(max(1, self._updates_of(self.evaluation.every_num_epochs)), self.num_updates)
         return min(self.evaluation.every_num_updates, self.num_updates)
+
+    @property
+    def differences_kinks(self) -> bool:
+        """Whether its penalty is taken by finite differences of a gradient that jumps."""
+        regularizer = self.regularizer
+        is_difference = isinstance(regularizer, GradientNormRegularizer) and regularizer.estimator != "exact"
+        return is_difference and self.model.has_kinks
 
     def _updates_of(self, num_epochs: float) -> int:
         num_minibatches = math.floor(num_epochs * self.data.num_train / self.optimizer.batch_size + 1e-9)

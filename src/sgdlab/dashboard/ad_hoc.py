@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from sgdlab.analysis.penalty_error import describe_summaries
 from sgdlab.config.compose import Choices, Composer, Overrides, validate_execution
 from sgdlab.config.execution import Execution
 from sgdlab.config.identity import key_of_normalized, normalize
@@ -45,6 +46,9 @@ def train_ad_hoc(composer: Composer, overrides: Overrides) -> None:
     train_with_view(["train"], survey_runs(wanted, store, len(wanted)), contexts, execution, store)
     after = survey_runs(wanted, store, len(wanted))
     _show({key: name for key, (name, _) in named.items()}, after.stored)
+    summaries = {key: run.summary for key, run in after.stored.items()}
+    for line in describe_summaries(summaries, [key for key in summaries if wanted[key].differences_kinks]):
+        print(line)
     if after.failed:
         failure = store.read_failure(after.failed[0])
         text = f"{failure.error}; its log: {failure.log}" if failure else "see `sgdlab status`"

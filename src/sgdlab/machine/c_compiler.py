@@ -15,7 +15,14 @@ from pathlib import Path
 from sgdlab.machine.cache_folder import cache_folder
 from sgdlab.machine.processor import processor
 
-_FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-std=gnu11", "-shared", "-fPIC")
+_FLAGS = (
+    *(
+        "-O3",
+        "-march=native",
+        "-mtune=generic",
+    ),  # gcc 12 tunes for one new processor, and loses a third on it
+    *("-ffp-contract=fast", "-fno-math-errno", "-std=gnu11", "-shared", "-fPIC"),
+)
 
 
 class NoCompilerError(Exception):
@@ -25,6 +32,8 @@ class NoCompilerError(Exception):
 def load_library(source: Path, definitions: Mapping[str, str]) -> ctypes.CDLL:
     """Return the compiled file with these macros defined; compiled where it isn't in the cache yet.
 
+    It may include headers of its own folder.
+
     Raises
     ------
     NoCompilerError
@@ -32,7 +41,8 @@ def load_library(source: Path, definitions: Mapping[str, str]) -> ctypes.CDLL:
     """
     macros = [f"-D{name}={value}" for name, value in sorted(definitions.items())]
     compiler, version = find_compiler()
-    names = (processor(), version, source.read_text(encoding="utf-8"), *_FLAGS, *macros)
+    texts = [file.read_text(encoding="utf-8") for file in (source, *sorted(source.parent.glob("*.h")))]
+    names = (processor(), version, *texts, *_FLAGS, *macros)
     digest = hashlib.sha256("\0".join(names).encode()).hexdigest()[:16]
     library = cache_folder() / "kernels" / f"{source.stem}-{digest}.so"
     if not library.exists():

@@ -49,6 +49,7 @@ class Forecast:
     num_failed: int
     num_damaged: int
     num_to_train: int
+    num_doubtful_penalties: int  # of the distinct runs: finite differences across the kinks of ReLU
     num_packs: int
     num_updates: int  # parameter updates, over all runs to train
     num_files: int  # that the store will gain
@@ -80,6 +81,7 @@ def forecast(survey: Survey, execution: Execution, num_workers: int, costs: Cost
         num_failed=len(survey.failed),
         num_damaged=len(survey.damaged),
         num_to_train=len(survey.missing),
+        num_doubtful_penalties=sum(run.differences_kinks for run in survey.wanted.values()),
         num_packs=len(packs),
         num_updates=survey.num_updates_missing,
         num_files=survey.num_files,

@@ -24,14 +24,9 @@ from sgdlab.config.shapes import step_of
 from sgdlab.config.widths import next_width
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.made_up import made_up_dataset
-from sgdlab.data.pipeline import Pipeline
 from sgdlab.machine.speeds import SpeedTable, TrainingSpeed
-from sgdlab.models.build import build_network
-from sgdlab.models.network import stack_runs
-from sgdlab.training.backends.trial import choose_backend, device_name, require_backend
-from sgdlab.training.evaluation import evaluate
+from sgdlab.training.backends.trial import Trial, choose_backend, device_name, require_backend
 from sgdlab.training.fit import PackTask, train_pack
-from sgdlab.training.streams import stream
 
 Statistics = Literal["none", "end"]
 
@@ -113,7 +108,7 @@ def _measure_training(members: Sequence[Run], backend: str, device: torch.device
     base = pack.fastest_s(few, few)
     update_s = max(0.0, pack.fastest_s(3 * few, 3 * few) - base) / (2 * few)
     statistics_s = max(0.0, pack.fastest_s(few, few, "end") - base)
-    example_s = pack.example_s()
+    example_s = Trial(tuple(members), device).example_s(backend)
     examples_s = len(pack.dataset.train_labels) * example_s * width
     more_s = max(0.0, pack.fastest_s(few, often) - base) / (-(-few // often) - 1)
     evaluation_s = max(0.0, more_s - examples_s)
@@ -159,25 +154,6 @@ class _ShortPack:
         num_more = _NUM_REPEATS - 1 if first < 10 * _SHORTEST_S else 0
         more = (self.seconds(num_updates, evaluate_every, statistics) for _ in range(num_more))
         return min([first, *more])
-
-    def example_s(self) -> float:
-        """Return the time of one example of one run in an evaluation."""
-        first = self.members[0]
-        dtype = getattr(torch, first.precision)
-        pipeline = Pipeline(first.data, self.dataset, self.device, dtype)
-        network = build_network(first.model, first.data)
-        one = network.initial_parameters(stream(0, "init"))
-        stacked = stack_runs(iter([one] * len(self.members)), dtype)
-        parameters = {name: values.to(self.device) for name, values in stacked.items()}
-
-        def seconds() -> float:
-            started = self._clock()
-            evaluate(network, parameters, pipeline.train_inputs, pipeline.train_labels).loss.cpu()
-            return self._clock() - started
-
-        first_s = seconds()
-        repeats = _NUM_REPEATS if first_s < 10 * _SHORTEST_S else 1
-        return min(seconds() for _ in range(repeats)) / len(pipeline.train_labels) / len(self.members)
 
     @cached_property
     def dataset(self) -> Dataset:

@@ -24,9 +24,8 @@ from sgdlab.diagnostics.implicit_regularizer import gradient_statistics
 from sgdlab.models.build import build_network
 from sgdlab.models.network import stack_runs
 from sgdlab.training.backends.backend import UpdateRule
-from sgdlab.training.backends.recipes import make_backend
+from sgdlab.training.backends.recipes import make_backend, make_evaluator
 from sgdlab.training.batches import BatchSource
-from sgdlab.training.evaluation import evaluate
 from sgdlab.training.objective import Minibatches, Tensors, norm_sq
 from sgdlab.training.penalty import difference_penalty
 from sgdlab.training.recorder import Recorder
@@ -86,6 +85,7 @@ class Population(LightningModule):
         rule = UpdateRule.of(runs, self.network, self.names, like.detach())
         self.objective = rule.objective
         self.backend = make_backend(backend, rule, like.detach())
+        self._evaluator = make_evaluator(backend, rule, like.detach())
         self._difference = difference_penalty(rule.objective, rule.regularizers, like.detach())
         self._batches = BatchSource(runs, pipeline)
         self._chunk_length = 1  # adapted to the speed
@@ -187,10 +187,10 @@ class Population(LightningModule):
     # ---- measurements ----------------------------------------------------------------------------------
 
     def _evaluate(self) -> None:
-        parameters = dict(zip(self.names, (p.detach() for p in self.stacked), strict=True))
+        parameters = self.parameter_tuple()
         pipeline, is_last = self.pipeline, self.update == self.num_updates
-        train = evaluate(self.network, parameters, pipeline.train_inputs, pipeline.train_labels)
-        test = evaluate(self.network, parameters, pipeline.test_inputs, pipeline.test_labels)
+        train = self._evaluator(parameters, pipeline.train_inputs, pipeline.train_labels)
+        test = self._evaluator(parameters, pipeline.test_inputs, pipeline.test_labels)
         self._mask_diverged(self.update, train.loss.cpu()[None])
         metrics = {
             "test_accuracy": test.accuracy,

@@ -5,7 +5,7 @@ import torch
 
 from sgdlab.config.components import MlpModel
 from sgdlab.training.backends.memory import counted_bytes
-from sgdlab.training.backends.trial import _Trial
+from sgdlab.training.backends.trial import Trial
 
 CPU = torch.device("cpu")
 WIDTHS = (40, 7, 10)
@@ -14,7 +14,7 @@ BATCH = 5
 
 
 def count(make_run, backend, width=1, **changes):
-    trial = _Trial((make_run(model=MlpModel(hidden_widths=(7,)), **changes),) * width, CPU)
+    trial = Trial((make_run(model=MlpModel(hidden_widths=(7,)), **changes),) * width, CPU)
     parameters = trial._initial_copy()
     return counted_bytes(backend, trial.rule, parameters, trial._batches(1).batch(0))
 
@@ -43,4 +43,4 @@ def test_the_exact_penalty_keeps_the_errors_of_the_hidden_layer_as_well(make_run
 
 def test_a_trial_counts_all_its_runs(make_run, monkeypatch):
     run = make_run(model=MlpModel(hidden_widths=(7,)))
-    assert _Trial((run,) * 3, CPU).measure("batched").num_bytes == 3 * count(make_run, "batched")
+    assert Trial((run,) * 3, CPU).measure("batched").num_bytes == 3 * count(make_run, "batched")

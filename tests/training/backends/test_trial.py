@@ -30,7 +30,7 @@ def measured(monkeypatch):
             asked.append(name)
             return speeds[name]
 
-        monkeypatch.setattr(trial._Trial, "measure", measure)
+        monkeypatch.setattr(trial.Trial, "measure", measure)
         return asked
 
     return pretend

@@ -7,6 +7,7 @@ folder. Where there is no C compiler the other backends do the work.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -18,10 +19,12 @@ from sgdlab.machine.c_compiler import NoCompilerError, load_library
 from sgdlab.models.mlp import Mlp
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.batches import UpdateBatches
+from sgdlab.training.evaluation import Evaluated
 from sgdlab.training.objective import Tensors
 
-_SOURCE = Path(__file__).with_name("mlp_updates.c")
-_MAX_LAYERS = 32  # as in mlp_updates.c
+_SOURCE = Path(__file__).parent / "kernels" / "mlp.c"
+_EVALUATED_AT_A_TIME = 64  # examples: their activations stay in the core's cache
+_MAX_LAYERS = 32  # as in mlp.c
 _TYPES = {torch.float32: ("float", "expf", "logf"), torch.float64: ("double", "exp", "log")}
 
 
@@ -38,67 +41,100 @@ def supports_native(rule: UpdateRule) -> bool:
 
 
 def native(rule: UpdateRule, like: Tensor, vector_bytes: int) -> Native:
-    """Return the backend; see `supports_native`.
-
-    Raises
-    ------
-    NoCompilerError
-        If there is no working C compiler.
-    """
-    network = rule.objective.network
-    assert isinstance(network, Mlp)
-    library = _load(like.dtype, vector_bytes)
+    """Return the backend; see `supports_native`."""
     l2, strengths = rule.objective.l2, rule.strengths
     return Native(
-        library,
-        network.widths,
-        vector_bytes,
+        _kernel(rule, like, vector_bytes),
         like.new_zeros(len(rule.regularizers)) if l2 is None else l2,
         None if strengths is None else strengths.to(like),
     )
 
 
-@dataclass
+def native_evaluator(rule: UpdateRule, like: Tensor, vector_bytes: int) -> NativeEvaluator:
+    """Return the evaluator by the same kernel."""
+    return NativeEvaluator(_kernel(rule, like, vector_bytes))
+
+
+@dataclass(frozen=True)
 class Native:
     """The updates of R runs by the compiled kernel."""
 
-    library: ctypes.CDLL
-    widths: tuple[int, ...]
-    vector_bytes: int
+    kernel: _Kernel
     l2: Tensor  # (R,)
     strengths: Tensor | None  # (R,)
-    _scratch: Tensor | None = field(default=None, init=False)
 
     def advance(self, parameters: Tensors, batches: UpdateBatches, rates: Tensor) -> Tensor:
         """Make the updates; see `Backend.advance`."""
         examples, labels, rows = batches.table()
         num_updates, num_runs, batch_size = rows.shape
-        # what is addressed here must live until the call returns, and be contiguous
-        tensors = [t.contiguous() for t in (examples, labels, rows, rates, self.l2)]
-        losses = torch.zeros_like(tensors[3])
-        addresses = (ctypes.c_void_p * len(parameters))(*(_address(p) for p in parameters))
+        losses = torch.zeros_like(rates)
+        numbers = (examples, labels, rows, rates, self.l2, self.strengths, losses)
+        self.kernel.call("advance", (batch_size, num_runs, num_updates), parameters, numbers)
+        return losses
+
+
+@dataclass(frozen=True)
+class NativeEvaluator:
+    """Losses and hits of R runs by the compiled kernel."""
+
+    kernel: _Kernel
+
+    def __call__(self, parameters: Tensors, inputs: Tensor, labels: Tensor) -> Evaluated:
+        """Evaluate all runs on the same examples; see `evaluation.Evaluator`."""
+        num_runs, num_examples = len(parameters[0]), len(labels)
+        losses = parameters[0].new_empty(num_runs, num_examples)
+        correct = torch.empty(num_runs, num_examples, dtype=torch.bool)
+        sizes = (_EVALUATED_AT_A_TIME, num_runs, num_examples)
+        self.kernel.call("evaluate", sizes, parameters, (inputs.flatten(1), labels, losses, correct))
+        return Evaluated.of(losses, correct)
+
+
+@dataclass
+class _Kernel:
+    """The compiled library for MLPs of the given widths, and the scratch memory that it works in."""
+
+    library: ctypes.CDLL
+    widths: tuple[int, ...]
+    like: Tensor
+    vector_bytes: int
+    _scratch: dict[int, Tensor] = field(default_factory=dict)
+
+    def call(
+        self,
+        name: str,
+        sizes: tuple[int, int, int],
+        parameters: Tensors,
+        numbers: Sequence[Tensor | None],
+    ) -> None:
+        """Call a function of mlp.c: layers, widths, sizes, parameters, further numbers, scratch memory.
+
+        `sizes` starts with the examples that the kernel takes at a time.
+        """
+        tensors = [None if tensor is None else tensor.detach().contiguous() for tensor in numbers]
         widths = (ctypes.c_int64 * len(self.widths))(*self.widths)
-        sizes = (batch_size, num_runs, num_updates)
-        self.library.advance(
+        getattr(self.library, name)(
             ctypes.c_int64(len(self.widths) - 1),
             widths,
             *map(ctypes.c_int64, sizes),
-            addresses,
-            *(ctypes.c_void_p(_address(tensor)) for tensor in tensors),
-            None if self.strengths is None else ctypes.c_void_p(_address(self.strengths)),
-            ctypes.c_void_p(_address(losses)),
-            ctypes.c_void_p(self._aligned_scratch(widths, batch_size)),
+            (ctypes.c_void_p * len(parameters))(*map(_address, parameters)),
+            *(None if tensor is None else ctypes.c_void_p(_address(tensor)) for tensor in tensors),
+            ctypes.c_void_p(self._aligned_scratch(widths, sizes[0])),
         )
-        return losses
 
     def _aligned_scratch(self, widths: ctypes.Array[ctypes.c_int64], batch_size: int) -> int:
         """Return the address of zeroed memory; the kernel leaves its padding zero, so it serves again."""
-        if self._scratch is None:
+        if batch_size not in self._scratch:
             size = self.library.scratch_size
             size.restype = ctypes.c_int64
             count = size(ctypes.c_int64(len(self.widths) - 1), widths, ctypes.c_int64(batch_size))
-            self._scratch = self.l2.new_zeros(count + self.vector_bytes)
-        return -(-_address(self._scratch) // self.vector_bytes) * self.vector_bytes
+            self._scratch[batch_size] = self.like.new_zeros(count + self.vector_bytes)
+        return -(-_address(self._scratch[batch_size]) // self.vector_bytes) * self.vector_bytes
+
+
+def _kernel(rule: UpdateRule, like: Tensor, vector_bytes: int) -> _Kernel:
+    network = rule.objective.network
+    assert isinstance(network, Mlp)
+    return _Kernel(_load(like.dtype, vector_bytes), network.widths, like, vector_bytes)
 
 
 def _load(dtype: torch.dtype, vector_bytes: int) -> ctypes.CDLL:

@@ -29,17 +29,23 @@ from sgdlab.training.backends.backend import Backend, Stepwise, UpdateRule
 from sgdlab.training.backends.batched import batched, per_run
 from sgdlab.training.backends.cuda_graph import replayed
 from sgdlab.training.backends.functional import compiled, vmapped
-from sgdlab.training.backends.native import native, supports_native
+from sgdlab.training.backends.native import native, native_evaluator, supports_native
 from sgdlab.training.backends.written_out import supports_writing_out, written_out
+from sgdlab.training.evaluation import BatchedEvaluator, Evaluator
+
+
+def _batched_evaluator(rule: UpdateRule, _: Tensor) -> Evaluator:
+    return BatchedEvaluator(rule.objective.network, rule.objective.names)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to make a backend."""
+    """How to make a backend, and the evaluator that goes with it."""
 
     make: Callable[[UpdateRule, Tensor], Backend]
     supports: Callable[[UpdateRule], bool]
     device_types: tuple[str, ...] = ("cpu", "cuda")
+    make_evaluator: Callable[[UpdateRule, Tensor], Evaluator] = _batched_evaluator
 
     def serves(self, rule: UpdateRule, device: torch.device) -> bool:
         """Whether the backend can train such a pack there."""
@@ -62,6 +68,11 @@ def make_backend(name: str, rule: UpdateRule, like: Tensor) -> Backend:
     if not _RECIPES[name].serves(rule, like.device):
         raise ValueError(f"backend {name} can't train this pack on {like.device}")
     return _RECIPES[name].make(rule, like)
+
+
+def make_evaluator(name: str, rule: UpdateRule, like: Tensor) -> Evaluator:
+    """Make what evaluates a pack that the backend trains."""
+    return _RECIPES[name].make_evaluator(rule, like)
 
 
 def _convolving(convolve: Convolution, rule: UpdateRule, like: Tensor) -> Stepwise:
@@ -89,10 +100,15 @@ def _is_compilable(rule: UpdateRule) -> bool:
     return rule.is_exact and any(shutil.which(name) for name in names if name)
 
 
+def _native_recipe(vector_bytes: int) -> Recipe:
+    make = partial(native, vector_bytes=vector_bytes)
+    return Recipe(make, supports_native, ("cpu",), partial(native_evaluator, vector_bytes=vector_bytes))
+
+
 _grouped, _unfolded = partial(_convolving, convolve_grouped), partial(_convolving, convolve_unfolded)
 _RECIPES = {
-    "native-256": Recipe(partial(native, vector_bytes=32), supports_native, ("cpu",)),
-    "native-512": Recipe(partial(native, vector_bytes=64), supports_native, ("cpu",)),
+    "native-256": _native_recipe(vector_bytes=32),
+    "native-512": _native_recipe(vector_bytes=64),
     "graph-written-out": Recipe(partial(_graphed, written_out), supports_writing_out, ("cuda",)),
     "graph-batched-grouped": Recipe(partial(_graphed, _grouped), _is_convolutional, ("cuda",)),
     "graph-batched-unfolded": Recipe(partial(_graphed, _unfolded), _is_convolutional, ("cuda",)),

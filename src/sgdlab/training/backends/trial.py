@@ -26,7 +26,7 @@ from sgdlab.models.build import build_network
 from sgdlab.models.network import stack_runs
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.backends.memory import counted_bytes, peak_bytes_on_cuda
-from sgdlab.training.backends.recipes import make_backend, supported_backends
+from sgdlab.training.backends.recipes import make_backend, make_evaluator, supported_backends
 from sgdlab.training.batches import UpdateBatches
 from sgdlab.training.streams import stream
 
@@ -39,7 +39,7 @@ _MAX_EXAMPLES = 1024
 
 def choose_backend(runs: Sequence[Run], device: torch.device, num_updates: int) -> str:
     """Return the backend for a pack that still has `num_updates` to make; measure where nothing is known."""
-    trial = _Trial(tuple(runs), device)
+    trial = Trial(tuple(runs), device)
     candidates = supported_backends(trial.rule, device)
     if len(candidates) == 1:
         return candidates[0]
@@ -69,7 +69,7 @@ def require_backend(name: str, runs: Sequence[Run], device: torch.device) -> str
     UsageError
         If it can't train these runs on that device.
     """
-    supported = supported_backends(_Trial(tuple(runs), device).rule, device)
+    supported = supported_backends(Trial(tuple(runs), device).rule, device)
     if name not in supported:
         raise UsageError(
             f"launcher.backend={name} can't train model={runs[0].model.kind} on {device.type} here; "
@@ -84,7 +84,7 @@ def device_name(device: torch.device) -> str:
 
 
 @dataclass(frozen=True)
-class _Trial:
+class Trial:
     """A pack of the given runs on made-up examples."""
 
     runs: tuple[Run, ...]
@@ -100,6 +100,21 @@ class _Trial:
         num_bytes = peak_bytes_on_cuda(lambda: found.append(self._timed(name)), self.device)
         return replace(found[0], num_bytes=num_bytes)
 
+    def example_s(self, name: str) -> float:
+        """Return the time of one example of one run in an evaluation that goes with a backend."""
+        parameters = self._initial_copy()
+        evaluator = make_evaluator(name, self.rule, parameters[0].detach())
+        inputs, labels = self._pipeline.train_inputs, self._pipeline.train_labels
+
+        def seconds() -> float:
+            start = self._clock()
+            evaluator(parameters, inputs, labels)
+            return self._clock() - start
+
+        first = seconds()
+        repeats = _NUM_MEASUREMENTS if first < 10 * _SHORTEST_S else 1
+        return min(seconds() for _ in range(repeats)) / len(labels) / len(self.runs)
+
     def _timed(self, name: str) -> BackendSpeed:
         started = time.perf_counter()
         parameters = self._initial_copy()
@@ -108,16 +123,14 @@ class _Trial:
         def seconds(num_updates: int) -> float:
             batches = self._batches(num_updates)
             rates = parameters[0].detach().new_full((num_updates, len(self.runs)), 1e-9)
-            self._wait()
-            start = time.perf_counter()
+            start = self._clock()
             backend.advance(parameters, batches, rates)
-            self._wait()
-            return time.perf_counter() - start
+            return self._clock() - start
 
         seconds(1)
         setup_s = time.perf_counter() - started
         first = seconds(1)
-        num_updates = min(32, max(1, int(_SHORTEST_S / first)))
+        num_updates = min(256, max(1, int(_SHORTEST_S / first)))
         repeats = _NUM_MEASUREMENTS if first < 10 * _SHORTEST_S else 1
         best = min(seconds(num_updates) for _ in range(repeats))
         return BackendSpeed(setup_s, best / num_updates / len(self.runs), 0)
@@ -157,6 +170,9 @@ class _Trial:
             draws = torch.rand((*shape, self._pipeline.num_draws), generator=generator).to(self.device)
         return UpdateBatches(indices, draws, self._pipeline)
 
-    def _wait(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+    def _clock(self) -> float:
+        """Tell the time: of this thread alone on a CPU, whose cores others may be using."""
+        if self.device.type == "cpu":
+            return time.thread_time()
+        torch.cuda.synchronize(self.device)
+        return time.perf_counter()

@@ -1,4 +1,4 @@
-/* Parameter updates of a ReLU MLP with cross-entropy: plain SGD, and the modified loss C + (l2-terms) +
+/* Parameter updates and evaluation of a ReLU MLP with cross-entropy: plain SGD, and the modified loss C + (l2-terms) +
  * (lambda/4)|grad C|^2 with its exact gradient g + (lambda/2) H g by the R-operator (Pearlmutter 1994).
  *
  * One run after the other, all its updates in a row: a run's parameters stay in the core's cache, and its bits
@@ -10,101 +10,11 @@
  * Compiled with -DREAL=float|double and -DVECTOR_BYTES=32|64.
  */
 #include <math.h>
-#include <stdint.h>
 #include <string.h>
 
-#define LANES ((int64_t)(VECTOR_BYTES / sizeof(REAL)))
+#include "matrix.h"
+
 #define MAX_LAYERS 32
-#ifdef __AVX512F__
-#define TILE_ROWS 8 /* times two vectors: half of 32 registers */
-#else
-#define TILE_ROWS 4
-#endif
-#define INLINE static inline __attribute__((always_inline))
-
-typedef REAL vec __attribute__((vector_size(VECTOR_BYTES)));
-typedef REAL unaligned_vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
-
-/* ---- matrix products --------------------------------------------------------------------------------- */
-
-/* left(row, k) = left[row * row_step + k * step], right(k, column) = right[k * right_step + column] */
-typedef struct {
-    const REAL *left;
-    int64_t row_step, step;
-    const REAL *right;
-    int64_t right_step, depth;
-} product;
-
-/* out = keep * base + scale * (sum of `count` products), on a tile of `rows` x `vectors`; base may be NULL. */
-INLINE void tile(int rows, int vectors, int count, const product *products, int64_t row, int64_t column,
-                 REAL *out, int64_t out_step, const REAL *base, REAL keep, REAL scale)
-{
-    vec sums[TILE_ROWS][2];
-#pragma GCC unroll 8
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 2
-        for (int j = 0; j < vectors; j++) sums[i][j] = (vec){0};
-    for (int which = 0; which < count; which++) {
-        const product p = products[which];
-        const REAL *left = p.left + row * p.row_step, *right = p.right + column;
-        for (int64_t k = 0; k < p.depth; k++, left += p.step, right += p.right_step) {
-            vec numbers[2];
-#pragma GCC unroll 2
-            for (int j = 0; j < vectors; j++) numbers[j] = *(const unaligned_vec *)(right + j * LANES);
-#pragma GCC unroll 8
-            for (int i = 0; i < rows; i++)
-#pragma GCC unroll 2
-                for (int j = 0; j < vectors; j++) sums[i][j] += left[i * p.row_step] * numbers[j];
-        }
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 2
-        for (int j = 0; j < vectors; j++) {
-            int64_t at = (row + i) * out_step + column + j * LANES;
-            vec result = scale * sums[i][j];
-            if (base) result += keep * *(const unaligned_vec *)(base + at);
-            *(unaligned_vec *)(out + at) = result;
-        }
-}
-
-INLINE void stripe(int vectors, int count, const product *products, int64_t rows, int64_t column, REAL *out,
-                   int64_t out_step, const REAL *base, REAL keep, REAL scale)
-{
-    int64_t row = 0;
-    for (; row + TILE_ROWS <= rows; row += TILE_ROWS)
-        tile(TILE_ROWS, vectors, count, products, row, column, out, out_step, base, keep, scale);
-    for (; row + 2 <= rows; row += 2)
-        tile(2, vectors, count, products, row, column, out, out_step, base, keep, scale);
-    if (row < rows) tile(1, vectors, count, products, row, column, out, out_step, base, keep, scale);
-}
-
-/* out (rows, columns) = keep * base + scale * sum of products; columns are whole vectors. */
-static void multiply(int count, const product *products, int64_t rows, int64_t columns, REAL *out,
-                     int64_t out_step, const REAL *base, REAL keep, REAL scale)
-{
-    int64_t column = 0;
-    for (; column + 2 * LANES <= columns; column += 2 * LANES)
-        stripe(2, count, products, rows, column, out, out_step, base, keep, scale);
-    if (column < columns) stripe(1, count, products, rows, column, out, out_step, base, keep, scale);
-}
-
-/* to (columns, rows) = from (rows, columns) transposed; both are multiples of four. */
-static void transpose(const REAL *from, int64_t rows, int64_t columns, REAL *to)
-{
-    for (int64_t row = 0; row < rows; row += 4)
-        for (int64_t column = 0; column < columns; column += 4) {
-            REAL block[4][4];
-#pragma GCC unroll 4
-            for (int i = 0; i < 4; i++)
-#pragma GCC unroll 4
-                for (int j = 0; j < 4; j++) block[j][i] = from[(row + i) * columns + column + j];
-#pragma GCC unroll 4
-            for (int j = 0; j < 4; j++)
-#pragma GCC unroll 4
-                for (int i = 0; i < 4; i++) to[(column + j) * rows + row + i] = block[j][i];
-        }
-}
 
 /* ---- one run's network, in scratch memory -------------------------------------------------------------- */
 
@@ -119,8 +29,6 @@ typedef struct {
     REAL *turned[MAX_LAYERS], *moved_turned;              /* the same, transposed: (padded B, padded out) */
     REAL *probabilities;                                  /* softmax / B: (padded classes, padded B) */
 } network;
-
-static int64_t whole_vectors(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
 
 static REAL *take(REAL **scratch, int64_t count)
 {
@@ -278,6 +186,14 @@ static REAL update_penalised(network *net, const int64_t *labels, REAL rate, REA
 
 /* ---- the interface ------------------------------------------------------------------------------------- */
 
+/* Lay rows of `examples` into the first layer's inputs, (features, batch). */
+static void load_examples(network *net, const REAL *examples, const int64_t *rows, int64_t count)
+{
+    int64_t features = net->widths[0], lanes = net->lanes_of_batch;
+    for (int64_t b = 0; b < count; b++)
+        for (int64_t i = 0; i < features; i++) net->inputs[0][i * lanes + b] = examples[rows[b] * features + i];
+}
+
 static void load_weights(network *net, REAL *const *parameters, int64_t run)
 {
     for (int l = 0; l < net->num_layers; l++) {
@@ -327,15 +243,41 @@ void advance(int64_t num_layers, const int64_t *widths, int64_t batch, int64_t n
         load_weights(&net, parameters, run);
         for (int64_t u = 0; u < num_updates; u++) {
             int64_t at = u * num_runs + run, batch_labels[batch];
-            for (int64_t b = 0; b < batch; b++) {
-                int64_t row = rows[at * batch + b];
-                batch_labels[b] = labels[row];
-                for (int64_t i = 0; i < widths[0]; i++)
-                    net.inputs[0][i * net.lanes_of_batch + b] = examples[row * widths[0] + i];
-            }
+            load_examples(&net, examples, rows + at * batch, batch);
+            for (int64_t b = 0; b < batch; b++) batch_labels[b] = labels[rows[at * batch + b]];
             losses[at] = strengths ? update_penalised(&net, batch_labels, rates[at], l2[run], strengths[run])
                                    : update_plain(&net, batch_labels, rates[at], l2[run]);
         }
         store_weights(&net, parameters, run);
+    }
+}
+
+/* The cross-entropy of each of R runs on each of M examples, losses (R, M), and whether the largest logit is
+ * the label's, correct (R, M): of equal logits the first counts. `batch` examples are taken at a time.
+ */
+void evaluate(int64_t num_layers, const int64_t *widths, int64_t batch, int64_t num_runs, int64_t num_examples,
+              REAL *const *parameters, const REAL *examples, const int64_t *labels, REAL *losses,
+              uint8_t *correct, REAL *scratch)
+{
+    network net;
+    lay_out(&net, (int)num_layers, widths, batch, scratch);
+    int64_t classes = widths[num_layers], lanes = net.lanes_of_batch, rows[batch];
+    const REAL *logits = net.deltas[num_layers - 1];
+    for (int64_t run = 0; run < num_runs; run++) {
+        load_weights(&net, parameters, run);
+        for (int64_t first = 0; first < num_examples; first += batch) {
+            int64_t count = num_examples - first < batch ? num_examples - first : batch;
+            for (int64_t b = 0; b < count; b++) rows[b] = first + b;
+            load_examples(&net, examples, rows, count);
+            forward(&net);
+            for (int64_t b = 0; b < count; b++) {
+                int64_t best = 0, at = run * num_examples + first + b, label = labels[first + b];
+                for (int64_t c = 1; c < classes; c++) best = logits[c * lanes + b] > logits[best * lanes + b] ? c : best;
+                REAL top = logits[best * lanes + b], sum = 0;
+                for (int64_t c = 0; c < classes; c++) sum += EXP(logits[c * lanes + b] - top);
+                losses[at] = top + LOG(sum) - logits[label * lanes + b];
+                correct[at] = best == label;
+            }
+        }
     }
 }

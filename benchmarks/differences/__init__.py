@@ -1,0 +1,1 @@
+"""Finite differences as estimators of the modified loss's gradient: measurements, pictures, numbers."""
