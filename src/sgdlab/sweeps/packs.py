@@ -12,14 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import Literal
 
-from sgdlab.config.execution import Execution
+from sgdlab.config.execution import Execution, PackSize
 from sgdlab.config.schema import Run
 from sgdlab.config.shapes import shape_of
 from sgdlab.sweeps.cost import CostModel, Statistics, StepCosts, Work, guess, work_of
-
-PackSize = int | Literal["auto"]
 
 _DEFAULT_WIDTH = 32  # where the throughput of several widths isn't known
 _CLOSE = 1.05  # workers that end within 5 % of each other end together
