@@ -1,7 +1,7 @@
 """How long training takes: short packs on made-up examples, trained as any pack is, at several widths.
 
 Each training differs from the first in one thing, so the difference of their times is what that thing takes:
-three times the updates, more evaluations, statistics of the gradient at the end. Forward passes are timed
+several times the updates, more evaluations, statistics of the gradient at the end. Forward passes are timed
 alone. The learning rate is next to nothing, so that no run diverges.
 """
 
@@ -36,8 +36,9 @@ _SHORT_EPOCH, _LONG_EPOCH = 4, 64  # minibatches; the long one where they are qu
 _NUM_TEST = 1
 _SHORTEST_S = 0.05  # of a training that is timed
 _MAX_UPDATES = 512
+_MANY = 6  # times as many updates: what disturbs the shorter training must not count for much
 _NUM_REPEATS = 3
-_NUM_UPDATES_AT_LEAST = 25  # that measuring a width takes, evaluations counted as so many
+_NUM_UPDATES_AT_LEAST = 30  # that measuring a width takes, evaluations counted as so many
 _LONGEST_S = 20.0  # of one width's measurement; beyond, no wider pack is tried
 
 
@@ -106,7 +107,8 @@ def _measure_training(members: Sequence[Run], backend: str, device: torch.device
         few *= 4
     often = max(1, few // 8)
     base = pack.fastest_s(few, few)
-    update_s = max(0.0, pack.fastest_s(3 * few, 3 * few) - base) / (2 * few)
+    many = _MANY * few
+    update_s = max(0.0, pack.fastest_s(many, many) - base) / (many - few)
     statistics_s = max(0.0, pack.fastest_s(few, few, "end") - base)
     example_s = Trial(tuple(members), device).example_s(backend)
     examples_s = len(pack.dataset.train_labels) * example_s * width
