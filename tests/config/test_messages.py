@@ -91,6 +91,10 @@ EXECUTION = {
         "backend, checkpoint_every_s, device, heartbeat_every_s, keep, kind, lease_timeout_s, num_workers, "
         "pack_size"
     ),
+    "launcher.pack_size=all": (
+        "launcher.pack_size='all': input should be a whole number, such as 16 or 2**4"
+    ),
+    "launcher.pack_size=0": "launcher.pack_size=0: input should be greater than or equal to 1",
     "launcher.device=gpu": "launcher.device='gpu': input should be 'auto', 'cpu' or 'cuda'",
     "tracker=wb": "tracker=wb: there is no such option; known here: none, wandb",
     "tracker=none tracker.project=x": (

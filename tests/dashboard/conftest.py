@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sgdlab.analysis.observations import Observation
+from sgdlab.analysis.timing import Timing
 from sgdlab.dashboard.section import SweepSection, section_of
 from sgdlab.sweeps.spec import Sweep
 
@@ -24,6 +25,7 @@ FLAGS = (
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 HOSTILE_LABEL = "<b>bold</b> & %{y} <img src=x onerror=alert(1)>"
 NUM_SEEDS = 5
+TIMING = Timing("mlp 64-64 · mnist1d · B=16", 63, 1_000_000, expected_s=20.0, actual_s=25.0)
 
 EPSILON = {2.0**-9: 0.540, 2.0**-7: 0.590, 2.0**-5: 0.619, 2.0**-3: 0.667, 2.0**-2: 0.656, 2.0**-1: None}
 LAMBDA = {0.0: 0.590, 2.0**-5: 0.628, 2.0**-3: 0.652, 2.0**-2: 0.662, 2.0**-1: 0.663, 1.0: 0.609}
@@ -99,9 +101,8 @@ def gain(says: str, expect: dict) -> dict:
 def curves_section() -> SweepSection:
     some = {x: EPSILON[x] for x in list(EPSILON)[:3]}  # the fourth point of the second panel is missing
     observations = runs("main", "sgd", "optimizer.lr", EPSILON) + runs("weak", "sgd", "optimizer.lr", some)
-    return section_of(
-        sweep(), observations, {"commit": "abc1234", "runs": "63", "training time": "1 h 12 min"}
-    )
+    provenance = {"commit": "abc1234", "runs": "63", "training time": "1 h 12 min"}
+    return section_of(sweep(), observations, provenance, [TIMING])
 
 
 @pytest.fixture(scope="session")

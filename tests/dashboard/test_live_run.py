@@ -82,10 +82,14 @@ def watch(played, monkeypatch):
         monkeypatch.setattr(live_run, "_LOOK_EVERY_S", look_every_s)
         monkeypatch.setattr(live_run.ProgressView, "update", lambda _, snapshot: snapshots.append(snapshot))
 
-        def train_missing(_survey, _names, _execution, _store, on_status):
-            pool(lambda *numbers: on_status(PoolStatus(2, *numbers, elapsed_s=10.0)))
+        class PlayedPool:
+            def __init__(self, _plan, _store, on_status):
+                self.on_status = on_status
 
-        monkeypatch.setattr(live_run, "train_missing", train_missing)
+            def run(self):
+                pool(lambda *numbers: self.on_status(PoolStatus(2, *numbers, elapsed_s=10.0)))
+
+        monkeypatch.setattr(live_run, "LocalPool", PlayedPool)
         found = survey_runs(played.runs, played.store, len(played.runs))
         contexts = dict.fromkeys(played.runs)
         live_run.train_with_view(

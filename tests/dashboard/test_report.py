@@ -76,6 +76,21 @@ def test_every_panel_has_its_figure(browser, page):
     assert texts(browser, ".modebar-btn[data-title*=Share]") == []  # it would send data away
 
 
+def test_expected_time_stands_beside_the_actual_one(browser, page):
+    show(browser, page)
+    table = "[aria-label='Expected and actual time of smith2021/fig1b'] "
+    assert texts(browser, table + "tbody tr > *") == [
+        "mlp 64-64 · mnist1d · B=16",
+        "63",
+        "20",  # µs: 20 s for a million updates
+        "25",
+        "20 s",
+        "25 s",
+        "1.25",
+    ]
+    assert len(texts(browser, "[aria-label^='Expected and actual time']")) == 1  # the others have none
+
+
 def test_verdicts_are_words_and_not_colour_alone(browser, page):
     show(browser, page)
     assert texts(browser, "#sweep-0 td .verdict") == ["✓ supported", "✗ not supported", "? inconclusive"]

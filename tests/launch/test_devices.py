@@ -6,7 +6,9 @@ import pytest
 
 from sgdlab.config.execution import LocalLauncher
 from sgdlab.errors import UsageError
-from sgdlab.launch.devices import num_workers, worker_devices
+from sgdlab.launch import devices
+from sgdlab.launch.devices import bytes_per_worker, num_workers, training_device, worker_devices
+from sgdlab.machine.devices import Device, this_processor
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +22,7 @@ def no_machine(monkeypatch, tmp_path):
 @pytest.fixture
 def two_gpus(tmp_path):
     program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 'GPU 0: A (UUID: GPU-a)'\necho 'GPU 1: B (UUID: GPU-b)'\n")
+    program.write_text("#!/bin/sh\necho 'GPU-a, 81559, NVIDIA A'\necho 'GPU-b, 40960, NVIDIA B, big'\n")
     program.chmod(0o755)
 
 
@@ -48,3 +50,26 @@ def test_cuda_visible_devices_is_obeyed(monkeypatch, visible, devices):
 def test_asking_for_a_gpu_that_is_not_there_is_refused():
     with pytest.raises(UsageError, match=r"launcher\.device=cuda, and this machine shows no GPU"):
         worker_devices(LocalLauncher(device="cuda"), num_packs=1)
+
+
+def test_the_processor_trains_where_there_is_no_gpu():
+    assert training_device(LocalLauncher()) == this_processor()
+    with pytest.raises(UsageError, match="shows no GPU"):
+        training_device(LocalLauncher(device="cuda"))
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_the_first_gpu_stands_for_all():
+    assert training_device(LocalLauncher()) == Device("cuda", "NVIDIA A", 81559 * 2**20)
+    assert training_device(LocalLauncher(device="cpu")) == this_processor()
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_workers_of_one_device_share_its_memory(monkeypatch):
+    share = int(0.6 * 81559 * 2**20)
+    assert bytes_per_worker(LocalLauncher()) == bytes_per_worker(LocalLauncher(num_workers=2)) == share
+    assert bytes_per_worker(LocalLauncher(num_workers=3)) == share // 2
+    monkeypatch.setattr(devices, "this_processor", lambda: Device("cpu", "x", 1000))
+    assert bytes_per_worker(LocalLauncher(device="cpu")) == 200  # three workers
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-unknown")
+    assert bytes_per_worker(LocalLauncher()) is None

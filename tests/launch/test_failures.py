@@ -47,7 +47,7 @@ def test_a_failing_run_and_a_killing_one_fail_alone_and_are_retried(terminal, tm
 
     finished = terminal.run("seeds", PYTHONPATH=path)
     assert finished.returncode == 1
-    assert "1/3 runs done · 0 running · 2 failed" in finished.stderr.splitlines()[-1]
+    assert "1/3 runs done · 0 running · 2 failed" in finished.stderr.splitlines()[-2]
     (done,) = terminal.results()
     assert terminal.store.read_result(done).config["seed"] == 0
     shown = json.loads(terminal.sgdlab("status", "seeds", "--json").stdout)

@@ -50,7 +50,7 @@ def test_a_killed_command_and_an_interrupted_one_are_gone_on_with(long_sweep, fi
 
     finished = terminal.sgdlab(*arguments)
     assert finished.returncode == 0
-    assert "100% · 6/6 runs done" in finished.stderr.splitlines()[-1]
+    assert "100% · 6/6 runs done" in finished.stderr.splitlines()[-2]
     for key in terminal.results():
         provenance = terminal.store.read_result(key).provenance
         made_last = int(np.rint(provenance["wall_s"] / provenance["seconds_per_update"]))

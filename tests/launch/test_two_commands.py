@@ -21,7 +21,7 @@ def test_no_run_is_trained_twice_and_both_commands_end_well(terminal, finish):
     assert [end.returncode for end in ends] == [0, 0]
     for end in ends:
         assert re.search(r"done +9\n", end.stdout)
-        assert "100% · 9/9 runs done · 0 running" in end.stderr.splitlines()[-1]
+        assert "100% · 9/9 runs done · 0 running" in end.stderr.splitlines()[-2]
     for kind in ("claimed", "published"):
         times = Counter(terminal.events(kind))
         assert len(times) == 9

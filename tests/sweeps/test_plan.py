@@ -8,9 +8,13 @@ import pytest
 
 from sgdlab.config.components import MlpModel
 from sgdlab.config.execution import Execution
+from sgdlab.config.shapes import step_of
 from sgdlab.errors import UserError
+from sgdlab.machine.devices import Device
+from sgdlab.machine.speeds import SpeedTable, TrainingSpeed
+from sgdlab.sweeps.cost import WORKER_START_S, CostModel, PackEstimate
 from sgdlab.sweeps.expand import expand
-from sgdlab.sweeps.plan import freeze, load_plan
+from sgdlab.sweeps.plan import estimate_missing, freeze, load_plan
 
 EXECUTION = Execution.model_validate(
     {"launcher": {"pack_size": 4}, "tracker": {"kind": "wandb", "project": "p"}}
@@ -24,9 +28,9 @@ def wanted(load, small, composer):
 
 @pytest.fixture
 def frozen(tmp_path, wanted):
-    def freeze_again(missing=None, execution=EXECUTION, keys=wanted):
+    def freeze_again(missing=None, execution=EXECUTION, keys=wanted, costs=None):
         missing = wanted if missing is None else missing
-        return freeze(tmp_path / "plans", ["made @ laptop"], execution, keys, missing, num_workers=1)
+        return freeze(tmp_path / "plans", ["made @ laptop"], execution, keys, missing, 1, costs)
 
     return freeze_again
 
@@ -132,3 +136,42 @@ def test_a_folder_that_can_not_be_written_is_one_message(frozen, tmp_path):
     (tmp_path / "plans").write_text("a file")
     with pytest.raises(UserError, match="plans"):
         frozen()
+
+
+# ---- what was expected ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def costs(wanted, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    plain = next(run for run in wanted.values() if run.regularizer.kind == "none")
+    SpeedTable(step_of(plain), "made").add_training(4, TrainingSpeed("b", 0.5, 0.25, 0.0, 0.0, 0.0))
+    return CostModel(Device("cpu", "made", None), None)
+
+
+def test_the_estimate_is_kept_with_the_packs_that_it_was_made_for(frozen, wanted, costs):
+    plan = frozen(costs=costs)
+    assert (plan.estimate.device, plan.estimate.num_workers) == ("made", 1)
+    for pack, expected in zip(plan.packs, plan.estimate.packs, strict=True):
+        if wanted[pack.keys[0]].regularizer.kind == "none":  # 16 updates, in packs of three
+            assert expected == PackEstimate(16 * 4 * 0.25 + 0.5, 0.25 * 4 / 3, "b")
+        else:
+            assert expected is None
+    assert not plan.estimate.is_known
+    half = dict(list(wanted.items())[::2])
+    assert frozen(missing=half).estimate == plan.estimate  # of the same command, whatever is known today
+
+
+def test_without_a_cost_model_nothing_is_expected(frozen):
+    assert frozen().estimate is None
+
+
+def test_what_is_left_of_a_plan_takes_less(frozen, wanted, costs):
+    plain = {key: run for key, run in wanted.items() if run.regularizer.kind == "none"}
+    plan = frozen(missing=plain, costs=costs)
+    all_of_it = estimate_missing(plan, plain, 2, costs)
+    assert all_of_it.device_s == pytest.approx(2 * WORKER_START_S + 3 * 16.5)
+    assert all_of_it.wall_s == pytest.approx(WORKER_START_S + 2 * 16.5)
+    left = plan.packs[0].keys[:2]
+    assert estimate_missing(plan, left, 2, costs).wall_s == pytest.approx(WORKER_START_S + 16.5)
+    assert estimate_missing(plan, [], 2, costs).wall_s == 0

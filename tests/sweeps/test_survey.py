@@ -1,7 +1,6 @@
-"""What is wanted beside what is stored: done, diverged, failed, damaged, drifted; and forecasts."""
+"""What is wanted beside what is stored: done, diverged, failed, damaged, drifted."""
 
 import json
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +14,6 @@ from sgdlab.runs.drift import DriftError
 from sgdlab.runs.result import RunResult
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.expand import expand
-from sgdlab.sweeps.forecast import forecast
 from sgdlab.sweeps.standing import standing_of
 from sgdlab.sweeps.survey import survey, survey_runs
 
@@ -123,75 +121,3 @@ def test_a_field_added_since_with_the_old_behaviour_is_no_drift(store, wanted, p
     assert list(survey_runs({key: run}, store, 1).stored) == [key]
     monkeypatch.setattr(Store, "read_result", lambda *_: pytest.fail("what agreed once is read again"))
     assert list(survey_runs({key: run}, store, 1).stored) == [key]
-
-
-# ---- forecasts ------------------------------------------------------------------------------------------
-
-
-def test_the_time_is_unknown_until_every_shape_was_measured(store, wanted, publish):
-    first = survey_runs(wanted, store, 15)
-    dry = forecast(first, store, pack_size=4, num_workers=2)
-    assert dry.device_hours is None
-    assert (dry.num_asked, dry.num_distinct, dry.num_to_train, dry.num_packs) == (15, 12, 12, 4)
-    assert "time        unknown" in "\n".join(dry.lines())
-
-    plain = [key for key, run in wanted.items() if run.regularizer.kind == "none"]
-    penalized = [key for key in wanted if key not in plain]
-    publish(plain[0], wanted[plain[0]])
-    assert forecast(survey_runs(wanted, store, 15), store, 4, 2).device_hours is None
-    publish(penalized[0], wanted[penalized[0]], state="diverged")
-    now = forecast(survey_runs(wanted, store, 15), store, 4, 2)
-    # 10 runs of 16 updates, at half a second for a pack of four
-    assert now.device_hours is not None
-    assert math.isclose(now.device_hours, 10 * 16 * 0.5 / 4 / 3600)
-    assert (now.num_done, now.num_diverged, now.num_to_train, now.num_updates) == (1, 1, 10, 160)
-    assert json.loads(json.dumps(now.to_dict()))["num_workers"] == 2
-
-
-def test_a_forecast_for_people(store, wanted, publish, attempt):
-    keys = list(wanted)
-    publish(keys[0], wanted[keys[0]])
-    store.record_failure(attempt, keys[1], "error", store.root / "log")
-    lines = list(forecast(survey_runs(wanted, store, 15), store, 4, 2).lines())
-    assert lines[:4] == [
-        "runs        12 (15 asked for, 3 shared by grids)",
-        "stored      1 done, 0 diverged",
-        "            1 failed, 0 damaged: `sgdlab retry`",
-        "to train    10 in 3 packs, 160 updates",
-    ]
-
-
-def test_nothing_left_to_train_needs_no_forecast(store, wanted, publish):
-    for key, run in wanted.items():
-        publish(key, run)
-    done = forecast(survey_runs(wanted, store, 15), store, 4, 2)
-    assert (done.num_packs, done.num_updates, done.num_workers) == (0, 0, 1)
-    assert len(list(done.lines())) == 3
-
-
-@pytest.mark.parametrize(
-    ("estimator", "activation", "is_doubtful"),
-    [
-        ("exact", "relu", False),
-        ("forward_difference", "relu", True),
-        ("central_difference", "relu", True),
-        ("forward_difference", "tanh", False),
-        ("central_difference", "gelu", False),
-    ],
-)
-def test_differences_across_kinks_are_cautioned_against(store, wanted, estimator, activation, is_doubtful):
-    (penalised, plain) = (
-        next(run for run in wanted.values() if run.regularizer.kind == kind)
-        for kind in ("gradient_norm", "none")
-    )
-    doubtful = penalised.model_copy(
-        update={
-            "regularizer": penalised.regularizer.model_copy(update={"estimator": estimator}),
-            "model": penalised.model.model_copy(update={"activation": activation}),
-        }
-    )
-    planned = forecast(survey_runs({"a": plain, "b": doubtful}, store, 2), store, 4, 1)
-    assert planned.num_doubtful_penalties == is_doubtful
-    cautions = [line for line in planned.lines() if line.startswith("caution")]
-    expected = "caution     1 run: finite differences with ReLU are unreliable (docs/penalty.md)"
-    assert cautions == [expected] * is_doubtful

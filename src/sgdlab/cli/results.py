@@ -76,8 +76,9 @@ def report(
     scale: Scale = "laptop",
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("outputs/report.html"),
 ) -> None:
-    """Write one self-contained page: figures, claims, protocol tables, settings, provenance."""
+    """Write one self-contained page: figures, claims, protocol tables, settings, times, provenance."""
     from sgdlab.analysis.collect import observe
+    from sgdlab.analysis.timing import timings_of
     from sgdlab.dashboard.provenance import provenance_of
     from sgdlab.dashboard.report import write_report
     from sgdlab.dashboard.section import section_of
@@ -85,9 +86,9 @@ def report(
     with open_request(arguments, scale) as request:
         sections = []
         for sweep, known in zip(request.sweeps, request.known(), strict=True):
-            observations = observe(sweep, known, request.store)
-            provenance = provenance_of(set(known.keys), request.store)
-            sections.append(section_of(sweep, observations, provenance))
+            observations, keys = observe(sweep, known, request.store), set(known.keys)
+            provenance, timings = provenance_of(keys, request.store), timings_of(keys, request.store)
+            sections.append(section_of(sweep, observations, provenance, timings))
     print(f"report: {write_report(sections, out)}")
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import typer
 
 from sgdlab.cli.output import console, print_json, table
-from sgdlab.cli.request import Arguments, AsJson, OptionalArguments, Scale, open_request
+from sgdlab.cli.request import Arguments, AsJson, OptionalArguments, Request, Scale, open_request
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.standing import Standing, standing_of
 from sgdlab.sweeps.survey import Survey, survey_runs, verified
+
+Measure = Annotated[
+    bool, typer.Option("--measure", help="First measure the speed of what was never measured here.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,28 +43,38 @@ def list_sweeps(as_json: AsJson = False) -> None:
     console().print(listing)
 
 
-def plan(arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False) -> None:
-    """Show what a run of these sweeps would train; submits nothing."""
+def plan(
+    arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False, measure: Measure = False
+) -> None:
+    """Show what a run of these sweeps would train, and what it would take; submits nothing."""
+    from sgdlab.cli.plan_view import print_forecast
     from sgdlab.launch.devices import num_workers
+    from sgdlab.launch.measuring import known_costs
     from sgdlab.sweeps.forecast import forecast
 
     with open_request(arguments, scale) as request:
-        launcher = request.execution.launcher
-        expected = forecast(request.survey(), request.store, launcher.pack_size, num_workers(launcher))
+        found, execution = request.survey(), request.execution
+        if measure:
+            _measure(found, request)
+        costs = known_costs(execution, request.store)
+        expected = forecast(found, execution, num_workers(execution.launcher), costs)
     if as_json:
         print_json({"sweeps": request.titles, **expected.to_dict()})
-        return
-    for line in expected.lines():
-        print(line)
+    else:
+        print_forecast(expected)
 
 
-def run(arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False) -> None:
+def run(
+    arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False, measure: Measure = False
+) -> None:
     """Train what is missing, on this machine; the same command goes on where it was interrupted."""
     from sgdlab.dashboard.live_run import contexts_of, train_with_view
 
     with open_request(arguments, scale) as request:
         execution = request.execution
         found = request.survey()
+        if measure:
+            _measure(found, request)
         contexts = contexts_of(zip(request.sweeps, request.known(), strict=True))
         train_with_view(request.titles, found, contexts, execution, request.store)
         after = survey_runs(found.wanted, request.store, found.num_asked)
@@ -123,6 +138,17 @@ def migrate_store(overrides: Annotated[list[str] | None, typer.Argument()] = Non
     for old, new in moved:
         print(f"{old} → {new}")
     print(f"{len(moved)} runs have a new key")
+
+
+def _measure(found: Survey, request: Request) -> None:
+    """Measure the steps of the missing runs of which too little is known; tell of each as it begins."""
+    from sgdlab.launch.measuring import known_costs, measure_steps
+    from sgdlab.sweeps.forecast import unmeasured_steps
+
+    costs = known_costs(request.execution, request.store)
+    steps = unmeasured_steps(found.missing.values(), request.execution, costs)
+    if steps:
+        measure_steps(steps, request.execution, lambda line: print(line, file=sys.stderr))
 
 
 def _cautions(found: Survey, store: Store) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from sgdlab.config.fields import Component, PositiveFloat, PositiveInt
 
@@ -54,6 +54,12 @@ Backend = Literal[
 """How updates are computed: see training.backends; `auto` takes what is fastest here."""
 
 
+PackSize = Annotated[
+    Annotated[PositiveInt, Tag("number")] | Annotated[Literal["auto"], Tag("auto")],
+    Discriminator(lambda value: "auto" if value == "auto" else "number"),
+]
+
+
 class LocalLauncher(Component):
     """A pool of worker processes on this machine, one torch thread each."""
 
@@ -61,7 +67,7 @@ class LocalLauncher(Component):
     num_workers: PositiveInt | None = None  # default: one for each core, or for each GPU where there are any
     device: Literal["auto", "cpu", "cuda"] = "auto"
     backend: Backend = "auto"
-    pack_size: PositiveInt = 32  # runs trained together, at most
+    pack_size: PackSize = "auto"  # runs trained together, at most; auto: as measured speed asks for
     checkpoint_every_s: PositiveFloat = 60.0
     heartbeat_every_s: PositiveFloat = 2.0
     lease_timeout_s: PositiveFloat = 30.0

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from typing import Any
+from typing import Any, assert_never
 
-from sgdlab.config.components import Data, Model
+from sgdlab.config.components import (
+    CnnModel,
+    Data,
+    GradientNormRegularizer,
+    MlpModel,
+    Model,
+    Regularizer,
+    WideResNetModel,
+)
 from sgdlab.config.identity import canonical_json
 from sgdlab.config.schema import Run
 
@@ -20,15 +28,41 @@ def shape_of(run: Run) -> str:
         run.model,
         run.loss.kind,
         (optimizer.kind, optimizer.batch_size, optimizer.inner_steps, optimizer.order, optimizer.remainder),
-        (regularizer.kind, getattr(regularizer, "estimator", None)),
+        (regularizer.kind, estimator_of(regularizer)),
     )
 
 
 def step_of(run: Run) -> str:
     """Name the work of one update, in full; what the data hold and the budget are no part of it."""
-    optimizer, data = run.optimizer, run.data
-    estimator = getattr(run.regularizer, "estimator", None)
+    optimizer, data, estimator = run.optimizer, run.data, estimator_of(run.regularizer)
     return _step(run.precision, data, run.model, run.loss.kind, optimizer.batch_size, estimator)
+
+
+def estimator_of(regularizer: Regularizer) -> str | None:
+    """Return how the penalty's gradient is computed; None where there is no penalty."""
+    return regularizer.estimator if isinstance(regularizer, GradientNormRegularizer) else None
+
+
+def describe_step(run: Run) -> str:
+    """Name the step for people, short: ``mlp 64-64-64 · mnist1d · B=16 · exact penalty``."""
+    model, data, optimizer = run.model, run.data, run.optimizer
+    match model:
+        case MlpModel():
+            network = f"mlp {'-'.join(map(str, model.hidden_widths))}"
+            network += "" if model.activation == "relu" else f" {model.activation}"
+        case CnnModel():
+            network = f"cnn {'-'.join(map(str, model.channels))}"
+            network += f" ×{model.convolutions_per_stage}" if model.convolutions_per_stage > 1 else ""
+        case WideResNetModel():
+            network = f"wide resnet {model.depth}-{model.width}"
+        case _:
+            assert_never(model)
+    parts = [network, data.kind, f"B={optimizer.batch_size}"]
+    parts += ["augmented"] if data.crop_padding or data.flip else []
+    estimator = estimator_of(run.regularizer)
+    parts += [f"{estimator.replace('_', ' ')} penalty"] if estimator else []
+    parts += [run.precision] if run.precision != "float32" else []
+    return " · ".join(parts)
 
 
 @lru_cache(maxsize=4096)

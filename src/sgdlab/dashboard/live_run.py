@@ -8,13 +8,17 @@ from typing import Any
 
 from sgdlab.config.execution import Execution, WandbTracker
 from sgdlab.config.numbers import format_number
+from sgdlab.dashboard.expectation import announce, compare
 from sgdlab.dashboard.progress import ProgressView, Snapshot
 from sgdlab.dashboard.wandb_export import SweepContext, export_run, exported_keys
 from sgdlab.errors import UserError
-from sgdlab.launch.local import PoolStatus
-from sgdlab.launch.start import clear_up, train_missing
+from sgdlab.launch.devices import num_workers
+from sgdlab.launch.local import LocalPool, PoolStatus
+from sgdlab.launch.measuring import known_costs
+from sgdlab.launch.start import clear_up, freeze_missing
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.places import places
+from sgdlab.sweeps.plan import estimate_missing
 from sgdlab.sweeps.remembered import SweepKeys
 from sgdlab.sweeps.spec import Sweep
 from sgdlab.sweeps.survey import Survey
@@ -31,13 +35,20 @@ def train_with_view(
 ) -> None:
     """Train what the survey found missing; show progress; export every published run to the tracker, once.
 
-    `contexts` says of each key where W&B shows it. Raises as `train_missing` and `export_run` do.
+    `contexts` says of each key where W&B shows it. Raises as `freeze_missing`, `LocalPool.run` and
+    `export_run` do.
     """
     watcher = _Watcher(survey, execution, store, contexts)
     if survey.missing:
+        costs = known_costs(execution, store)
+        plan = freeze_missing(survey, names, execution, store, costs)
+        expected = estimate_missing(plan, survey.missing, num_workers(execution.launcher), costs)
+        announce(expected, survey.missing.values(), costs.device)
+        started = time.monotonic()
         with ProgressView(", ".join(names)) as view:
-            train_missing(survey, names, execution, store, lambda status: watcher.look(status, view))
+            LocalPool(plan, store, lambda status: watcher.look(status, view)).run()
             watcher.look_again(view)
+        compare(expected, time.monotonic() - started)
     clear_up(store)
     watcher.export_rest()
 

@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 
 from sgdlab.analysis.points import describe_point
 from sgdlab.analysis.protocol import Spread
+from sgdlab.config.durations import describe_duration
 from sgdlab.dashboard.plots import plot_of, superscripts
 from sgdlab.dashboard.section import SweepSection
 from sgdlab.errors import UserError
@@ -66,6 +67,7 @@ def render_report(sections: Sequence[SweepSection], made_at: datetime) -> str:
         "expectation": _expectation,
         "point": describe_point,
         "label": _label,
+        "duration": describe_duration,
     }
     return environment.get_template("report.html.j2").render(
         sections=sections,

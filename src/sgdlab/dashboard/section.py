@@ -10,6 +10,7 @@ from sgdlab.analysis.figure_series import figure_series
 from sgdlab.analysis.observations import Observation
 from sgdlab.analysis.series import FigureSeries
 from sgdlab.analysis.tables import ResultRow, rows
+from sgdlab.analysis.timing import Timing
 from sgdlab.config.numbers import format_number
 from sgdlab.sweeps.spec import Grid, Sweep
 
@@ -28,11 +29,15 @@ class SweepSection:
     verdicts: tuple[Verdict, ...]
     points: tuple[ResultRow, ...]
     settings: tuple[tuple[str, str], ...]  # what all runs share, and what is varied: name, value
+    timings: tuple[Timing, ...]  # expected and actual time, for each step
     provenance: tuple[tuple[str, str], ...]  # versions, commit, number of runs, training time: name, value
 
 
 def section_of(
-    sweep: Sweep, observations: Iterable[Observation], provenance: Mapping[str, str]
+    sweep: Sweep,
+    observations: Iterable[Observation],
+    provenance: Mapping[str, str],
+    timings: Iterable[Timing] = (),
 ) -> SweepSection:
     """Compute a sweep's section from its runs.
 
@@ -53,6 +58,7 @@ def section_of(
         verdicts=tuple(judge(sweep, runs)),
         points=tuple(rows(sweep, runs)),
         settings=tuple(_settings(sweep)),
+        timings=tuple(timings),
         provenance=tuple(provenance.items()),
     )
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 from sgdlab.config.execution import LocalLauncher
 from sgdlab.errors import UsageError
+from sgdlab.machine.devices import Device, this_processor, visible_gpus
 
 
 def num_workers(launcher: LocalLauncher) -> int:
     """Return how many workers a pool starts at most: one for each GPU, or for each core."""
-    return launcher.num_workers or (_num_gpus() if _wants_gpus(launcher) else _num_cores())
+    return launcher.num_workers or len(_gpus(launcher)) or _num_cores()
 
 
 def worker_devices(launcher: LocalLauncher, num_packs: int) -> list[str]:
@@ -23,29 +23,43 @@ def worker_devices(launcher: LocalLauncher, num_packs: int) -> list[str]:
         If GPUs are asked for and there is none.
     """
     count = max(1, min(num_workers(launcher), num_packs))
-    if not _wants_gpus(launcher):
-        return ["cpu"] * count
-    return [f"cuda:{index % _num_gpus()}" for index in range(count)]
+    num_gpus = len(_gpus(launcher))
+    return [f"cuda:{index % num_gpus}" if num_gpus else "cpu" for index in range(count)]
 
 
-def _wants_gpus(launcher: LocalLauncher) -> bool:
-    if launcher.device == "cuda" and _num_gpus() == 0:
+def training_device(launcher: LocalLauncher) -> Device:
+    """Return what the workers train on; of several GPUs the first, which the others are taken to be like.
+
+    Raises
+    ------
+    UsageError
+        If GPUs are asked for and there is none.
+    """
+    return next(iter(_gpus(launcher)), None) or this_processor()
+
+
+def bytes_per_worker(launcher: LocalLauncher) -> int | None:
+    """Return the share of its device's memory that a pack may take; None where that memory isn't known."""
+    gpus = _gpus(launcher)
+    sharing = -(-num_workers(launcher) // max(1, len(gpus)))
+    available = training_device(launcher).num_bytes
+    return None if available is None else int(_SHARE_OF_MEMORY * available / sharing)
+
+
+_SHARE_OF_MEMORY = 0.6  # the rest is for the data set, libraries, and what else the machine does
+
+
+def _gpus(launcher: LocalLauncher) -> list[Device]:
+    """Return the GPUs that are to be used: none where the processor trains."""
+    if launcher.device == "cpu":
+        return []
+    gpus = visible_gpus()
+    if launcher.device == "cuda" and not gpus:
         raise UsageError(
             "launcher.device=cuda, and this machine shows no GPU; use launcher.device=auto or cpu"
         )
-    return launcher.device == "cuda" or (launcher.device == "auto" and _num_gpus() > 0)
+    return gpus
 
 
 def _num_cores() -> int:
     return len(os.sched_getaffinity(0))
-
-
-def _num_gpus() -> int:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([device for device in visible.split(",") if device.strip() not in ("", "-1")])
-    try:
-        listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return 0
-    return sum(line.startswith("GPU ") for line in listing.stdout.splitlines())

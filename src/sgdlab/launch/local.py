@@ -126,7 +126,7 @@ class LocalPool:
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env=_arithmetic(os.environ),
+            env=single_threaded(os.environ),
             start_new_session=True,  # Ctrl-C is for the pool, which asks its workers to stop
         )
         worker = _WorkerProcess(process, device, errors)
@@ -161,6 +161,17 @@ class LocalPool:
         self._listen(news)
 
 
+def single_threaded(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a process that trains.
+
+    One thread a worker: with more, small operations are many times slower on busy cores. And MKL's kernels
+    for AVX2, whatever the alignment of the numbers: left to itself it takes others for a slot that doesn't
+    start at a multiple of 64 bytes, and a run's bits depend on its place in the pack.
+    """
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return {"MKL_CBWR": "AVX2", **environment, **dict.fromkeys(names, "1")}
+
+
 def _read_news(worker: _WorkerProcess, news: _Queue) -> None:
     assert worker.process.stdout is not None
     for line in worker.process.stdout:
@@ -182,16 +193,6 @@ def _stop(workers: list[_WorkerProcess]) -> None:
             worker.process.wait(timeout=max(0.0, deadline - time.monotonic()))
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             worker.process.kill()
-
-
-def _arithmetic(environment: Mapping[str, str]) -> dict[str, str]:
-    """One thread a worker: with more, small operations are many times slower on busy cores.
-
-    And MKL's kernels for AVX2, whatever the alignment of the numbers: left to itself it takes others for a
-    slot that doesn't start at a multiple of 64 bytes, and a run's bits depend on its place in the pack.
-    """
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    return {"MKL_CBWR": "AVX2", **environment, **dict.fromkeys(names, "1")}
 
 
 def _last_words(worker: _WorkerProcess) -> str:

@@ -1,40 +1,36 @@
-"""From a survey to trained runs: freeze the plan, start the pool."""
+"""Before and after a pool works: the frozen plan of what is missing, and the traces of the killed."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from sgdlab.config.execution import Execution
 from sgdlab.launch.devices import num_workers
-from sgdlab.launch.local import LocalPool, PoolStatus
 from sgdlab.runs.cleaning import remove_spent_attempts
 from sgdlab.runs.files import StoreError
 from sgdlab.runs.observer import Observer
 from sgdlab.runs.store import Store
-from sgdlab.sweeps.plan import freeze
+from sgdlab.sweeps.cost import CostModel
+from sgdlab.sweeps.plan import FrozenPlan, freeze
 from sgdlab.sweeps.survey import Survey
 
 
-def train_missing(
-    survey: Survey,
-    sweeps: Sequence[str],
-    execution: Execution,
-    store: Store,
-    on_status: Callable[[PoolStatus], None],
-) -> None:
-    """Train what a survey found missing; returns when every run has its outcome.
+def freeze_missing(
+    survey: Survey, sweeps: Sequence[str], execution: Execution, store: Store, costs: CostModel
+) -> FrozenPlan:
+    """Write the plan for what a survey found missing, or find the unfinished one of the same command.
 
     Raises
     ------
     UserError
-        If something is wrong that isn't a run's fault: an unwritable store, missing data, a full disk.
+        If the store can't be written.
     """
     store.open_for_writing()
+    workers = num_workers(execution.launcher)
     folder = store.root / "plans"
-    plan = freeze(folder, sweeps, execution, survey.wanted, survey.missing, num_workers(execution.launcher))
-    LocalPool(plan, store, on_status).run()
+    return freeze(folder, sweeps, execution, survey.wanted, survey.missing, workers, costs)
 
 
 def clear_up(store: Store) -> None:

@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         from sgdlab.sweeps.plan import load_plan
 
         torch.set_num_threads(1)
-        _quieten_libraries()
+        quieten_libraries()
         news.send(ready=True)
         worker = Worker(
             load_plan(Path(plan_path)),
@@ -63,6 +63,14 @@ def main(arguments: list[str]) -> int:
         traceback.print_exc()
         return BROKEN_EXIT
     return 0
+
+
+def quieten_libraries() -> None:
+    """Keep Lightning's advice to itself: there are no loaders, and its loop is told everything."""
+    import logging
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
 
 
 class _News:
@@ -119,13 +127,6 @@ def _redirected_output(path: Path) -> Iterator[None]:
             for stream, original in saved:
                 os.dup2(original, stream)
                 os.close(original)
-
-
-def _quieten_libraries() -> None:
-    import logging
-
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
 
 
 if __name__ == "__main__":

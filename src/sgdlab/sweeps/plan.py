@@ -11,8 +11,8 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from sgdlab.config.fields import Component
 from sgdlab.config.schema import Run, validate_component
 from sgdlab.errors import UserError
 from sgdlab.runs.files import naming, replace
-from sgdlab.sweeps.packs import Pack, pack_runs
+from sgdlab.sweeps.cost import CostModel
+from sgdlab.sweeps.estimate import Estimate, estimate_packs
+from sgdlab.sweeps.packs import Pack, propose_packs
 
 _FORMAT = 1
 _PARTS = tuple(name for name in Run.model_fields if name != "seed")
@@ -37,6 +39,7 @@ class FrozenPlan:
     execution: Execution
     runs: Mapping[str, Run]  # key → normalised configuration
     packs: tuple[Pack, ...]
+    estimate: Estimate | None = None  # what the packs were expected to take when they were made
 
 
 def freeze(
@@ -46,11 +49,12 @@ def freeze(
     wanted: Iterable[str],
     missing: Mapping[str, Run],
     num_workers: int,
+    costs: CostModel | None = None,
 ) -> FrozenPlan:
-    """Write the plan for the missing ones of the wanted runs.
+    """Write the plan for the missing ones of the wanted runs, and what the cost model expects of it.
 
     Where one is there already, left by the same command, its packs stay as they are: same widths, same bits.
-    How they are carried out is what this command says.
+    So does what was expected of them. How they are carried out is what this command says.
 
     Raises
     ------
@@ -58,21 +62,34 @@ def freeze(
         If the folder can't be written.
     """
     path = folder / f"{_name_of(wanted)}.json.gz"
-    runs, packs = _earlier(path, missing) or (
-        missing,
-        pack_runs(missing.items(), execution.launcher.pack_size, num_workers),
-    )
+    earlier = _earlier(path, missing)
+    runs = earlier.runs if earlier else missing
+    packs = earlier.packs if earlier else propose_packs(missing, execution, num_workers, costs)
+    if earlier or costs is None:
+        estimate = earlier and earlier.estimate
+    else:
+        estimate = estimate_packs(packs, missing, execution, num_workers, costs)
     content = {
         "format": _FORMAT,
         "sweeps": list(sweeps),
         "execution": execution.model_dump(mode="json"),
         "packs": [{"shape": pack.shape, "keys": pack.keys} for pack in packs],
+        "estimate": None if estimate is None else asdict(estimate),
         **_compact(runs),
     }
     with naming(folder):
         folder.mkdir(parents=True, exist_ok=True)
         replace(path, gzip.compress(json.dumps(content).encode(), compresslevel=3, mtime=0))
     return load_plan(path)
+
+
+def estimate_missing(
+    plan: FrozenPlan, missing: Collection[str], num_workers: int, costs: CostModel
+) -> Estimate:
+    """Estimate what is left of a plan by what is known today."""
+    left = [tuple(key for key in pack.keys if key in missing) for pack in plan.packs]
+    packs = [Pack(pack.shape, keys) for pack, keys in zip(plan.packs, left, strict=True) if keys]
+    return estimate_packs(packs, plan.runs, plan.execution, num_workers, costs)
 
 
 def load_plan(path: Path) -> FrozenPlan:
@@ -90,15 +107,17 @@ def load_plan(path: Path) -> FrozenPlan:
         runs = dict(_expand(content["components"], content["runs"]))
         packs = tuple(Pack(pack["shape"], tuple(pack["keys"])) for pack in content["packs"])
         execution = Execution.model_validate(content["execution"])
+        estimate = Estimate.from_dict(content["estimate"]) if content.get("estimate") else None
     except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path}: not a readable plan ({error}); delete it and give the same command again"
         ) from error
-    return FrozenPlan(path.name.partition(".")[0], path, tuple(content["sweeps"]), execution, runs, packs)
+    sweeps = tuple(content["sweeps"])
+    return FrozenPlan(path.name.partition(".")[0], path, sweeps, execution, runs, packs, estimate)
 
 
-def _earlier(path: Path, missing: Mapping[str, Run]) -> tuple[Mapping[str, Run], Sequence[Pack]] | None:
-    """Return the runs and packs of the plan that is there, if it has all missing runs in it."""
+def _earlier(path: Path, missing: Mapping[str, Run]) -> FrozenPlan | None:
+    """Return the plan that is there, if it has all missing runs in it."""
     if not path.exists():
         return None
     try:
@@ -106,7 +125,7 @@ def _earlier(path: Path, missing: Mapping[str, Run]) -> tuple[Mapping[str, Run],
     except UserError:
         return None  # a damaged plan is written anew
     is_whole = all(plan.runs.get(key) == run for key, run in missing.items())
-    return (plan.runs, plan.packs) if is_whole else None
+    return plan if is_whole else None
 
 
 def _name_of(keys: Iterable[str]) -> str:

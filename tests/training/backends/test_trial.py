@@ -6,7 +6,7 @@ import torch
 from sgdlab.config.components import MlpModel
 from sgdlab.config.shapes import step_of
 from sgdlab.errors import UsageError
-from sgdlab.machine.speeds import Speed, SpeedTable
+from sgdlab.machine.speeds import BackendSpeed, SpeedTable
 from sgdlab.training.backends import trial
 from sgdlab.training.backends.trial import choose_backend, device_name, require_backend
 
@@ -30,15 +30,19 @@ def measured(monkeypatch):
             asked.append(name)
             return speeds[name]
 
-        monkeypatch.setattr(trial._Trial, "measure", measure)
+        monkeypatch.setattr(trial.Trial, "measure", measure)
         return asked
 
     return pretend
 
 
 def test_the_fastest_is_taken_and_measured_once(make_run, measured) -> None:
-    speeds = {"written-out": Speed(0.1, 3e-6), "batched": Speed(0.1, 2e-6), "vmapped": Speed(0.1, 9e-6)}
-    asked = measured(speeds | {"compiled": Speed(30, 1e-6)})
+    speeds = {
+        "written-out": BackendSpeed(0.1, 3e-6, 0),
+        "batched": BackendSpeed(0.1, 2e-6, 0),
+        "vmapped": BackendSpeed(0.1, 9e-6, 0),
+    }
+    asked = measured(speeds | {"compiled": BackendSpeed(30, 1e-6, 0)})
     runs = [make_run(model=TANH)] * 4
     assert choose_backend(runs, CPU, 1000) == "batched"
     assert asked == ["written-out", "batched", "vmapped", "compiled"]
@@ -48,8 +52,12 @@ def test_the_fastest_is_taken_and_measured_once(make_run, measured) -> None:
 
 
 def test_setting_up_counts_against_the_updates_to_make(make_run, measured) -> None:
-    speeds = {"written-out": Speed(0.1, 3e-6), "batched": Speed(0.1, 2e-6), "vmapped": Speed(0.1, 9e-6)}
-    measured(speeds | {"compiled": Speed(30, 1e-6)})
+    speeds = {
+        "written-out": BackendSpeed(0.1, 3e-6, 0),
+        "batched": BackendSpeed(0.1, 2e-6, 0),
+        "vmapped": BackendSpeed(0.1, 9e-6, 0),
+    }
+    measured(speeds | {"compiled": BackendSpeed(30, 1e-6, 0)})
     runs = [make_run(model=TANH)] * 4
     # 30 s more, and 1 µs less for each of four runs an update: worth it from 7.5 million updates on
     assert choose_backend(runs, CPU, 7_000_000) == "batched"
@@ -58,8 +66,12 @@ def test_setting_up_counts_against_the_updates_to_make(make_run, measured) -> No
 
 def test_nothing_is_tried_for_longer_than_it_could_gain(make_run, measured, monkeypatch) -> None:
     monkeypatch.setattr(trial, "_WORTH_TRYING", 0.02)
-    speeds = {"written-out": Speed(0.1, 3e-6), "batched": Speed(0.1, 2e-6), "vmapped": Speed(0.1, 9e-6)}
-    asked = measured(speeds | {"compiled": Speed(30, 1e-6)})
+    speeds = {
+        "written-out": BackendSpeed(0.1, 3e-6, 0),
+        "batched": BackendSpeed(0.1, 2e-6, 0),
+        "vmapped": BackendSpeed(0.1, 9e-6, 0),
+    }
+    asked = measured(speeds | {"compiled": BackendSpeed(30, 1e-6, 0)})
     choose_backend([make_run(model=TANH)] * 4, CPU, 1_000_000)  # 8 s of training: 40 s of compiling can't pay
     assert asked == ["written-out", "batched", "vmapped"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -17,15 +17,16 @@ from torch import Tensor
 
 from sgdlab.config.schema import Run
 from sgdlab.config.shapes import step_of
-from sgdlab.data.dataset import Dataset
+from sgdlab.data.made_up import made_up_dataset
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.errors import UsageError
 from sgdlab.machine.processor import processor
-from sgdlab.machine.speeds import Speed, SpeedTable
+from sgdlab.machine.speeds import BackendSpeed, SpeedTable
 from sgdlab.models.build import build_network
 from sgdlab.models.network import stack_runs
 from sgdlab.training.backends.backend import UpdateRule
-from sgdlab.training.backends.recipes import make_backend, supported_backends
+from sgdlab.training.backends.memory import counted_bytes, peak_bytes_on_cuda
+from sgdlab.training.backends.recipes import make_backend, make_evaluator, supported_backends
 from sgdlab.training.batches import UpdateBatches
 from sgdlab.training.streams import stream
 
@@ -38,7 +39,7 @@ _MAX_EXAMPLES = 1024
 
 def choose_backend(runs: Sequence[Run], device: torch.device, num_updates: int) -> str:
     """Return the backend for a pack that still has `num_updates` to make; measure where nothing is known."""
-    trial = _Trial(tuple(runs), device)
+    trial = Trial(tuple(runs), device)
     candidates = supported_backends(trial.rule, device)
     if len(candidates) == 1:
         return candidates[0]
@@ -68,7 +69,7 @@ def require_backend(name: str, runs: Sequence[Run], device: torch.device) -> str
     UsageError
         If it can't train these runs on that device.
     """
-    supported = supported_backends(_Trial(tuple(runs), device).rule, device)
+    supported = supported_backends(Trial(tuple(runs), device).rule, device)
     if name not in supported:
         raise UsageError(
             f"launcher.backend={name} can't train model={runs[0].model.kind} on {device.type} here; "
@@ -83,16 +84,40 @@ def device_name(device: torch.device) -> str:
 
 
 @dataclass(frozen=True)
-class _Trial:
+class Trial:
     """A pack of the given runs on made-up examples."""
 
     runs: tuple[Run, ...]
     device: torch.device
 
-    def measure(self, name: str) -> Speed:
+    def measure(self, name: str) -> BackendSpeed:
         """Make a few updates with a backend."""
+        if self.device.type == "cpu":
+            one = tuple(values[:1].clone() for values in self._initial.values())
+            num_bytes = counted_bytes(name, self.rule.of_run(0), one, self._batches(1).of_slots([0]).batch(0))
+            return replace(self._timed(name), num_bytes=num_bytes * len(self.runs))
+        found: list[BackendSpeed] = []
+        num_bytes = peak_bytes_on_cuda(lambda: found.append(self._timed(name)), self.device)
+        return replace(found[0], num_bytes=num_bytes)
+
+    def example_s(self, name: str) -> float:
+        """Return the time of one example of one run in an evaluation that goes with a backend."""
+        parameters = self._initial_copy()
+        evaluator = make_evaluator(name, self.rule, parameters[0].detach())
+        inputs, labels = self._pipeline.train_inputs, self._pipeline.train_labels
+
+        def seconds() -> float:
+            start = self._clock()
+            evaluator(parameters, inputs, labels)
+            return self._clock() - start
+
+        first = seconds()
+        repeats = _NUM_MEASUREMENTS if first < 10 * _SHORTEST_S else 1
+        return min(seconds() for _ in range(repeats)) / len(labels) / len(self.runs)
+
+    def _timed(self, name: str) -> BackendSpeed:
         started = time.perf_counter()
-        parameters = tuple(values.clone().requires_grad_() for values in self._initial.values())
+        parameters = self._initial_copy()
         backend = make_backend(name, self.rule, parameters[0].detach())
 
         def seconds(num_updates: int) -> float:
@@ -108,7 +133,10 @@ class _Trial:
         num_updates = min(256, max(1, int(_SHORTEST_S / first)))
         repeats = _NUM_MEASUREMENTS if first < 10 * _SHORTEST_S else 1
         best = min(seconds(num_updates) for _ in range(repeats))
-        return Speed(setup_s, best / num_updates / len(self.runs))
+        return BackendSpeed(setup_s, best / num_updates / len(self.runs), 0)
+
+    def _initial_copy(self) -> tuple[Tensor, ...]:
+        return tuple(values.clone().requires_grad_() for values in self._initial.values())
 
     @cached_property
     def rule(self) -> UpdateRule:
@@ -128,14 +156,8 @@ class _Trial:
 
     @cached_property
     def _pipeline(self) -> Pipeline:
-        data, generator = self.runs[0].data, torch.Generator().manual_seed(0)
-        shape = (min(data.num_train, _MAX_EXAMPLES), *data.sample_shape)
-        if len(data.sample_shape) == 3:
-            inputs = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
-        else:
-            inputs = torch.randn(shape, generator=generator)
-        labels = torch.randint(0, data.num_classes, shape[:1], generator=generator)
-        made_up = Dataset(inputs, labels, inputs[:1], labels[:1], "made up")
+        data = self.runs[0].data
+        made_up = made_up_dataset(data, min(data.num_train, _MAX_EXAMPLES), 1)
         return Pipeline(data, made_up, self.device, getattr(torch, self.runs[0].precision))
 
     def _batches(self, num_updates: int) -> UpdateBatches:
