@@ -7,7 +7,7 @@ import json
 import pytest
 
 from sgdlab.analysis.claims import judge
-from sgdlab.analysis.tables import csv_of, describe_left_out, record_of_row, record_of_verdict, rows
+from sgdlab.analysis.tables import describe_left_out, record_of_row, record_of_verdict, rows, write_csv
 
 LR, STRENGTH = "optimizer.lr", "regularizer.strength"
 GRIDS = {"plain": {LR: [0.125, 0.25, 0.5]}, "reg": {STRENGTH: [2.0**-6]}}
@@ -53,7 +53,8 @@ def test_json_and_csv_hold_the_same(results):
     assert (record["num_asked"], record["num_done"], record["num_missing"]) == (3, 3, 0)
     assert record["kept_seeds"] == [2, 1]
     assert record["left_out"][0]["reason"] == "ranks 3 of 3: test_accuracy.best is 0.6"
-    lines = list(csv.DictReader(io.StringIO(csv_of(table))))
+    write_csv(table, written := io.StringIO())
+    lines = list(csv.DictReader(io.StringIO(written.getvalue())))
     assert len(lines) == 4
     assert float(lines[1]["best_mean"]) == record["best_mean"]
     assert lines[2]["best_mean"] == ""

@@ -18,7 +18,7 @@ def test_damage_is_named_and_mended(trained):
         (line,) = [line for line in shown.splitlines() if line.startswith(f"{result} is damaged: ")]
         assert line.endswith(way_out)
     assert f"{curves} is damaged: its checksum isn't the published one. {way_out}\n" in status.stdout
-    assert "1 run failed or damaged: `sgdlab status` says why" in trained.sgdlab("results", "tiny").stdout
+    assert "2 runs failed or damaged: `sgdlab status` says why" in trained.sgdlab("results", "tiny").stdout
 
     assert trained.sgdlab("retry", "tiny", "--state", "damaged").stdout.startswith("2 damaged runs cleared")
     assert trained.store.has_result(of_nothing)

@@ -5,7 +5,11 @@ import subprocess
 import sys
 
 HEAVY = {"torch", "pytorch_lightning", "wandb", "matplotlib", "plotly", "pandas", "sklearn", "scipy"}
-COMMANDS = ["--help", "list", "plan tiny", "status tiny", "status", "run tiny tracker=none", "train --help"]
+COMMANDS = [
+    *("--help", "list", "plan tiny", "status tiny", "status", "status tiny --verify", "retry tiny"),
+    *("migrate", "run tiny tracker=none", "train --help"),
+]
+RESULTS = ["results tiny", "results tiny --json", "results tiny --csv"]
 PROGRAM = """
 import sys
 from sgdlab.cli import main
@@ -19,9 +23,15 @@ for command in sys.argv[1:]:
 """
 
 
+def test_help_loads_nothing_that_composes_or_computes():
+    program = "import sys, sgdlab.cli.app; print(*{'hydra', 'omegaconf', 'numpy', 'rich'} & {*sys.modules})"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == ""
+
+
 def test_light_commands_import_nothing_heavy(trained):
     finished = subprocess.run(
-        [sys.executable, "-c", f"HEAVY = {HEAVY!r}{PROGRAM}", *COMMANDS],
+        [sys.executable, "-c", f"HEAVY = {HEAVY!r}{PROGRAM}", *COMMANDS, *RESULTS],
         cwd=trained.folder,
         env=os.environ | {"XDG_CACHE_HOME": str(trained.folder / "cache")},
         capture_output=True,
@@ -29,4 +39,5 @@ def test_light_commands_import_nothing_heavy(trained):
         check=True,
     )
     lines = [line for line in finished.stdout.splitlines() if line.startswith("HEAVY")]
-    assert lines == [f"HEAVY|{command}" for command in COMMANDS]
+    intervals = [f"HEAVY|{command}|scipy" for command in RESULTS]  # quantiles, where a sweep has claims
+    assert lines == [*(f"HEAVY|{command}" for command in COMMANDS), *intervals]

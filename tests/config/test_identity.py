@@ -23,7 +23,14 @@ from sgdlab.config.components import (
 )
 from sgdlab.config.execution import Execution
 from sgdlab.config.fields import Component
-from sgdlab.config.identity import Keys, canonical_json, key_of, normalize
+from sgdlab.config.identity import (
+    ConfigDigests,
+    Keys,
+    canonical_json,
+    config_digest,
+    key_of,
+    normalize,
+)
 from sgdlab.config.schema import Run
 
 # ---- pinned --------------------------------------------------------------------------------------------
@@ -405,3 +412,10 @@ def test_canonical_json_is_json_whatever_the_order_of_keys(value):
 def test_canonical_json_refuses_what_is_no_number():
     with pytest.raises(ValueError, match="JSON compliant"):
         canonical_json(float("nan"))
+
+
+@given(runs(), runs())
+def test_digests_of_many_runs_are_those_of_their_full_configurations(first, second):
+    digests = ConfigDigests()
+    for run in (first, second, first):
+        assert digests.of(run) == config_digest(run.model_dump(mode="json"))

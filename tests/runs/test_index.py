@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from sgdlab.config.identity import config_digest
 from sgdlab.machine.cache_folder import cache_folder
 from sgdlab.runs.attempts import Attempt
-from sgdlab.runs.index import Index, IndexedRun, Speed
-from sgdlab.runs.indexed import Summary, config_digest
+from sgdlab.runs.index import Index, IndexedRun, Outcome, Speed
+from sgdlab.runs.indexed import Summary
 from sgdlab.runs.store import Store
 
 
@@ -102,6 +103,48 @@ def test_a_run_that_no_journal_tells_of_is_read_once(store, index, publish, resu
     assert len(results_read) == len(keys)
     index.rebuild()
     assert index.lookup(keys) == first
+
+
+def test_outcomes_are_those_of_the_lookup(store, index, publish, results, keys, results_read):
+    publish(*results)
+    store.result_path(keys[0]).write_bytes(b"?")
+    outcomes = index.outcomes(["0" * 32, *keys])
+    assert outcomes == {key: Outcome(run.state, run.config_digest) for key, run in index.lookup(keys).items()}
+    assert [outcome.state for outcome in outcomes.values()] == ["damaged", "done", "done", "done", "diverged"]
+    assert set(results_read) == {keys[0]}
+
+
+def test_one_of_many_runs_is_found_as_all_of_them_are(index, publish, results, keys, make_result):
+    more = [make_result(seed) for seed in range(5, 12)]
+    publish(*results, *more)
+    everything = index.lookup([*keys, *(result.key for result in more)])
+    assert index.lookup(keys[:1]) == {keys[0]: everything[keys[0]]}
+
+
+def test_damaged_curves_make_a_damaged_run(store, index, publish, results, keys, results_read):
+    publish(*results)
+    index.lookup(keys)
+    [path] = store.run_folder(keys[0]).glob("curves-*")
+    sound = path.read_bytes()
+    for damaged in (sound[:-1], b"?" * len(sound), b""):
+        path.write_bytes(damaged)
+        assert index.outcomes(keys)[keys[0]].state == "damaged"
+    path.unlink()
+    assert index.outcomes(keys)[keys[0]].state == "damaged"
+    path.write_bytes(sound)
+    results_read.clear()
+    assert index.outcomes(keys)[keys[0]].state == "done"
+    assert index.outcomes(keys)[keys[0]].state == "done"
+    assert results_read == [keys[0]]  # mended, it is read once
+
+
+def test_a_digest_that_was_accepted_stays_until_the_index_is_rebuilt(index, publish, results, keys):
+    publish(*results)
+    before = index.outcomes(keys)
+    index.accept({keys[0]: "f" * 32})
+    assert index.outcomes(keys)[keys[0]] == Outcome("done", "f" * 32)
+    index.rebuild()
+    assert index.outcomes(keys) == before
 
 
 def test_a_run_that_vanished_is_forgotten(store, index, publish, results, keys):
@@ -237,7 +280,7 @@ def test_an_event_of_another_version_is_passed_over(store, index, publish, resul
 
 
 def test_more_runs_than_one_statement_takes(index, publish, results, keys, monkeypatch):
-    monkeypatch.setattr("sgdlab.runs.index._BATCH", 2)
+    monkeypatch.setattr("sgdlab.runs.index_rows._BATCH", 2)
     publish(*results)
     assert list(index.lookup(keys)) == keys
 

@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Literal
 
 from sgdlab.analysis.observations import Observation
 from sgdlab.runs.index import Index
 from sgdlab.runs.store import Store
-from sgdlab.sweeps.expand import WantedRun
+from sgdlab.sweeps.places import places
+from sgdlab.sweeps.remembered import SweepKeys
 from sgdlab.sweeps.spec import Sweep
 
 
-def observe(sweep: Sweep, wanted: Sequence[WantedRun], store: Store) -> list[Observation]:
-    """Look up the runs of a sweep; curves are read where its drawing needs them.
+def observe(sweep: Sweep, known: SweepKeys, store: Store) -> list[Observation]:
+    """Look up the runs of a sweep; curves are read where it draws them.
 
     A damaged run counts as failed. Raises `DamagedRunError` where curves are needed and damaged.
     """
-    return list(_observations(sweep, wanted, store))
+    return list(_observations(sweep, known, store))
 
 
-def _observations(sweep: Sweep, wanted: Sequence[WantedRun], store: Store) -> Iterator[Observation]:
-    keys = list(dict.fromkeys(row.key for row in wanted))
+def _observations(sweep: Sweep, known: SweepKeys, store: Store) -> Iterator[Observation]:
+    keys, across_kinks = known.keys, frozenset(known.across_kinks)
     with Index(store) as index:
         indexed = index.lookup(keys)
     on_disk = store.state_on_disk(key for key in keys if key not in indexed)
     drawn = {curve.grid for curve in sweep.drawing.curves} if sweep.drawing.kind == "trajectories" else set()
-    for row in wanted:
-        run = indexed.get(row.key)
+    for place, key in zip(places(sweep), keys, strict=True):
+        run = indexed.get(key)
         state: Literal["done", "diverged", "failed", "missing"]
         if run is None:
-            state = "failed" if on_disk[row.key] == "failed" else "missing"
+            state = "failed" if on_disk[key] == "failed" else "missing"
         else:
             state = "failed" if run.state == "damaged" else run.state
-        reads_curves = state in ("done", "diverged") and row.grid in drawn
+        reads_curves = state in ("done", "diverged") and place.grid in drawn
         yield Observation(
-            panel=row.panel,
-            grid=row.grid,
-            point=row.point,
-            seed=row.seed,
-            key=row.key,
+            panel=place.panel,
+            grid=place.grid,
+            point=place.point,
+            seed=place.seed,
+            key=key,
             state=state,
             metrics=run.summary if run else {},
-            curves=store.read_curves(row.key) if reads_curves else {},
-            differences_kinks=row.run.differences_kinks,
+            curves=store.read_curves(key) if reads_curves else {},
+            differences_kinks=key in across_kinks,
         )

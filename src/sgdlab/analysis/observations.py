@@ -11,7 +11,7 @@ import numpy as np
 State = Literal["done", "diverged", "failed", "missing"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Observation:
     """One run as seen by one figure; a run that two grids share is seen twice."""
 

@@ -45,15 +45,14 @@ def find_optimum(points: Sequence[PointSummary]) -> Optimum | None:
     sign = -1.0 if lower_is_better(valued[0].metric) else 1.0
     heights = [sign * point.best.mean for point in valued if point.best is not None]
     highest = max(heights)
-    best = tuple(
-        point
-        for point, height in zip(valued, heights, strict=True)
-        if math.isclose(height, highest, rel_tol=1e-12)
-    )
+    is_best = [math.isclose(height, highest, rel_tol=1e-12) for height in heights]
+    best = tuple(point for point, at_top in zip(valued, is_best, strict=True) if at_top)
     std = max((point.std for point in best if point.std is not None), default=None)
     reach = highest - (std or 0.0)
     bar = tuple(
-        point for point, height in zip(valued, heights, strict=True) if point in best or height >= reach
+        point
+        for point, height, at_top in zip(valued, heights, is_best, strict=True)
+        if at_top or height >= reach
     )
     grid = [point.point for point in points]
     return Optimum(

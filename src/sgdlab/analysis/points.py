@@ -132,5 +132,8 @@ def _refuse_stranger(sweep: Sweep, run: Observation) -> None:
     raise UsageError(f"{sweep.name} at scale {sweep.scale} doesn't have {describe_place(run)}")
 
 
-def _point_id(point: Point) -> tuple[Any, ...]:
-    return tuple(sorted((axis, hashable(value)) for axis, value in point.items()))
+def _point_id(point: Point) -> frozenset[tuple[str, Any]]:
+    try:
+        return frozenset(point.items())
+    except TypeError:  # a value is a list
+        return frozenset((axis, hashable(value)) for axis, value in point.items())

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TextIO
 
 from sgdlab.analysis.claims import Verdict
 from sgdlab.analysis.observations import Observation
@@ -78,15 +77,15 @@ def record_of_verdict(verdict: Verdict) -> dict[str, Any]:
     return record
 
 
-def csv_of(result_rows: Sequence[ResultRow]) -> str:
+def write_csv(result_rows: Iterable[ResultRow], file: TextIO) -> None:
     """Write rows as CSV. Grids with other axes leave a column empty; lists become text."""
-    records = [_as_text(record_of_row(row)) for row in result_rows]
+    result_rows = list(result_rows)
+    first_of_grids = {(row.summary.panel, row.summary.grid): row for row in reversed(result_rows)}
+    records = map(record_of_row, reversed(first_of_grids.values()))
     columns = list(dict.fromkeys(name for record in records for name in record))
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
+    writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
-    return buffer.getvalue()
+    writer.writerows(_as_text(record_of_row(row)) for row in result_rows)
 
 
 def describe_left_out(result_rows: Iterable[ResultRow]) -> Iterator[str]:
@@ -130,11 +129,12 @@ def _rows_of(summaries: Sequence[PointSummary]) -> list[ResultRow]:
     optimum = find_optimum(summaries)
     if optimum is None:
         return [ResultRow(summary, False, False, ()) for summary in summaries]
+    best, bar = set(map(id, optimum.best)), set(map(id, optimum.bar))
     return [
         ResultRow(
             summary=summary,
-            is_optimum=(is_optimum := summary in optimum.best),
-            in_error_bar=summary in optimum.bar,
+            is_optimum=(is_optimum := id(summary) in best),
+            in_error_bar=id(summary) in bar,
             edges=optimum.bar_edges if is_optimum else (),
         )
         for summary in summaries

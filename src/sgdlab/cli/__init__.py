@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
 from sgdlab.errors import UserError
 
 _INTERRUPTED = 130
+_ALLOCATIONS = 100_000  # between two collections of garbage: a hundred thousand runs are looked at less often
 
 
 def main() -> None:
     """Run a command; exit codes: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted."""
+    gc.set_threshold(_ALLOCATIONS, 20, 20)
     try:
         sys.exit(_run())
     except UserError as error:
@@ -26,7 +29,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    from sgdlab.cli.app import app  # takes a second, in which Ctrl-C is Ctrl-C, too
+    from sgdlab.cli.app import app  # takes a moment, in which Ctrl-C is Ctrl-C, too
 
     try:
         app(standalone_mode=True)

@@ -1,14 +1,22 @@
-"""What commands print with."""
+"""What commands print with. Rich is imported by the first table."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
-console = Console(highlight=False, markup=False, emoji=False)  # for tables; lines are printed
+
+@cache
+def console() -> Console:
+    """Return what tables are printed to; lines are printed."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: Any) -> None:
@@ -16,8 +24,15 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=str))
 
 
+def json_line(value: Any) -> str:
+    """Write JSON on one line; as `print_json`."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+
+
 def table(*columns: str, numeric: tuple[str, ...] = ()) -> Table:
     """Return an empty table; numeric columns are right-aligned."""
+    from rich.table import Table
+
     result = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         result.add_column(column, justify="right" if column in numeric else "left", overflow="fold")

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Annotated
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sgdlab.config.compose import Composer, open_composer, validate_execution
 from sgdlab.config.execution import Execution
-from sgdlab.config.numbers import expand_pow2
+from sgdlab.config.identity import ConfigDigests
 from sgdlab.errors import UsageError
 from sgdlab.runs.store import Store
-from sgdlab.sweeps.expand import WantedRun, expand
-from sgdlab.sweeps.files import find_sweep, load_sweep
-from sgdlab.sweeps.spec import Sweep
+from sgdlab.sweeps.remembered import Inputs, SweepKeys, recall, remember
+from sgdlab.sweeps.survey import Census, Survey, survey_runs, take_census
+
+if TYPE_CHECKING:  # they need Hydra, and a command that finds its answer remembered goes without it
+    from sgdlab.config.compose import Composer, Overrides
+    from sgdlab.config.schema import Run
+    from sgdlab.sweeps.expand import WantedRun
+    from sgdlab.sweeps.spec import Sweep
 
 Arguments = Annotated[
     list[str],
@@ -30,36 +35,153 @@ Scale = Annotated[str, typer.Option(help="Which scale of the sweep file: paper, 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
-@dataclass(frozen=True)
 class Request:
-    """Sweeps at one scale, how their runs are carried out, and where they are stored."""
+    """Sweeps at one scale, how their runs are carried out, and where they are stored.
 
-    composer: Composer
-    sweeps: list[Sweep]
-    execution: Execution
-    store: Store
+    Each is worked out when it is first asked for, and raises UsageError if a sweep or a key isn't there, or a
+    value isn't allowed. Which runs a sweep asks for is remembered for the next command.
+    """
 
-    def wanted(self, sweep: Sweep) -> list[WantedRun]:
-        """Return the runs of one sweep."""
-        return list(expand(sweep, self.composer))
+    def __init__(self, arguments: Sequence[str], scale: str, stack: ExitStack) -> None:
+        self._names = [argument for argument in arguments if "=" not in argument]
+        if not self._names:
+            raise UsageError("which sweep? Name one or more; `sgdlab list` shows all of them")
+        overrides = [argument for argument in arguments if "=" in argument]
+        self._carried_out = [text for text in overrides if _is_about_execution(text)]
+        self._about_runs = [text for text in overrides if not _is_about_execution(text)]
+        self._scale = scale
+        self._stack = stack
+        self._keys: dict[int, SweepKeys] = {}  # place among the sweeps → what was worked out
+
+    @cached_property
+    def composer(self) -> Composer:
+        """Hydra."""
+        from sgdlab.config.compose import open_composer
+
+        return self._stack.enter_context(open_composer())
+
+    @cached_property
+    def execution(self) -> Execution:
+        """How runs are carried out."""
+        asked = ("execution", *self._carried_out)
+        known = recall(*asked)
+        if known is not None:
+            return Execution.model_validate_json(known)
+        from sgdlab.config.compose import validate_execution
+
+        inputs = Inputs.now()
+        execution = validate_execution(self.composer, self._parse(self._carried_out))
+        remember(inputs, execution.model_dump_json().encode(), *asked)
+        return execution
+
+    @cached_property
+    def store(self) -> Store:
+        """Where runs are stored."""
+        return Store(self.execution.folders.store)
+
+    @property
+    def sweeps(self) -> list[Sweep]:
+        """The sweeps, in the order in which they are named."""
+        return [sweep for sweep, _ in self._loaded]
+
+    @property
+    def titles(self) -> list[str]:
+        """What people call the sweeps."""
+        return [f"{sweep.name} @ {sweep.scale}" for sweep in self.sweeps]
+
+    def known(self) -> list[SweepKeys]:
+        """Return which runs each sweep asks for, in its order."""
+        return [self._known(place, inputs) for place, (_, inputs) in enumerate(self._loaded)]
+
+    def survey(self) -> Survey:
+        """Tell what became of each of the runs, and what they are; raises as `sgdlab.sweeps.survey` does."""
+        wanted: dict[str, Run] = {}
+        for place in range(len(self._names)):
+            for row in self._expand(place):
+                wanted.setdefault(row.key, row.run)
+        known = self._known_together()
+        return survey_runs(wanted, self.store, len(known.keys), known.digest_of())
+
+    def censuses(self) -> dict[str, Census]:
+        """Tell what became of each sweep's runs: name of the sweep → its census."""
+        every = (self._known(place) for place in range(len(self._names)))
+        return {known.name: self._census_of(known) for known in every}
+
+    def census(self) -> Census:
+        """Tell what became of each of the runs, those of all sweeps together."""
+        return self._census_of(self._known_together())
+
+    def _census_of(self, known: SweepKeys) -> Census:
+        return take_census(known.digest_of(), self.store, lambda key: self._configs[key])
+
+    @cached_property
+    def _configs(self) -> Mapping[str, Mapping[str, Any]]:
+        """The full configuration of every run; only the message about a drift needs it."""
+        rows = (row for place in range(len(self._names)) for row in self._expand(place))
+        return {row.key: row.run.model_dump(mode="json") for row in rows}
+
+    @cached_property
+    def _loaded(self) -> list[tuple[Sweep, Inputs]]:
+        from sgdlab.sweeps.files import find_sweep, load_sweep
+        from sgdlab.sweeps.raw import files_read
+
+        loaded = []
+        for name in self._names:
+            file = find_sweep(name)
+            inputs = Inputs.now(files_read(file.path, file.shown))
+            sweep = load_sweep(file, self._scale, self.composer, self._parse(self._about_runs))
+            loaded.append((sweep, inputs))
+        return loaded
+
+    def _known(self, place: int, inputs: Inputs | None = None) -> SweepKeys:
+        """Return the keys of a sweep's runs: without Hydra, its file unread, where they are remembered."""
+        if place not in self._keys:
+            known = recall(*self._asked(place), inputs=inputs)
+            if known is not None:
+                self._keys[place] = SweepKeys.from_bytes(known)
+            else:
+                deque(self._expand(place), maxlen=0)
+        return self._keys[place]
+
+    def _known_together(self) -> SweepKeys:
+        every = [self._known(place) for place in range(len(self._names))]
+        return SweepKeys(
+            name="",
+            keys=[key for known in every for key in known.keys],
+            config_digests=[digest for known in every for digest in known.config_digests],
+        )
+
+    def _expand(self, place: int) -> Iterator[WantedRun]:
+        from sgdlab.sweeps.expand import expand
+
+        sweep, inputs = self._loaded[place]
+        known = SweepKeys(sweep.name)
+        digests = ConfigDigests()
+        for row in expand(sweep, self.composer):
+            known.keys.append(row.key)
+            known.config_digests.append(digests.of(row.run))
+            if row.run.differences_kinks:
+                known.across_kinks.append(row.key)
+            yield row
+        if place not in self._keys:
+            self._keys[place] = known
+            remember(inputs, known.to_bytes(), *self._asked(place))
+
+    def _asked(self, place: int) -> tuple[str, ...]:
+        return ("keys", self._scale, self._names[place], *self._about_runs)
+
+    def _parse(self, overrides: Sequence[str]) -> Overrides:
+        from sgdlab.config.numbers import expand_pow2
+
+        return self.composer.parse(map(expand_pow2, overrides))
 
 
 @contextmanager
 def open_request(arguments: Sequence[str], scale: str) -> Iterator[Request]:
-    """Understand a command's arguments.
+    """Understand a command's arguments, and close what that opens."""
+    with ExitStack() as stack:
+        yield Request(arguments, scale, stack)
 
-    Raises
-    ------
-    UsageError
-        If a sweep or a key isn't there, or a value isn't allowed.
-    """
-    names = [argument for argument in arguments if "=" not in argument]
-    if not names:
-        raise UsageError("which sweep? Name one or more; `sgdlab list` shows all of them")
-    with open_composer() as composer:
-        overrides = composer.parse(expand_pow2(argument) for argument in arguments if "=" in argument)
-        carried_out = {k: v for k, v in overrides.items() if k.partition(".")[0] in Execution.model_fields}
-        about_runs = {key: value for key, value in overrides.items() if key not in carried_out}
-        execution = validate_execution(composer, carried_out)
-        sweeps = [load_sweep(find_sweep(name), scale, composer, about_runs) for name in names]
-        yield Request(composer, sweeps, execution, Store(execution.folders.store))
+
+def _is_about_execution(override: str) -> bool:
+    return override.lstrip("+").partition("=")[0].partition(".")[0] in Execution.model_fields

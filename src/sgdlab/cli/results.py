@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgdlab.analysis.claims import judge
-from sgdlab.analysis.collect import observe
-from sgdlab.analysis.penalty_error import describe_penalty_error
-from sgdlab.analysis.tables import csv_of, describe_left_out, record_of_row, record_of_verdict, rows
-from sgdlab.cli.output import print_json
 from sgdlab.cli.request import Arguments, AsJson, Scale, open_request
-from sgdlab.cli.results_view import print_points, print_verdicts
-from sgdlab.sweeps.spec import Sweep
+
+if TYPE_CHECKING:
+    from sgdlab.sweeps.spec import Sweep
 
 Folder = Annotated[Path, typer.Option(help="Where to write.")]
 
@@ -33,42 +30,42 @@ def results(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """Show each point by the protocol (best k of n), the claims, and what was left out and why."""
-    records = []
+    from sgdlab.analysis.claims import judge
+    from sgdlab.analysis.collect import observe
+    from sgdlab.analysis.penalty_error import describe_penalty_error
+    from sgdlab.analysis.tables import rows, write_csv
+    from sgdlab.cli.results_view import print_results, results_as_json
+
     with open_request(arguments, scale) as request:
-        for sweep in request.sweeps:
-            observations = observe(sweep, request.wanted(sweep), request.store)
-            found = rows(sweep, observations)
-            verdicts = judge(sweep, observations)
-            cautions = describe_penalty_error(observations)
-            if as_csv:
-                print(csv_of(found), end="")
-            elif as_json:
-                records.append(
-                    {
-                        "sweep": f"{sweep.name} @ {sweep.scale}",
-                        "points": [record_of_row(row) for row in found],
-                        "claims": [record_of_verdict(verdict) for verdict in verdicts],
-                        "cautions": cautions,
-                    }
-                )
-            else:
-                print_points(sweep, found)
-                print()
-                print_verdicts(verdicts)
-                for line in (*describe_left_out(found), *cautions):
-                    print(line)
+        asked = list(zip(request.sweeps, request.known(), strict=True))
+        store = request.store
+    between = "[" if as_json else ""
+    for sweep, known in asked:
+        observations = observe(sweep, known, store)
+        found, cautions = rows(sweep, observations), describe_penalty_error(observations)
+        if as_csv:
+            write_csv(found, sys.stdout)
+        elif as_json:
+            print(between)
+            between = ","
+            sys.stdout.writelines(results_as_json(sweep, found, judge(sweep, observations), cautions))
+        else:
+            print_results(sweep, found, judge(sweep, observations), cautions)
     if as_json:
-        print_json(records)
+        print("]")
 
 
 def figure(arguments: Arguments, scale: Scale = "laptop", folder: Folder = Path("outputs/figures")) -> None:
     """Draw the figures as PNG, PDF and SVG, and judge the claims."""
+    from sgdlab.analysis.claims import judge
+    from sgdlab.analysis.collect import observe
     from sgdlab.analysis.figure_series import figure_series
     from sgdlab.analysis.figures import draw
+    from sgdlab.cli.results_view import print_verdicts
 
     with open_request(arguments, scale) as request:
-        for sweep in request.sweeps:
-            observations = observe(sweep, request.wanted(sweep), request.store)
+        for sweep, known in zip(request.sweeps, request.known(), strict=True):
+            observations = observe(sweep, known, request.store)
             written = draw(figure_series(sweep, observations), folder, _name_of(sweep))
             print(f"{sweep.name} @ {sweep.scale}:", *written, sep="\n  ")
             print_verdicts(judge(sweep, observations))
@@ -80,16 +77,16 @@ def report(
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("outputs/report.html"),
 ) -> None:
     """Write one self-contained page: figures, claims, protocol tables, settings, provenance."""
+    from sgdlab.analysis.collect import observe
     from sgdlab.dashboard.provenance import provenance_of
     from sgdlab.dashboard.report import write_report
     from sgdlab.dashboard.section import section_of
 
     with open_request(arguments, scale) as request:
         sections = []
-        for sweep in request.sweeps:
-            wanted = request.wanted(sweep)
-            observations = observe(sweep, wanted, request.store)
-            provenance = provenance_of({row.key for row in wanted}, request.store)
+        for sweep, known in zip(request.sweeps, request.known(), strict=True):
+            observations = observe(sweep, known, request.store)
+            provenance = provenance_of(set(known.keys), request.store)
             sections.append(section_of(sweep, observations, provenance))
     print(f"report: {write_report(sections, out)}")
 

@@ -1,22 +1,49 @@
-"""How results look in a terminal of 80 columns: a table for each curve, and the claims."""
+"""How results look: in a terminal a table for each curve, and the claims; or JSON, a line for each point.
+
+A curve may have a hundred thousand points, so its table is written here, and JSON is never held as a whole.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import Any
 
 from rich.table import Table
 
 from sgdlab.analysis.claims import Verdict
 from sgdlab.analysis.protocol import Spread
-from sgdlab.analysis.tables import ResultRow
-from sgdlab.cli.output import console, table
+from sgdlab.analysis.tables import ResultRow, describe_left_out, record_of_row, record_of_verdict
+from sgdlab.cli.output import console, json_line
 from sgdlab.config.numbers import format_number
 from sgdlab.sweeps.spec import Sweep
 
 _MOST_DECIMALS = 6
 _COUNTS = {"diverged": "num_diverged", "failed": "num_failed", "missing": "num_missing"}
+
+
+def print_results(
+    sweep: Sweep, rows: Sequence[ResultRow], verdicts: Sequence[Verdict], remarks: Iterable[str]
+) -> None:
+    """Print the points, the verdicts, and what was left out."""
+    print_points(sweep, rows)
+    print()
+    print_verdicts(verdicts)
+    for line in (*describe_left_out(rows), *remarks):
+        print(line)
+
+
+def results_as_json(
+    sweep: Sweep, rows: Iterable[ResultRow], verdicts: Iterable[Verdict], cautions: Sequence[str]
+) -> Iterator[str]:
+    """Yield the results of one sweep as one JSON object, piece by piece."""
+    yield f'{{"sweep": {json_line(f"{sweep.name} @ {sweep.scale}")},\n"points": ['
+    yield from _joined(map(record_of_row, rows))
+    yield '],\n"claims": ['
+    yield from _joined(map(record_of_verdict, verdicts))
+    yield f'],\n"cautions": {json_line(list(cautions))}}}\n'
 
 
 def print_points(sweep: Sweep, rows: Sequence[ResultRow]) -> None:
@@ -26,7 +53,7 @@ def print_points(sweep: Sweep, rows: Sequence[ResultRow]) -> None:
     for (panel, grid, metric), curve in groupby(rows, key=_curve_of):
         print(f"\n{panel}/{grid}: {sweep.panels[panel].grids[grid].label} · {metric}")
         points = list(curve)
-        console.print(_listing(sweep, points))
+        sys.stdout.writelines(_listing(sweep, points))
         for edge in dict.fromkeys(edge for row in points for edge in row.edges):
             print(f"* or + at the {edge.side} end of {edge.axis}: extend the grid there")
 
@@ -41,7 +68,7 @@ def print_verdicts(verdicts: Sequence[Verdict]) -> None:
         estimate = "" if verdict.estimate is None else f"{verdict.estimate:.4g}: "
         why = f"{estimate}{verdict.reason} ({verdict.num_seeds} seeds)"
         listing.add_row(verdict.verdict.upper(), f"{where}{verdict.claim.says}\n{why}")
-    console.print(listing)
+    console().print(listing)
 
 
 def format_spread(spread: Spread | None) -> str:
@@ -60,8 +87,15 @@ def _curve_of(row: ResultRow) -> tuple[str, str, str]:
     return row.summary.panel, row.summary.grid, row.summary.metric
 
 
-def _listing(sweep: Sweep, rows: Sequence[ResultRow]) -> Table:
-    """One row a point; columns that would hold nothing are left out."""
+def _joined(records: Iterable[dict[str, Any]]) -> Iterator[str]:
+    start = "\n"
+    for record in records:
+        yield start + json_line(record)
+        start = ",\n"
+
+
+def _listing(sweep: Sweep, rows: Sequence[ResultRow]) -> Iterator[str]:
+    """Yield the heading, and one line a point; columns that would hold nothing are left out."""
     summaries = [row.summary for row in rows]
     axes = _short_names(list(summaries[0].point))
     spreads = {
@@ -74,15 +108,19 @@ def _listing(sweep: Sweep, rows: Sequence[ResultRow]) -> Table:
     counts = {"done": [summary.num_done for summary in summaries]}
     counts |= {name: [getattr(summary, field) for summary in summaries] for name, field in _COUNTS.items()}
     shown = {name: numbers for name, numbers in counts.items() if name == "done" or any(numbers)}
-    listing = table(*axes.values(), "", *spreads, *shown, numeric=(*axes.values(), *spreads, *shown))
-    for index, row in enumerate(rows):
-        listing.add_row(
-            *(format_number(row.summary.point[axis]) for axis in axes),
-            "*" if row.is_optimum else "+" if row.in_error_bar else "",
-            *(format_spread(column[index]) for column in spreads.values()),
-            *(str(numbers[index]) for numbers in shown.values()),
-        )
-    return listing
+    columns = [
+        *(
+            [name, *(format_number(summary.point[axis]) for summary in summaries)]
+            for axis, name in axes.items()
+        ),
+        ["", *("*" if row.is_optimum else "+" if row.in_error_bar else "" for row in rows)],
+        *([name, *map(format_spread, column)] for name, column in spreads.items()),
+        *([name, *map(str, numbers)] for name, numbers in shown.items()),
+    ]
+    widths = [max(map(len, column)) for column in columns]
+    for cells in zip(*columns, strict=True):
+        aligned = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+        yield "  ".join(aligned).rstrip() + "\n"
 
 
 def _short_names(axes: Sequence[str]) -> dict[str, str]:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import typer
 
-from sgdlab.analysis.penalty_error import describe_summaries
 from sgdlab.cli.output import console, print_json, table
-from sgdlab.cli.request import Arguments, AsJson, OptionalArguments, Request, Scale, open_request
-from sgdlab.config.compose import open_composer, validate_execution
-from sgdlab.launch.devices import num_workers
-from sgdlab.runs.migrate import migrate
+from sgdlab.cli.request import Arguments, AsJson, OptionalArguments, Scale, open_request
 from sgdlab.runs.store import Store
-from sgdlab.sweeps.files import describe_sweeps
-from sgdlab.sweeps.forecast import forecast
 from sgdlab.sweeps.standing import Standing, standing_of
-from sgdlab.sweeps.survey import Survey, survey, verify
+from sgdlab.sweeps.survey import Survey, survey_runs, verified
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +26,8 @@ def register(app: typer.Typer) -> None:
 
 def list_sweeps(as_json: AsJson = False) -> None:
     """List every sweep: paper, figure, scales, title."""
+    from sgdlab.sweeps.files import describe_sweeps
+
     rows = list(describe_sweeps())
     if as_json:
         print_json([row.__dict__ for row in rows])
@@ -38,18 +35,19 @@ def list_sweeps(as_json: AsJson = False) -> None:
     listing = table("sweep", "scales", "title")  # a sweep's name tells its paper and figure
     for row in rows:
         listing.add_row(row.name, " ".join(row.scales), row.title)
-    console.print(listing)
+    console().print(listing)
 
 
 def plan(arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False) -> None:
     """Show what a run of these sweeps would train; submits nothing."""
+    from sgdlab.launch.devices import num_workers
+    from sgdlab.sweeps.forecast import forecast
+
     with open_request(arguments, scale) as request:
-        found = survey(request.sweeps, request.composer, request.store)
         launcher = request.execution.launcher
-        expected = forecast(found, request.store, launcher.pack_size, num_workers(launcher))
-    names = [f"{sweep.name} @ {sweep.scale}" for sweep in request.sweeps]
+        expected = forecast(request.survey(), request.store, launcher.pack_size, num_workers(launcher))
     if as_json:
-        print_json({"sweeps": names, **expected.to_dict()})
+        print_json({"sweeps": request.titles, **expected.to_dict()})
         return
     for line in expected.lines():
         print(line)
@@ -60,28 +58,42 @@ def run(arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False) 
     from sgdlab.dashboard.live_run import contexts_of, train_with_view
 
     with open_request(arguments, scale) as request:
-        found = survey(request.sweeps, request.composer, request.store)
-        names = [f"{sweep.name} @ {sweep.scale}" for sweep in request.sweeps]
-        contexts = contexts_of(request.sweeps, request.composer)
-        train_with_view(names, found, contexts, request.execution, request.store)
-        found = survey(request.sweeps, request.composer, request.store)
-        _report_outcome(request, found, as_json)
+        execution = request.execution
+        found = request.survey()
+        contexts = contexts_of(zip(request.sweeps, request.known(), strict=True))
+        train_with_view(request.titles, found, contexts, execution, request.store)
+        after = survey_runs(found.wanted, request.store, found.num_asked)
+        standing, cautions = standing_of(after, request.store), _cautions(after, request.store)
+    if as_json:
+        print_json({**standing.to_dict(), "cautions": cautions})
+    else:
+        _print_standing(standing)
+        print(*cautions, sep="\n", end="\n" if cautions else "")
+    if standing.failures or standing.damages:
+        raise typer.Exit(1)
 
 
-def status(arguments: OptionalArguments = None, scale: Scale = "laptop", as_json: AsJson = False) -> None:
+def status(
+    arguments: OptionalArguments = None,
+    scale: Scale = "laptop",
+    as_json: AsJson = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every file, also those that show no sign of a change.")
+    ] = False,
+) -> None:
     """Tell the state of every run of these sweeps, from the run folders; without a name, of all sweeps."""
     named = [argument for argument in arguments or () if "=" not in argument]
-    everything = [] if named else [sweep.name for sweep in describe_sweeps() if scale in sweep.scales]
-    with open_request([*everything, *(arguments or ())], scale) as request:
-        if named:
-            found = verify(survey(request.sweeps, request.composer, request.store), request.store)
-            standing = standing_of(found, request.store)
-            if as_json:
-                print_json(standing.to_dict())
-            else:
-                _print_standing(standing)
-        else:
-            _print_overview(request, as_json)
+    with open_request([*([] if named else _every_sweep(scale)), *(arguments or ())], scale) as request:
+        censuses = {"": request.census()} if named else request.censuses()
+        if verify:
+            censuses = {name: verified(census, request.store) for name, census in censuses.items()}
+        standings = {name: standing_of(census, request.store) for name, census in censuses.items()}
+    if not named:
+        _print_overview(standings, as_json)
+    elif as_json:
+        print_json(standings[""].to_dict())
+    else:
+        _print_standing(standings[""])
 
 
 def retry(
@@ -93,8 +105,8 @@ def retry(
 ) -> None:
     """Clear failed or damaged runs; `sgdlab run` trains them again."""
     with open_request(arguments, scale) as request:
-        found = survey(request.sweeps, request.composer, request.store)
-        keys = found.failed if state == "failed" else verify(found, request.store).damaged
+        found = request.census()
+        keys = found.failed if state == "failed" else verified(found, request.store).damaged
         for key in keys:
             request.store.discard(key)
     print(f"{len(keys)} {state} runs cleared; `sgdlab run` trains them again")
@@ -102,6 +114,9 @@ def retry(
 
 def migrate_store(overrides: Annotated[list[str] | None, typer.Argument()] = None) -> None:
     """Give stored runs the keys of the present schema, after a default has changed."""
+    from sgdlab.config.compose import open_composer, validate_execution
+    from sgdlab.runs.migrate import migrate
+
     with open_composer() as composer:
         execution = validate_execution(composer, composer.parse(overrides or []))
     moved = migrate(Store(execution.folders.store))
@@ -110,24 +125,22 @@ def migrate_store(overrides: Annotated[list[str] | None, typer.Argument()] = Non
     print(f"{len(moved)} runs have a new key")
 
 
-def _report_outcome(request: Request, found: Survey, as_json: bool) -> None:
-    standing = standing_of(found, request.store)
-    cautions = describe_summaries(
-        {key: run.summary for key, run in found.stored.items()},
-        [key for key in found.stored if found.wanted[key].differences_kinks],
-    )
-    if as_json:
-        print_json({**standing.to_dict(), "cautions": cautions})
-    else:
-        _print_standing(standing)
-        print(*cautions, sep="\n", end="\n" if cautions else "")
-    if standing.failures or standing.damages:
-        raise typer.Exit(1)
+def _cautions(found: Survey, store: Store) -> list[str]:
+    from sgdlab.analysis.penalty_error import describe_summaries
+    from sgdlab.runs.index import Index
+
+    with Index(store) as index:
+        summaries = {key: run.summary for key, run in index.lookup(found.stored).items()}
+    return describe_summaries(summaries, [key for key in summaries if found.wanted[key].differences_kinks])
 
 
-def _print_overview(request: Request, as_json: bool) -> None:
-    surveys = {sweep.name: survey([sweep], request.composer, request.store) for sweep in request.sweeps}
-    standings = {name: standing_of(found, request.store) for name, found in surveys.items()}
+def _every_sweep(scale: str) -> list[str]:
+    from sgdlab.sweeps.files import describe_sweeps
+
+    return [sweep.name for sweep in describe_sweeps() if scale in sweep.scales]
+
+
+def _print_overview(standings: Mapping[str, Standing], as_json: bool) -> None:
     if as_json:
         print_json({name: standing.to_dict() for name, standing in standings.items()})
         return
@@ -137,14 +150,14 @@ def _print_overview(request: Request, as_json: bool) -> None:
         numbers = [standing.counts[state] for state in states]
         total = sum(standing.counts.values())
         listing.add_row(name, *map(str, (total, *numbers, total - sum(numbers))))
-    console.print(listing)
+    console().print(listing)
 
 
 def _print_standing(standing: Standing) -> None:
     counts = table("state", "runs", numeric=("runs",))
     for state, number in standing.counts.items():
         counts.add_row(state, str(number))
-    console.print(counts)
+    console().print(counts)
     for failure in standing.failures:
         print(f"{failure.key[:12]} failed: {failure.error}\n             log: {failure.log}")
     if standing.failures:

@@ -43,6 +43,7 @@ class Composer:
     groups: frozenset[str]
     _composed: dict[_ChosenOptions, Composed] = field(default_factory=dict)
     _parts: dict[tuple[_ChosenOptions, str, str], Any] = field(default_factory=dict)
+    _plain: dict[_ChosenOptions, dict[str, Any]] = field(default_factory=dict)
 
     def parse(self, overrides: Iterable[str]) -> Overrides:
         """Parse overrides in Hydra's grammar into keys and values; a comma list becomes `Choices`.
@@ -91,7 +92,11 @@ class Composer:
         one that isn't comes as its values, like everything else, for the schema to judge.
         """
         chosen, below = self._split(overrides)
-        return {name: self._part(chosen, name, below.get(name, ())) for name in Run.model_fields}
+        plain = self._plain.get(chosen)  # the parts that nothing is set in
+        if plain is None:
+            plain = self._plain[chosen] = {name: self._part(chosen, name, ()) for name in Run.model_fields}
+        changed = {name: self._part(chosen, name, items) for name, items in below.items() if name in plain}
+        return {**plain, **changed}
 
     def source_of(self, key: str, overrides: Overrides, origin: str) -> str:
         """Say where a key's value came from: `origin` if an override touched it, else its file."""

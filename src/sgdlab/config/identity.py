@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from sgdlab.config.components import (
@@ -59,29 +60,34 @@ def key_of(run: Run) -> str:
 
 def key_of_normalized(run: Run) -> str:
     """Return the key of a run that `normalize` has returned."""
-    return Keys().of(run)
+    return Keys(type(run)).of(run)
 
 
 class Keys:
     """The keys of many runs: what a component contributes is written once for all runs that share it."""
 
-    def __init__(self) -> None:
-        self._written: dict[Component, str] = {}
+    def __init__(self, schema: type[Run] = Run) -> None:
+        self._text = _Written(("schema", *schema.model_fields), partial(_member_of_key, schema))
 
     def of(self, run: Run) -> str:
         """Return the key of a run that `normalize` has returned."""
-        fields = {"schema": SCHEMA_VERSION, **_fields_in_key(run)}
-        members = (f'"{name}":{self._text_of(fields[name])}' for name in sorted(fields))
-        text = "{" + ",".join(members) + "}"  # as `canonical_json` would write it
-        return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+        return _digest(self._text.of({"schema": SCHEMA_VERSION, **run.__dict__}))
 
-    def _text_of(self, value: Any) -> str:
-        if not isinstance(value, Component):
-            return canonical_json(value)
-        text = self._written.get(value)
-        if text is None:
-            text = self._written[value] = canonical_json(_differences(value))
-        return text
+
+class ConfigDigests:
+    """The digests of the full configurations of many runs; each component is written once."""
+
+    def __init__(self) -> None:
+        self._text = _Written(Run.model_fields, _member_of_config)
+
+    def of(self, run: Run) -> str:
+        """Return `config_digest` of ``run.model_dump(mode="json")``."""
+        return _digest(self._text.of(run.__dict__))
+
+
+def config_digest(config: Mapping[str, Any]) -> str:
+    """Return a digest of a full configuration: where two are equal, there is no drift to look for."""
+    return _digest(canonical_json(config))
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -92,25 +98,57 @@ def canonical_json(value: Any) -> str:
     return _ENCODER.encode(value)
 
 
-def _fields_in_key(component: Component) -> dict[str, Any]:
-    """Return the fields that a key contains: variants, and all else that differs from its default.
+class _Written:
+    """Objects as `canonical_json` writes them, their members remembered; a member may be left out, as ""."""
+
+    def __init__(self, names: Iterable[str], write: Callable[[str, Any], str]) -> None:
+        # By identity, for hashing a component takes longer than writing a run; each is kept, and so its id.
+        self._known: list[tuple[str, dict[int, tuple[Any, str]]]] = [(name, {}) for name in sorted(names)]
+        self._write = write
+
+    def of(self, values: Mapping[str, Any]) -> str:
+        members = []
+        for name, known in self._known:
+            value = values[name]
+            entry = known.get(id(value))
+            if entry is None:
+                entry = known[id(value)] = (value, self._write(name, value))
+            if entry[1]:
+                members.append(entry[1])
+        return "{" + ",".join(members) + "}"
+
+
+def _member_of_key(schema: type[Run], name: str, value: Any) -> str:
+    if name != "schema" and not _is_in_key(name, value, schema.model_fields[name].default):
+        return ""
+    return f'"{name}":{canonical_json(_differences(value) if isinstance(value, Component) else value)}'
+
+
+def _member_of_config(name: str, value: Any) -> str:
+    plain = value.model_dump(mode="json") if isinstance(value, Component) else value
+    return f'"{name}":{canonical_json(plain)}'
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+
+def _is_in_key(name: str, value: Any, default: Any) -> bool:
+    """Whether a key contains a field: a variant, or anything else that differs from its default.
 
     A variant that is its field's default is left out too, unless it has been revised: a new field that
     holds a component leaves every key as it was.
     """
-    fields = type(component).model_fields
-    return {
-        name: value
-        for name, value in component.__dict__.items()
-        if name == "kind" or value != fields[name].default or getattr(value, "revision", 1) > 1
-    }
+    return name == "kind" or value != default or getattr(value, "revision", 1) > 1
 
 
 def _differences(component: Component) -> dict[str, Any]:
     """Return the fields that a key contains, components as such again, plus a revision above 1."""
+    fields = type(component).model_fields
     result = {
         name: _differences(value) if isinstance(value, Component) else value
-        for name, value in _fields_in_key(component).items()
+        for name, value in component.__dict__.items()
+        if _is_in_key(name, value, fields[name].default)
     }
     revision = getattr(component, "revision", 1)
     return {**result, "revision": revision} if revision > 1 else result
@@ -134,6 +172,7 @@ def _update_evaluation(every_num_updates: int) -> UpdateEvaluation:
     return UpdateEvaluation(every_num_updates=every_num_updates)
 
 
+@lru_cache(maxsize=4096)
 def _with_default(component: C, field_name: str) -> C:
     default = type(component).model_fields[field_name].default
     if getattr(component, field_name) == default:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from simpleeval import EvalWithCompoundTypes, InvalidExpression
@@ -77,6 +78,11 @@ def format_number(value: Any) -> str:
     """Write an exact power of two as ``2**-6``, everything else as Python would."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
         return str(value)
+    return _format_positive(value)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _format_positive(value: float) -> str:
     mantissa, exponent = float(value).hex().split("p")
     if mantissa == "0x1.0000000000000" and not 0 <= int(exponent) <= 10:
         return f"2**{int(exponent)}"

@@ -13,7 +13,7 @@ from sgdlab.config.schema import Run
 from sgdlab.dashboard.live_run import describe_run, train_with_view
 from sgdlab.dashboard.wandb_export import SweepContext
 from sgdlab.errors import UserError
-from sgdlab.runs.indexed import IndexedRun
+from sgdlab.runs.index import Index, IndexedRun
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.expand import expand_points
 from sgdlab.sweeps.spec import Grid
@@ -45,8 +45,10 @@ def train_ad_hoc(composer: Composer, overrides: Overrides) -> None:
     }
     train_with_view(["train"], survey_runs(wanted, store, len(wanted)), contexts, execution, store)
     after = survey_runs(wanted, store, len(wanted))
-    _show({key: name for key, (name, _) in named.items()}, after.stored)
-    summaries = {key: run.summary for key, run in after.stored.items()}
+    with Index(store) as index:
+        indexed = index.lookup(after.stored)
+    _show({key: name for key, (name, _) in named.items()}, indexed)
+    summaries = {key: run.summary for key, run in indexed.items()}
     for line in describe_summaries(summaries, [key for key in summaries if wanted[key].differences_kinks]):
         print(line)
     if after.failed:

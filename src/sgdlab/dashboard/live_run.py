@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sgdlab.config.compose import Composer
 from sgdlab.config.execution import Execution, WandbTracker
 from sgdlab.config.numbers import format_number
 from sgdlab.dashboard.progress import ProgressView, Snapshot
@@ -15,7 +14,8 @@ from sgdlab.errors import UserError
 from sgdlab.launch.local import PoolStatus
 from sgdlab.launch.start import clear_up, train_missing
 from sgdlab.runs.store import Store
-from sgdlab.sweeps.expand import expand
+from sgdlab.sweeps.places import places
+from sgdlab.sweeps.remembered import SweepKeys
 from sgdlab.sweeps.spec import Sweep
 from sgdlab.sweeps.survey import Survey
 
@@ -42,15 +42,15 @@ def train_with_view(
     watcher.export_rest()
 
 
-def contexts_of(sweeps: Iterable[Sweep], composer: Composer) -> dict[str, SweepContext]:
-    """Say of each run where it belongs; one that several grids share belongs to the first."""
+def contexts_of(sweeps: Iterable[tuple[Sweep, SweepKeys]]) -> dict[str, SweepContext]:
+    """Say of each run where it belongs, given each sweep with its keys; the first wins."""
     contexts: dict[str, SweepContext] = {}
-    for sweep in sweeps:
-        for row in expand(sweep, composer):
-            if row.key not in contexts:
-                name = describe_run(row.point, row.seed)
-                contexts[row.key] = SweepContext(
-                    sweep.name, row.grid, sweep.paper, sweep.figure, sweep.scale, f"{row.panel} {name}"
+    for sweep, known in sweeps:
+        for place, key in zip(places(sweep), known.keys, strict=True):
+            if key not in contexts:
+                name = f"{place.panel} {describe_run(place.point, place.seed)}"
+                contexts[key] = SweepContext(
+                    sweep.name, place.grid, sweep.paper, sweep.figure, sweep.scale, name
                 )
     return contexts
 

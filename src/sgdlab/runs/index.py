@@ -1,7 +1,8 @@
 """The index: what is known of all published runs, in one SQLite file on the local disk.
 
-A cache and nothing more. Each answer is checked against the run folders (is the result there, and is it the
-file that was indexed?), so a stale, damaged or missing index costs time, never a wrong answer.
+A cache and nothing more. Each answer is checked against the run folders (are the result and the curves there,
+and are they the files that were indexed?), so a stale, damaged or missing index costs time, never a wrong
+answer. Files are told apart by the time of their last change and their size; only changed ones are read.
 """
 
 from __future__ import annotations
@@ -10,37 +11,44 @@ import hashlib
 import json
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from sgdlab.machine.cache_folder import cache_folder
-from sgdlab.runs.indexed import IndexedRun, Summary
+from sgdlab.runs.index_rows import (
+    COLUMNS_ASKED,
+    CURVES_FILE,
+    IN_FULL,
+    INSERT,
+    SCHEMA,
+    STAMP,
+    VERSION,
+    Row,
+    accept,
+    in_order,
+    row_of,
+    row_of_event,
+    select,
+    write,
+)
+from sgdlab.runs.indexed import IndexedRun, State, Summary
 from sgdlab.runs.journal import read_new
-from sgdlab.runs.layout import Stamp
 from sgdlab.runs.result import DamagedRunError, NoResultError
 from sgdlab.runs.store import Store
 
-__all__ = ["Index", "IndexedRun", "Speed"]
+__all__ = ["Index", "IndexedRun", "Outcome", "Speed"]
 
 _T = TypeVar("_T")
-_Row = tuple[Any, ...]
 
-_VERSION = 1  # of the tables; a file with another one is made anew
-_OF_RUN = tuple(field.name for field in fields(IndexedRun) if field.name != "summary")
-_COLUMNS = ("mtime_ns", "size", "metrics", "numbers", *_OF_RUN)  # metrics: the names of the numbers, as JSON
-_SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS runs ({", ".join(_COLUMNS)}, PRIMARY KEY (key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS journals (name TEXT PRIMARY KEY, offset INTEGER) WITHOUT ROWID;
-PRAGMA user_version = {_VERSION};
-COMMIT;
-"""
-_INSERT = f"INSERT OR REPLACE INTO runs VALUES ({', '.join('?' * len(_COLUMNS))})"
-_BATCH = 10_000  # SQLite takes up to 32,766 values in one statement
+
+class Outcome(NamedTuple):
+    """How a run ended, and what tells whether it is the run that is planned under its key."""
+
+    state: State
+    config_digest: str  # see `sgdlab.config.identity`; empty of a damaged run
 
 
 @dataclass(frozen=True)
@@ -79,22 +87,51 @@ class Index:
 
         A damaged result is returned in the state `damaged`; `Store.read_result` says what is wrong with it.
         """
-        wanted = list(dict.fromkeys(keys))
+        names_of: dict[str, tuple[str, ...]] = {}
+
+        def run_of(metrics: str, numbers: bytes, key: str, state: State, *others: Any) -> IndexedRun:
+            if metrics not in names_of:
+                names_of[metrics] = tuple(json.loads(metrics))
+            return IndexedRun(key, state, Summary(names_of[metrics], array("d", numbers)), *others)
+
+        return self._look_up(keys, IN_FULL, run_of, lambda run: run)
+
+    def outcomes(self, keys: Iterable[str]) -> dict[str, Outcome]:
+        """Return how those of the runs that are published have ended; as `lookup`, in half the time."""
+        return self._look_up(
+            keys, Outcome._fields, Outcome, lambda run: Outcome(run.state, run.config_digest)
+        )
+
+    def accept(self, digests: Mapping[str, str]) -> None:
+        """Take note that stored runs are those planned under their keys: these are their digests now."""
+        self._robustly(lambda database: accept(database, digests))
+
+    def _look_up(
+        self,
+        keys: Iterable[str],
+        columns: tuple[str, ...],
+        of_row: Callable[..., _T],
+        of_run: Callable[[IndexedRun], _T],
+    ) -> dict[str, _T]:
+        wanted = dict.fromkeys(keys)
         self.refresh()
-        stamps = self._store.stamps(wanted)
-        known: dict[str, IndexedRun] = {}
+        rows = self._robustly(lambda database: select(database, wanted, columns))
+        known: dict[str, _T] = {}
+        changed: list[str] = []
         vanished: list[str] = []
-        for key, stamp, run in self._robustly(lambda database: list(_select(database, wanted))):
-            if stamps.get(key) == stamp:
-                known[key] = run
-            elif key not in stamps:
-                vanished.append(key)
-        unknown = {key: stamp for key, stamp in stamps.items() if key not in known}
-        read = list(self._read(unknown))
-        if read or vanished:
-            rows = [_row(run, stamp) for run, stamp in read if run.state != "damaged"]
-            self._robustly(lambda database: _write(database, rows, vanished))
-        known.update((run.key, run) for run, _ in read)
+        for key, stamp in self._store.stamps({key: row[CURVES_FILE] for key, row in rows.items()}):
+            row = rows[key]
+            if row[STAMP] == stamp:
+                known[key] = of_row(*row[COLUMNS_ASKED])
+            else:
+                (vanished if stamp is None else changed).append(key)
+        changed += self._store.published(key for key in wanted if key not in rows)
+        if changed or vanished:
+            sound: list[Row] = []
+            for run, sound_row in self._read(changed):
+                known[run.key] = of_run(run)
+                sound += [sound_row] if sound_row else []
+            self._robustly(lambda database: write(database, sound, vanished))
         return {key: known[key] for key in wanted if key in known}
 
     def speeds(self) -> list[Speed]:
@@ -119,34 +156,35 @@ class Index:
         offsets = dict(database.execute("SELECT name, offset FROM journals"))
         new_offsets: dict[str, int] = {}
 
-        def rows() -> Iterator[_Row]:
-            for entry in read_new(self._store.journals, offsets):
+        def rows() -> Iterator[Row]:
+            for entry in read_new(self._store.journals, offsets, kind="published"):
                 new_offsets[entry.journal] = entry.end
                 if entry.event.kind == "published":
-                    with suppress(
-                        KeyError, TypeError
-                    ):  # a row as another version wrote it: `lookup` reads the run
-                        yield _row_of_event(entry.event.detail)
+                    with suppress(KeyError, TypeError, ValueError):  # as another version wrote it: `lookup`
+                        yield row_of_event(entry.event.detail)  # reads the run
 
         with database:
-            database.executemany(_INSERT, rows())
+            database.executemany(INSERT, in_order(rows()))
             database.executemany("INSERT OR REPLACE INTO journals VALUES (?, ?)", new_offsets.items())
 
     def _read_everything(self, database: sqlite3.Connection) -> None:
         with database:
             database.execute("DELETE FROM runs")
-            stamps = self._store.stamps(self._store.every_key())
-            found = ((run, stamp) for run, stamp in self._read(stamps) if run.state != "damaged")
-            database.executemany(_INSERT, (_row(run, stamp) for run, stamp in found))
+            read = self._read(self._store.every_key())
+            database.executemany(INSERT, (row for _, row in read if row))
 
-    def _read(self, stamps: dict[str, Stamp]) -> Iterator[tuple[IndexedRun, Stamp]]:
-        for key, stamp in stamps.items():
+    def _read(self, keys: Iterable[str]) -> Iterator[tuple[IndexedRun, Row | None]]:
+        """Read published runs with all their files; a damaged one has no row: it may be mended unseen."""
+        for key in keys:
             try:
-                yield IndexedRun.of(self._store.read_result(key)), stamp
+                result, stamp = self._store.verify(key)
             except DamagedRunError:
-                yield IndexedRun(key, "damaged", Summary.of({})), stamp
+                yield IndexedRun(key, "damaged", Summary.of({})), None
             except NoResultError:
-                continue  # discarded just now
+                continue  # discarded just now, or never published
+            else:
+                run = IndexedRun.of(result)
+                yield run, row_of(run, stamp, result.curves_file)
 
     def _robustly(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Do the work; if the file is damaged or can't be written, on a new one, and at last in memory."""
@@ -163,11 +201,11 @@ class Index:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             database = sqlite3.connect(self.path, timeout=60)
             version = database.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, _VERSION):
+            if version not in (0, VERSION):
                 database.close()
                 return self._open_anew()
             if version == 0:
-                database.executescript(_SCHEMA)
+                database.executescript(SCHEMA)
         except sqlite3.DatabaseError:
             return self._open_anew()
         except OSError:
@@ -179,7 +217,7 @@ class Index:
             for path in (self.path, self.path.with_name(f"{self.path.name}-journal")):
                 path.unlink(missing_ok=True)
             database = sqlite3.connect(self.path, timeout=60)
-            database.executescript(_SCHEMA)
+            database.executescript(SCHEMA)
         except (sqlite3.DatabaseError, OSError):
             return _in_memory()
         return database
@@ -187,35 +225,5 @@ class Index:
 
 def _in_memory() -> sqlite3.Connection:
     database = sqlite3.connect(":memory:")
-    database.executescript(_SCHEMA)
+    database.executescript(SCHEMA)
     return database
-
-
-def _select(database: sqlite3.Connection, keys: list[str]) -> Iterator[tuple[str, Stamp, IndexedRun]]:
-    names_of: dict[str, tuple[str, ...]] = {}
-    remaining = iter(keys)
-    while batch := list(islice(remaining, _BATCH)):
-        places = ", ".join("?" * len(batch))
-        rows = database.execute(f"SELECT * FROM runs WHERE key IN ({places})", batch)
-        for mtime_ns, size, metrics, numbers, key, state, *others in rows:
-            if metrics not in names_of:
-                names_of[metrics] = tuple(json.loads(metrics))
-            summary = Summary(names_of[metrics], array("d", numbers))
-            yield key, (mtime_ns, size), IndexedRun(key, state, summary, *others)
-
-
-def _write(database: sqlite3.Connection, rows: Iterable[_Row], vanished: Iterable[str]) -> None:
-    with database:
-        database.executemany("DELETE FROM runs WHERE key = ?", ((key,) for key in vanished))
-        database.executemany(_INSERT, rows)
-
-
-def _row(run: IndexedRun, stamp: Stamp) -> _Row:
-    summary = json.dumps(run.summary.names), run.summary.values_in_bytes
-    return (*stamp, *summary, *(getattr(run, name) for name in _OF_RUN))
-
-
-def _row_of_event(detail: Any) -> _Row:
-    mtime_ns, size = detail["stamp"]
-    run = {name: value for name, value in detail.items() if name != "stamp"}
-    return _row(IndexedRun.from_detail(run), (mtime_ns, size))

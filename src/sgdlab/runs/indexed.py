@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from sgdlab.config.identity import canonical_json
+from sgdlab.config.identity import config_digest
 from sgdlab.runs.result import RunResult
+
+State = Literal["done", "diverged", "damaged"]
 
 
 class Summary(Mapping[str, float]):
@@ -58,9 +59,9 @@ class IndexedRun:
     """A published run. A damaged one has only its key and its state."""
 
     key: str
-    state: Literal["done", "diverged", "damaged"]
+    state: State
     summary: Summary  # "test_accuracy.best" → value; finite values only
-    config_digest: str = ""  # see `config_digest`
+    config_digest: str = ""  # see `sgdlab.config.identity`
     num_updates: int = 0
     diverged_at: int | None = None
     shape: str | None = None  # what decides the cost of an update
@@ -94,8 +95,3 @@ class IndexedRun:
     def from_detail(cls, detail: Mapping[str, Any]) -> IndexedRun:
         """Read what `to_detail` wrote; TypeError or KeyError where another version did."""
         return cls(**{**detail, "summary": Summary.of(detail["summary"])})
-
-
-def config_digest(config: Mapping[str, Any]) -> str:
-    """Return a digest of a full configuration: where two are equal, there is no drift to look for."""
-    return hashlib.sha256(canonical_json(config).encode()).hexdigest()[:32]

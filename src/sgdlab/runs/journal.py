@@ -16,12 +16,14 @@ from typing import Any, Literal
 
 from sgdlab.runs.files import StoreError, naming
 
+Kind = Literal["claimed", "published", "failed", "released"]
+
 
 @dataclass(frozen=True)
 class Event:
     """One thing that happened to one run."""
 
-    kind: Literal["claimed", "published", "failed", "released"]
+    kind: Kind
     key: str
     attempt: str
     at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))  # for people
@@ -58,11 +60,12 @@ class Journal:
                 os.close(descriptor)
 
 
-def read_new(folder: Path, offsets: Mapping[str, int]) -> Iterator[Entry]:
+def read_new(folder: Path, offsets: Mapping[str, int], kind: Kind | None = None) -> Iterator[Entry]:
     """Yield what was appended to the journals of `folder` after `offsets` (journal → bytes read before).
 
     A last line without its end is left for the next time; a torn line in the middle is passed over. A journal
-    shorter than its offset is another one under the same name, and read from its start.
+    shorter than its offset is another one under the same name, and read from its start. Where one `kind` is
+    asked for, lines without that word are passed over unread.
     """
     with naming(folder):
         try:
@@ -74,16 +77,18 @@ def read_new(folder: Path, offsets: Mapping[str, int]) -> Iterator[Entry]:
         if offset > size:
             offset = 0
         if name.endswith(".jsonl") and offset < size:
-            yield from _read_from(folder / name, offset)
+            yield from _read_from(folder / name, offset, f'"{kind}"'.encode() if kind else b"")
 
 
-def _read_from(path: Path, offset: int) -> Iterator[Entry]:
+def _read_from(path: Path, offset: int, word: bytes) -> Iterator[Entry]:
     with naming(path), path.open("rb") as file:
         file.seek(offset)
         for line in file:
             if not line.endswith(b"\n"):
                 return
             offset += len(line)
+            if word not in line:
+                continue
             try:
                 event = Event(**json.loads(line))
             except (ValueError, TypeError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
@@ -12,7 +12,19 @@ from sgdlab.runs.attempt_folder import AttemptFolder
 from sgdlab.runs.files import naming
 
 DiskState = Literal["missing", "claimed", "failed", "published"]
-Stamp = tuple[int, int]  # of a result file: time of its last change in ns, and size in bytes
+FileStamp = tuple[int, int]  # time of the last change in ns, and size in bytes
+Stamp = tuple[int, int, int, int]  # of a result file, and of the file of its curves
+NO_FILE: FileStamp = (0, 0)
+_MANY = 30  # names in a folder that take longer to be asked for one by one than all together
+
+
+def file_stamp(path: str | Path) -> FileStamp:
+    """Return the stamp of a file; `NO_FILE` where there is none."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return NO_FILE
+    return status.st_mtime_ns, status.st_size
 
 
 class Layout:
@@ -68,16 +80,20 @@ class Layout:
                 states[key] = "claimed"
         return states
 
-    def stamps(self, keys: Iterable[str]) -> dict[str, Stamp]:
-        """Return the stamp of the result of each run that is published."""
-        stamps = {}
-        for key, folder in self._existing(keys):
-            try:
-                status = os.stat(f"{folder}/result.json")
-            except FileNotFoundError:
-                continue
-            stamps[key] = (status.st_mtime_ns, status.st_size)
-        return stamps
+    def stamps(self, curves_of: Mapping[str, str]) -> Iterator[tuple[str, Stamp | None]]:
+        """Yield by key the stamp of each run, given with the name of its curves; None where it has no result.
+
+        No file is opened.
+        """
+        runs = str(self.runs)
+        for key, name in curves_of.items():
+            folder = f"{runs}/{key[:2]}/{key}"
+            of_result = file_stamp(f"{folder}/result.json")
+            yield key, None if of_result is NO_FILE else of_result + file_stamp(f"{folder}/{name}")
+
+    def published(self, keys: Iterable[str]) -> list[str]:
+        """Return those of the keys that have a result, damaged or not; no file is opened."""
+        return [key for key, folder in self._existing(keys) if os.path.exists(f"{folder}/result.json")]
 
     def every_key(self) -> Iterator[str]:
         """Yield the key of every run folder."""
@@ -85,12 +101,13 @@ class Layout:
             yield from sorted(self._names(self.runs / prefix))
 
     def _existing(self, keys: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Yield the keys whose folder exists, with it: one listing spares a question for each missing run."""
-        for prefix, members in groupby(sorted(keys), key=lambda key: key[:2]):
-            folder = self.runs / prefix
-            present = self._names(folder)
+        """Yield the keys whose folder exists, with it: where many are asked for, one listing tells of all."""
+        for prefix, group in groupby(sorted(keys), key=lambda key: key[:2]):
+            folder = f"{self.runs}/{prefix}"
+            members = list(group)
+            present = self._names(Path(folder)) if len(members) >= _MANY else None
             for key in members:
-                if key in present:
+                if os.path.exists(f"{folder}/{key}") if present is None else key in present:
                     yield key, f"{folder}/{key}"
 
     def _names(self, folder: Path) -> set[str]:

@@ -22,7 +22,7 @@ from sgdlab.runs.cleaning import remove_all_but
 from sgdlab.runs.files import StoreError, link, naming, remove_folder, replace, sync, temporary, write_synced
 from sgdlab.runs.indexed import IndexedRun
 from sgdlab.runs.journal import Event
-from sgdlab.runs.layout import Layout
+from sgdlab.runs.layout import Layout, Stamp, file_stamp
 from sgdlab.runs.result import DamagedRunError, NoResultError, RunResult
 from sgdlab.runs.stored_identity import current_key, raised_revisions
 
@@ -100,16 +100,22 @@ class Store(Layout):
         """
         import numpy as np
 
-        with np.load(io.BytesIO(self._read_curves_file(key)), allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(self._read_curves_of(self.read_result(key))), allow_pickle=False) as arrays:
             return dict(arrays)
 
-    def verify(self, key: str) -> None:
-        """Check that the files of a published run are those that were published; raises as `read_curves`."""
-        self._read_curves_file(key)
+    def verify(self, key: str) -> tuple[RunResult, Stamp]:
+        """Check that the files of a published run are those that were published; raises as `read_curves`.
 
-    def _read_curves_file(self, key: str) -> bytes:
+        Returns the result, and the stamp that the files had before they were read: a later change shows.
+        """
+        of_result = file_stamp(self.result_path(key))
         result = self.read_result(key)
-        path = self.run_folder(key) / result.curves_file
+        of_curves = file_stamp(self.run_folder(key) / result.curves_file)
+        self._read_curves_of(result)
+        return result, of_result + of_curves
+
+    def _read_curves_of(self, result: RunResult) -> bytes:
+        path = self.run_folder(result.key) / result.curves_file
         with naming(self.root):
             try:
                 data = path.read_bytes()
@@ -169,12 +175,13 @@ class Store(Layout):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 replace(folder / result.curves_file, data)
+                of_curves = file_stamp(folder / result.curves_file)
                 if weights is not None and result.weights_file is not None:
                     shutil.move(weights, folder / result.weights_file)
                     sync(folder / result.weights_file)
                 with temporary(self.result_path(result.key)) as name:
                     write_synced(name, result.to_json())
-                    stamp = name.stat()
+                    stamp = file_stamp(name) + of_curves
                     won = link(name, self.result_path(result.key))
                 sync(folder)
             except FileNotFoundError:
@@ -187,7 +194,7 @@ class Store(Layout):
             if not won:
                 return False
             seen = IndexedRun.of(RunResult.from_json(result.to_json()))  # as a reader of the file sees it
-            detail = {**seen.to_detail(), "stamp": [stamp.st_mtime_ns, stamp.st_size]}
+            detail = {**seen.to_detail(), "stamp": stamp, "curves_file": result.curves_file}
             attempt.journal.append(Event("published", result.key, attempt.id, detail=detail))
             remove_all_but(self, result.key, own)
         return True

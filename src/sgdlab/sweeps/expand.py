@@ -45,7 +45,8 @@ def expand(sweep: Sweep, composer: Composer) -> Iterator[WantedRun]:
             for point, run in expand_points({**panel.base, **grid.fixed}, grid, composer, origin):
                 normalized = normalize(run)
                 for seed in range(sweep.protocol.num_seeds):
-                    seeded = normalized.model_copy(update={"seed": seed})
+                    is_own = seed == normalized.seed
+                    seeded = normalized if is_own else normalized.model_copy(update={"seed": seed})
                     yield WantedRun(panel_name, grid_name, point, seed, seeded, keys.of(seeded))
 
 

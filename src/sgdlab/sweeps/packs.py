@@ -1,8 +1,8 @@
 """Packs: which runs are proposed to be trained together.
 
-A pack holds runs of one shape, of whatever budgets. The largest pack of a shape fixes, when the plan is
-frozen, how many slots all of them have: the bits of a run may depend on that, and on nothing else of its pack.
-As runs end, workers fill their slots with runs of other packs.
+A pack holds runs of one shape, of whatever budgets. The largest of a shape fixes, when the plan is frozen,
+how many slots each of them has: the bits of a run may depend on that, and on nothing else of its pack. As
+runs end, workers fill their slots with runs of other packs.
 """
 
 from __future__ import annotations

@@ -34,6 +34,18 @@ def read_raw(path: Path, shown: str) -> DictConfig:
     return _read_over_extended(path, shown, ())
 
 
+def files_read(path: Path, shown: str) -> list[Path]:
+    """Return the files that `read_raw` reads; raises as it does, but for what is wrong inside of them."""
+    files: list[Path] = []
+    while path.is_file() and path.resolve() not in files:
+        files.append(path.resolve())
+        extends = _load(path, shown).get("extends")
+        if extends is None:
+            break
+        path, shown = path.parent / str(extends), str(Path(shown).parent / str(extends))
+    return files
+
+
 def merge(shown: str, below: DictConfig, *patches: Any) -> DictConfig:
     """Merge patches over a part of a sweep file: mappings key by key, everything else as a whole."""
     try:

@@ -9,7 +9,7 @@ from typing import Any
 from sgdlab.errors import UserError
 from sgdlab.runs.observer import Observer
 from sgdlab.runs.store import Failure, Store
-from sgdlab.sweeps.survey import Survey
+from sgdlab.sweeps.survey import Census
 
 
 @dataclass(frozen=True)
@@ -26,28 +26,27 @@ class Standing:
         return {"counts": self.counts, "failures": failures, "damages": self.damages}
 
 
-def standing_of(survey: Survey, store: Store) -> Standing:
+def standing_of(census: Census, store: Store) -> Standing:
     """Tell the state of each run.
 
     `running`: a living worker holds it. `interrupted`: whoever held it is gone or has let go; the next
     command goes on with it. A worker on another machine counts as living: only time can tell, and this
     function doesn't wait.
     """
-    claimed = [key for key, state in store.state_on_disk(survey.missing).items() if state == "claimed"]
     observer = Observer(store, lease_timeout_s=math.inf)
-    running = [key for key in claimed if observer.holder(key) is not None]
-    states = [run.state for run in survey.stored.values()]
+    running = [key for key in census.claimed if observer.holder(key) is not None]
+    states = [run.state for run in census.stored.values()]
     counts = {
         "done": states.count("done"),
         "diverged": states.count("diverged"),
         "running": len(running),
-        "interrupted": len(claimed) - len(running),
-        "failed": len(survey.failed),
-        "damaged": len(survey.damaged),
-        "waiting": len(survey.missing) - len(claimed),
+        "interrupted": len(census.claimed) - len(running),
+        "failed": len(census.failed),
+        "damaged": len(census.damaged),
+        "waiting": len(census.missing) - len(census.claimed),
     }
-    failures = [failure for key in survey.failed if (failure := store.read_failure(key)) is not None]
-    return Standing(counts, failures, [_damage_of(key, store) for key in survey.damaged])
+    failures = [failure for key in census.failed if (failure := store.read_failure(key)) is not None]
+    return Standing(counts, failures, [_damage_of(key, store) for key in census.damaged])
 
 
 def _damage_of(key: str, store: Store) -> str:

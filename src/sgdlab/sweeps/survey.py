@@ -1,20 +1,28 @@
-"""What a command wants, beside what is stored already."""
+"""What a command wants, beside what is stored already.
+
+What became of a run is told by its folder: `Index` knows what was published, and looks at every file for
+changes without opening it. A *census* needs the keys of the runs only; a *survey* knows the runs themselves.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sgdlab.config.compose import Composer
+from sgdlab.config.identity import ConfigDigests
 from sgdlab.config.schema import Run
 from sgdlab.runs.drift import refuse_drift
-from sgdlab.runs.index import Index
-from sgdlab.runs.indexed import IndexedRun, config_digest
+from sgdlab.runs.index import Index, Outcome
 from sgdlab.runs.result import DamagedRunError
 from sgdlab.runs.store import Store
-from sgdlab.sweeps.expand import expand
-from sgdlab.sweeps.spec import Sweep
+
+if TYPE_CHECKING:
+    from sgdlab.config.compose import Composer
+    from sgdlab.sweeps.spec import Sweep
+
+C = TypeVar("C", bound="Census")
 
 _FILES_PER_RUN = 2  # result and curves
 _RESULT_BYTES = 3_000
@@ -24,15 +32,23 @@ _CORRECTNESS_COPIES = 4  # bits of the test set, at four evaluations
 
 
 @dataclass(frozen=True)
-class Survey:
-    """The distinct runs of one or more sweeps, and the state of each."""
+class Census:
+    """What became of each of the runs that are wanted, by their keys."""
 
-    num_asked: int  # before runs that several grids share are counted once
-    wanted: dict[str, Run]  # key → normalised configuration, in the order of the files
-    stored: dict[str, IndexedRun]  # the published ones, done or diverged
+    stored: dict[str, Outcome]  # the published ones, done or diverged
     damaged: list[str]
     failed: list[str]
-    missing: dict[str, Run] = field(repr=False)  # to be trained: neither stored, failed nor damaged
+    claimed: list[str]  # those of the missing that somebody has begun
+    missing: Collection[str] = field(repr=False)  # to be trained: neither stored, failed nor damaged
+
+
+@dataclass(frozen=True)
+class Survey(Census):
+    """The distinct runs of one or more sweeps, and the state of each."""
+
+    missing: dict[str, Run] = field(repr=False)
+    wanted: dict[str, Run]  # key → normalised configuration, in the order of the files
+    num_asked: int  # before runs that several grids share are counted once
 
     @property
     def num_updates_missing(self) -> int:
@@ -58,6 +74,8 @@ def survey(sweeps: Iterable[Sweep], composer: Composer, store: Store) -> Survey:
     DriftError
         If a stored run has the key of a wanted one but another configuration.
     """
+    from sgdlab.sweeps.expand import expand  # Hydra: a census goes without it
+
     wanted: dict[str, Run] = {}
     num_asked = 0
     for sweep in sweeps:
@@ -67,28 +85,53 @@ def survey(sweeps: Iterable[Sweep], composer: Composer, store: Store) -> Survey:
     return survey_runs(wanted, store, num_asked)
 
 
-def verify(found: Survey, store: Store) -> Survey:
-    """Read the files of every stored run, which `survey` doesn't; count those that are damaged as such."""
-    damaged = [key for key in found.stored if _is_damaged(key, store)]
-    stored = {key: run for key, run in found.stored.items() if key not in damaged}
-    return replace(found, stored=stored, damaged=[*found.damaged, *damaged])
+def survey_runs(
+    wanted: dict[str, Run],
+    store: Store,
+    num_asked: int,
+    config_digests: Mapping[str, str] | None = None,
+) -> Survey:
+    """Look up runs whose keys are known, and perhaps their digests; raises as `survey` does."""
+    if config_digests is None:
+        digests = ConfigDigests()
+        config_digests = {key: digests.of(run) for key, run in wanted.items()}
+    census = take_census(config_digests, store, config_of=lambda key: wanted[key].model_dump(mode="json"))
+    missing = {key: wanted[key] for key in census.missing}
+    return Survey(census.stored, census.damaged, census.failed, census.claimed, missing, wanted, num_asked)
 
 
-def survey_runs(wanted: dict[str, Run], store: Store, num_asked: int) -> Survey:
-    """Look up runs whose keys are known."""
+def take_census(
+    wanted: Mapping[str, str], store: Store, config_of: Callable[[str], Mapping[str, Any]]
+) -> Census:
+    """Tell what became of runs, given as key → digest; `config_of` is asked where a stored one has another.
+
+    Raises
+    ------
+    DriftError
+        If a stored run has the key of a wanted one but another configuration.
+    """
     with Index(store) as index:
-        indexed = index.lookup(wanted)
-    damaged = [key for key, run in indexed.items() if run.state == "damaged"]
-    stored = {key: run for key, run in indexed.items() if run.state != "damaged"}
-    for key, run in stored.items():
-        config = wanted[key].model_dump(mode="json")
-        if run.config_digest != config_digest(config):
-            refuse_drift(key, store.read_result(key).config, config)
-    on_disk = store.state_on_disk(key for key in wanted if key not in indexed)
+        outcomes = index.outcomes(wanted)
+        damaged = [key for key, outcome in outcomes.items() if outcome.state == "damaged"]
+        stored = {key: outcome for key, outcome in outcomes.items() if outcome.state != "damaged"}
+        differing = {
+            key: wanted[key] for key, outcome in stored.items() if outcome.config_digest != wanted[key]
+        }
+        for key in differing:
+            refuse_drift(key, store.read_result(key).config, config_of(key))
+        index.accept(differing)
+    on_disk = store.state_on_disk(key for key in wanted if key not in outcomes)
     failed = [key for key, state in on_disk.items() if state == "failed"]
-    settled = {*indexed, *failed}
-    missing = {key: run for key, run in wanted.items() if key not in settled}
-    return Survey(num_asked, wanted, stored, damaged, failed, missing)
+    claimed = [key for key, state in on_disk.items() if state == "claimed"]
+    missing = [key for key, state in on_disk.items() if state != "failed"]
+    return Census(stored, damaged, failed, claimed, missing)
+
+
+def verified(found: C, store: Store) -> C:
+    """Read every file of every stored run; count as damaged also those that changed without a trace."""
+    damaged = {key for key in found.stored if _is_damaged(key, store)}
+    stored = {key: outcome for key, outcome in found.stored.items() if key not in damaged}
+    return replace(found, stored=stored, damaged=[*found.damaged, *damaged])
 
 
 def _num_bytes(run: Run) -> int:

@@ -103,7 +103,7 @@ def test_all_backends_follow_one_trajectory(make_run, updated, name, backend) ->
     ],
 )
 def test_every_backend_follows_whoever_fills_a_slot(make_run, train, name, backend) -> None:
-    """Seeds, rates, λ and L2 change with the run; the first has no L2 term, and later ones bring it in."""
+    """Seeds, rates, λ and L2 change with the run; the first has no L2 term, later ones bring it in."""
     runs = pack(make_run, PACKS[name][0])[::-1]
     assert runs[0].loss.l2 == 0
     refilled = train(runs[:1], waiting=runs[1:], backend=backend).runs
