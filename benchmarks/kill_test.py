@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import glob
 import itertools
 import json
 import os
@@ -232,7 +233,8 @@ def _wait_for_sign(laboratory: Laboratory, process: subprocess.Popen[str], patte
 
 
 def _files(laboratory: Laboratory, pattern: str) -> Iterator[tuple[Path, int]]:
-    for path in laboratory.store.glob(pattern) if pattern else ():
+    # not Path.glob, which raises where a folder goes while it looks
+    for path in map(Path, glob.iglob(str(laboratory.store / pattern)) if pattern else ()):
         with suppress(FileNotFoundError):
             yield path, path.stat().st_mtime_ns
 
