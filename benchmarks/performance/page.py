@@ -23,7 +23,7 @@ def write(table: Table) -> None:
     """Write the page and its picture."""
     PICTURE.parent.mkdir(exist_ok=True)
     draw(table.variants, PICTURE)
-    text = files("performance").joinpath("page.md").read_text(encoding="utf-8")
+    text = files("performance").joinpath("page.template").read_text(encoding="utf-8")
     rows = [_cells(row) for row in table.rows]
     filled = {
         "machine": "\n".join(f"| {key} | {value} |" for key, value in table.machine.items()),

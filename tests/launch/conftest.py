@@ -66,7 +66,8 @@ def make_plan(store: Store, tmp_path: Path) -> Callable[..., FrozenPlan]:
             )
             runs[key_of_normalized(run)] = run
         execution = Execution(
-            launcher=LocalLauncher(num_workers=num_workers, **launcher),
+            # one backend, or what a trial measures would decide whether a checkpoint can be gone on from
+            launcher=LocalLauncher(num_workers=num_workers, **{"backend": "batched", **launcher}),
             folders=Folders(store=store.root, data=tmp_path / "data"),
         )
         return freeze(tmp_path / "plans", ["test"], execution, runs, runs, 1)

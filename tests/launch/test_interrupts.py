@@ -10,12 +10,12 @@ import pytest
 from sgdlab.runs.attempt_folder import AttemptFolder
 
 RATES = {"rate": {"label": "rate", "axes": {"optimizer.lr": ["2**-4", "2**-3"]}}}
-NUM_UPDATES = 10_000  # some seconds
+NUM_UPDATES = 300_000  # some seconds
 
 
 @pytest.fixture
 def long_sweep(terminal):
-    terminal.write_sweep("long", RATES, budget__num_updates=NUM_UPDATES, evaluation__every_num_updates=1000)
+    terminal.write_sweep("long", RATES, budget__num_updates=NUM_UPDATES, evaluation__every_num_updates=30_000)
     return terminal
 
 
