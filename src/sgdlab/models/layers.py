@@ -28,12 +28,15 @@ class Convolution(Protocol):
 
 def convolve_each(inputs: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
     """Convolve run by run in channels-last layout: best on a CPU; no bit depends on the neighbours."""
-    padding = weight.shape[-1] // 2
-    outputs = [
-        F.conv2d(x.contiguous(memory_format=torch.channels_last), w, b, stride=stride, padding=padding)
-        for x, w, b in zip(inputs.unbind(0), weight.unbind(0), bias.unbind(0), strict=True)
-    ]
-    return torch.stack(outputs)
+    if len(inputs) == 1:  # to take one run out of its axis and put it back costs no copies
+        return _convolve(inputs.squeeze(0), weight.squeeze(0), bias.squeeze(0), stride).unsqueeze(0)
+    runs = zip(inputs.unbind(0), weight.unbind(0), bias.unbind(0), strict=True)
+    return torch.stack([_convolve(x, w, b, stride) for x, w, b in runs])
+
+
+def _convolve(inputs: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    channels_last = inputs.contiguous(memory_format=torch.channels_last)
+    return F.conv2d(channels_last, weight, bias, stride=stride, padding=weight.shape[-1] // 2)
 
 
 def convolve_grouped(inputs: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
