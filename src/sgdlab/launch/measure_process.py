@@ -19,7 +19,7 @@ def main() -> int:
 
     from sgdlab.config.schema import Run
     from sgdlab.launch.worker_process import quieten_libraries
-    from sgdlab.training.measure import Wanted, measure_step
+    from sgdlab.training.step_speed import Wanted, measure_step
 
     torch.set_num_threads(1)
     quieten_libraries()

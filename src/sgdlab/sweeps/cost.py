@@ -7,7 +7,7 @@ pass through the network, G the minibatch gradients behind C_reg and ‖∇C‖�
 time of a whole pack is taken to be linear in its width; a pack narrower than all measured ones takes as long
 as the narrowest, and beyond the widest a run takes as long as in that.
 
-First counts what `training.measure` found on this device; then what finished runs of the same shape took on
+First counts what `training.step_speed` found on this device; then what finished runs of that shape took on
 it, everything in one number. A step of which neither is known costs None.
 """
 

@@ -25,7 +25,7 @@ from sgdlab.models.build import build_network
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.backends.recipes import make_backend, make_evaluator
 from sgdlab.training.batches import BatchSource, Position
-from sgdlab.training.measuring import Instruments
+from sgdlab.training.instruments import Instruments
 from sgdlab.training.members import Member
 from sgdlab.training.objective import Tensors
 from sgdlab.training.schedules import relative_learning_rates

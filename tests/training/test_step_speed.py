@@ -7,9 +7,9 @@ from sgdlab.config.components import MlpModel
 from sgdlab.config.shapes import step_of
 from sgdlab.errors import UsageError
 from sgdlab.machine.speeds import BackendSpeed, SpeedTable, TrainingSpeed
-from sgdlab.training import measure
+from sgdlab.training import step_speed
 from sgdlab.training.backends.trial import device_name
-from sgdlab.training.measure import Wanted, measure_step
+from sgdlab.training.step_speed import Wanted, measure_step
 
 CPU = torch.device("cpu")
 
@@ -39,7 +39,7 @@ def pretend(monkeypatch):
             asked.append((len(members), backend))
             return TrainingSpeed(backend, 0.0, 1e-6 * update_s[len(members)], 0.0, 0.0, 0.0)
 
-        monkeypatch.setattr(measure, "_measure_training", measure_training)
+        monkeypatch.setattr(step_speed, "_measure_training", measure_training)
         return asked
 
     return of
@@ -77,7 +77,7 @@ def test_no_pack_is_tried_that_memory_has_no_room_for(run, table, pretend):
 
 
 def test_no_pack_is_tried_that_would_take_too_long(run, pretend, monkeypatch):
-    monkeypatch.setattr(measure, "_LONGEST_S", 0.0)
+    monkeypatch.setattr(step_speed, "_LONGEST_S", 0.0)
     asked = pretend({1: 8.0, 8: 2.0})
     measure_step(wanted(run), CPU)
     assert asked == [(1, "batched")]
@@ -99,9 +99,9 @@ def test_each_number_is_the_difference_that_it_makes(run, monkeypatch):
             + num_gradients * gradient
         )
 
-    monkeypatch.setattr(measure._ShortPack, "seconds", seconds)
-    monkeypatch.setattr(measure.Trial, "example_s", lambda *_: example)
-    found = measure._measure_training([run] * width, "batched", CPU)
+    monkeypatch.setattr(step_speed._ShortPack, "seconds", seconds)
+    monkeypatch.setattr(step_speed.Trial, "example_s", lambda *_: example)
+    found = step_speed._measure_training([run] * width, "batched", CPU)
     assert found.update_s == pytest.approx(update / width)
     assert found.evaluation_s == pytest.approx(evaluation)
     assert found.gradient_s == pytest.approx(gradient / width)
