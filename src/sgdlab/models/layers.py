@@ -1,6 +1,6 @@
 """Layers for a pack: R runs side by side, each with its own weights.
 
-Linear layers are one batched matrix product. For convolutions there are three ways, which differ in speed.
+Linear layers are one batched matrix product. Convolutions have several ways, which differ in speed.
 """
 
 from __future__ import annotations
@@ -28,10 +28,13 @@ class Convolution(Protocol):
 
 def convolve_each(inputs: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
     """Convolve run by run in channels-last layout: best on a CPU; no bit depends on the neighbours."""
-    if len(inputs) == 1:  # to take one run out of its axis and put it back costs no copies
-        return _convolve(inputs.squeeze(0), weight.squeeze(0), bias.squeeze(0), stride).unsqueeze(0)
     runs = zip(inputs.unbind(0), weight.unbind(0), bias.unbind(0), strict=True)
     return torch.stack([_convolve(x, w, b, stride) for x, w, b in runs])
+
+
+def convolve_alone(inputs: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
+    """Convolve one run without the copies of `convolve_each`: sums over this other layout round differently."""
+    return _convolve(inputs.squeeze(0), weight.squeeze(0), bias.squeeze(0), stride).unsqueeze(0)
 
 
 def _convolve(inputs: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:

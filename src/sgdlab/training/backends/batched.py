@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sgdlab.models.layers import convolve_alone
 from sgdlab.training.backends.backend import Backend, Following, Stepwise, UpdateRule
 from sgdlab.training.batches import UpdateBatches
 from sgdlab.training.objective import Tensors
@@ -20,6 +21,7 @@ def batched(rule: UpdateRule, _like: Tensor) -> Stepwise:
 
 def per_run(rule: UpdateRule, like: Tensor) -> PerRun:
     """One run after the other: best where a single run's operations are large, as convolutions are."""
+    rule = rule.with_convolution(convolve_alone)
     return PerRun(tuple(batched(rule.of_run(slot), like) for slot in range(rule.num_runs)))
 
 
