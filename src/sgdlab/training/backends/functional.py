@@ -34,7 +34,11 @@ def vmapped(rule: UpdateRule, like: Tensor) -> Stepwise:
 
 
 def compiled(rule: UpdateRule, like: Tensor) -> Stepwise:
-    """All runs at once, compiled by `torch.compile` for these very shapes."""
+    """All runs at once, compiled by `torch.compile` for these very shapes.
+
+    Those of earlier packs are forgotten: a process may only hold a few variants of one function.
+    """
+    torch.compiler.reset()
     gradients = torch.compile(modified_gradients(rule), fullgraph=True, dynamic=False)
     return Stepwise(Following(_Mapped(gradients, *_constants(rule, like))))
 
