@@ -69,6 +69,9 @@ MESSAGES = {
     ),
     "data.flip=true": "data.flip mirrors images, and mnist1d has none",
     "model=wide_resnet": "model=wide_resnet needs images, and data=mnist1d has none",
+    "data=cifar10 model=cnn model.channels=[4,4,4,4,4,4]": (
+        "model.channels has 6 stages, each of which halves an image, and those of cifar10 are only 32×32"
+    ),
     "data=cifar10 model=wide_resnet model.depth=12": "model.depth=12 must be 6k+4: 10, 16, 22, 28, …",
     "data.num_train=100 optimizer.order=fixed optimizer.remainder=carry": (
         "optimizer.order=fixed visits the same batches each epoch, so optimizer.remainder=carry needs "

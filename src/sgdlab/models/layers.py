@@ -33,7 +33,7 @@ def convolve_each(inputs: Tensor, weight: Tensor, bias: Tensor, stride: int = 1)
 
 
 def convolve_alone(inputs: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
-    """Convolve one run without the copies of `convolve_each`: sums over this other layout round differently."""
+    """Convolve one run without the copies of `convolve_each`; sums over this layout round otherwise."""
     return _convolve(inputs.squeeze(0), weight.squeeze(0), bias.squeeze(0), stride).unsqueeze(0)
 
 
