@@ -18,7 +18,7 @@ from sgdlab.config.components import (
 from sgdlab.config.execution import Execution, NoTracker, WandbTracker
 from sgdlab.config.identity import key_of_normalized, normalize
 from sgdlab.config.schema import Run
-from sgdlab.dashboard import live_run
+from sgdlab.dashboard import live_run, tracking
 from sgdlab.errors import UserError
 from sgdlab.launch.local import PoolStatus
 from sgdlab.runs.attempts import Attempt
@@ -83,7 +83,7 @@ def watch(played, monkeypatch):
         monkeypatch.setattr(live_run.ProgressView, "update", lambda _, snapshot: snapshots.append(snapshot))
 
         class PlayedPool:
-            def __init__(self, _plan, _store, on_status):
+            def __init__(self, _plan, _store, _launcher, on_status):
                 self.on_status = on_status
 
             def run(self):
@@ -126,10 +126,10 @@ def test_a_run_whose_slot_is_filled_again_at_once_is_seen_to_have_ended(played, 
     """As many are running as before, and the store is looked at in between only when a run has ended."""
 
     def pool(tell):
-        tell(2, 0, 0, 0)
-        tell(2, 1000, 1000, 0)
+        tell(2, 0, 0, [])
+        tell(2, 1000, 1000, [])
         played.publish(played.keys[0])
-        tell(2, 2000, 1000, 1)  # of the one that goes on; the other has given its slot to the third
+        tell(2, 2000, 1000, ["a"])  # of the one that goes on; the other has given its slot to the third
 
     _, before, after, *_ = watch(pool, look_every_s=1e9)
     assert (_share(before), before.num_done) == ((1000, 4000), 0)
@@ -168,7 +168,7 @@ def test_every_run_is_exported_once_those_of_earlier_commands_too(played, watch,
     exported = []
     monkeypatch.setattr(live_run, "exported_keys", lambda _: {played.keys[0]})
     monkeypatch.setattr(
-        live_run, "export_run", lambda result, curves, *_: exported.append((result.key, [*curves]))
+        tracking, "export_run", lambda result, curves, *_: exported.append((result.key, [*curves]))
     )
     played.publish(played.keys[0])
     played.publish(played.keys[1])
@@ -191,7 +191,7 @@ def test_a_tracker_that_refuses_does_not_stop_training(played, watch, monkeypatc
         raise UserError("W&B is out of reach")
 
     monkeypatch.setattr(live_run, "exported_keys", lambda _: set())
-    monkeypatch.setattr(live_run, "export_run", refuse)
+    monkeypatch.setattr(tracking, "export_run", refuse)
 
     def pool(tell):
         for key in played.keys:

@@ -24,7 +24,8 @@ def run_pool(make_plan, store, tmp_path, monkeypatch):
         monkeypatch.setattr("sys.executable", str(program))
         monkeypatch.setenv("COUNT", str(tmp_path / "count"))
         try:
-            LocalPool(make_plan(), store, on_status).run()
+            plan = make_plan()
+            LocalPool(plan, store, plan.execution.launcher, on_status).run()
         finally:
             started = len((tmp_path / "count").read_text().splitlines())
         return started
@@ -85,19 +86,19 @@ def test_progress_is_summed_up(run_pool):
     news = [
         READY,
         """echo '{"running": 4, "updates_of_running": 400, "updates": 0}'""",
-        """echo '{"running": 4, "updates_of_running": 528, "updates": 128, "ended": 1}'; sleep 0.6""",
+        """echo '{"running": 4, "updates_of_running": 528, "updates": 128, "ended": ["a"]}'; sleep 0.6""",
         """echo 'torn {'""",
-        """echo '{"running": 0, "updates_of_running": 0, "updates": 64, "ended": 2}'; sleep 0.4""",
+        """echo '{"running": 0, "updates_of_running": 0, "updates": 64, "ended": ["b", "c"]}'; sleep 0.4""",
     ]
     seen = []
     run_pool(
         "; ".join(news),
         lambda s: seen.append(
-            (s.num_workers, s.num_running, s.num_updates, s.num_updates_of_running, s.num_ended)
+            (s.num_workers, s.num_running, s.num_updates, s.num_updates_of_running, list(s.ended))
         ),
     )
-    assert (1, 4, 128, 528, 1) in seen
-    assert seen[-1][1:] == (0, 192, 0, 3)
+    assert (1, 4, 128, 528, ["a"]) in seen
+    assert seen[-1][1:] == (0, 192, 0, ["a", "b", "c"])
 
 
 @pytest.mark.parametrize(

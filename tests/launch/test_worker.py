@@ -93,7 +93,7 @@ def test_progress_starts_where_training_starts(make_plan, make_worker, advance):
     assert first.num_updates_of_running == 4 * stopped_at
     assert {4 * 32, 4 * 64} <= {word.num_updates_of_running for word in told}
     assert sum(word.num_made for word in told) == 4 * (96 - stopped_at)
-    assert (last.num_running, last.num_updates_of_running, last.num_ended) == (0, 0, 4)
+    assert (last.num_running, last.num_updates_of_running, len(last.ended)) == (0, 0, 4)
     assert end == Progress()
 
 

@@ -193,7 +193,7 @@ def test_progress_counts_every_member_s_updates(make_run, train) -> None:
     trained = train(runs, waiting=[make_run(seed=2, num_updates=50, every=30)])
     first, *rest = trained.told
     assert (first.num_running, first.num_updates_of_running, first.num_made) == (2, 0, 0)
-    assert [word.num_running for word in trained.told if word.num_ended] == [2, 1, 0]
+    assert [word.num_running for word in trained.told if word.ended] == [2, 1, 0]
     assert sum(word.num_made for word in rest) == 40 + 100 + 50
     made = 0
     for word in rest:
@@ -203,7 +203,7 @@ def test_progress_counts_every_member_s_updates(make_run, train) -> None:
 
 
 def _num_ended(told, last) -> int:
-    return sum(word.num_ended for word in told[: told.index(last) + 1])
+    return sum(len(word.ended) for word in told[: told.index(last) + 1])
 
 
 def test_a_run_s_parameters_come_without_the_run_axis(make_run, train) -> None:

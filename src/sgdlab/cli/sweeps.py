@@ -67,8 +67,9 @@ def plan(
 def run(
     arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False, measure: Measure = False
 ) -> None:
-    """Train what is missing, on this machine; the same command goes on where it was interrupted."""
-    from sgdlab.dashboard.live_run import contexts_of, train_with_view
+    """Train what is missing, here or on a cluster; the same command goes on where it was interrupted."""
+    from sgdlab.dashboard.carry_out import carry_out
+    from sgdlab.dashboard.live_run import contexts_of
 
     with open_request(arguments, scale) as request:
         execution = request.execution
@@ -76,7 +77,7 @@ def run(
         if measure:
             _measure(found, request)
         contexts = contexts_of(zip(request.sweeps, request.known(), strict=True))
-        train_with_view(request.titles, found, contexts, execution, request.store)
+        carry_out(request.titles, found, contexts, execution, request.store)
         after = survey_runs(found.wanted, request.store, found.num_asked)
         standing, cautions = standing_of(after, request.store), _cautions(after, request.store)
     if as_json:

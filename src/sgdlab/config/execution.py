@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from sgdlab.config.fields import Component, PositiveFloat, PositiveInt
+from sgdlab.config.fields import Component, NonNegativeInt, PositiveFloat, PositiveInt
 
 
 class Diagnostics(Component):
@@ -60,11 +61,9 @@ PackSize = Annotated[
 ]
 
 
-class LocalLauncher(Component):
-    """A pool of worker processes on this machine, one torch thread each."""
+class Workers(Component):
+    """What workers do, wherever they are started."""
 
-    kind: Literal["local"] = "local"
-    num_workers: PositiveInt | None = None  # default: one for each core, or for each GPU where there are any
     device: Literal["auto", "cpu", "cuda"] = "auto"
     backend: Backend = "auto"
     pack_size: PackSize = "auto"  # runs trained together, at most; auto: as measured speed asks for
@@ -74,7 +73,79 @@ class LocalLauncher(Component):
     keep: Literal["none", "final"] = "none"  # weights kept with a finished run
 
 
-Launcher = LocalLauncher
+class LocalLauncher(Workers):
+    """A pool of worker processes on this machine, one torch thread each."""
+
+    kind: Literal["local"] = "local"
+    num_workers: PositiveInt | None = None  # default: one for each core, or for each GPU where there are any
+
+
+class SlurmLauncher(Workers):
+    """An array of Slurm jobs, each of them a pool of worker processes on one node."""
+
+    kind: Literal["slurm"] = "slurm"
+    num_workers: PositiveInt = 8  # processes at once, over all jobs
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    gpus_per_job: NonNegativeInt = 1
+    workers_per_gpu: PositiveInt = 1
+    cpus_per_job: PositiveInt | None = None  # default: one for each worker; without GPUs a worker for each
+    memory_gb: PositiveFloat | None = None  # of a job; default: the cluster's
+    wall_time_min: PositiveInt = 240
+    stop_before_end_s: PositiveFloat = 120.0  # for workers to leave checkpoints, before Slurm kills them
+    idle_timeout_s: PositiveFloat = 300.0  # a job whose workers only wait for others ends after that
+    setup: tuple[str, ...] = ()  # shell lines that a job begins with: modules, environments
+    sbatch: dict[str, str | int | bool] = Field(default_factory=dict)  # further options, as sbatch names them
+    python: str | None = None  # on the nodes; default: the interpreter of the command
+    # a network file system may show a heartbeat late: a lease is longer than its cache
+    heartbeat_every_s: PositiveFloat = 10.0
+    lease_timeout_s: PositiveFloat = 180.0
+
+    @property
+    def workers_per_job(self) -> int:
+        """Worker processes of one job."""
+        if self.gpus_per_job:
+            return self.gpus_per_job * self.workers_per_gpu
+        return self.cpus_per_job or 1
+
+    @property
+    def trains_on_gpus(self) -> bool:
+        """Whether workers get GPUs."""
+        return self.gpus_per_job > 0 and self.device != "cpu"
+
+    @property
+    def num_jobs(self) -> int:
+        """Jobs at once."""
+        return math.ceil(self.num_workers / self.workers_per_job)
+
+    def on_node(self) -> LocalLauncher:
+        """Return what a job starts on its node: a pool."""
+        shared = {name: getattr(self, name) for name in Workers.model_fields}
+        device = "cuda" if self.trains_on_gpus else "cpu"
+        return LocalLauncher(**{**shared, "device": device, "num_workers": self.workers_per_job})
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> SlurmLauncher:
+        if self.num_jobs > MAX_JOBS:
+            raise ValueError(
+                f"launcher.num_workers={self.num_workers} makes {self.num_jobs} jobs of "
+                f"{self.workers_per_job}; an array has {MAX_JOBS} at most"
+            )
+        if self.stop_before_end_s >= 60 * self.wall_time_min:
+            raise ValueError(
+                f"launcher.stop_before_end_s={self.stop_before_end_s:g} leaves nothing of "
+                f"launcher.wall_time_min={self.wall_time_min}"
+            )
+        if self.device == "cuda" and not self.gpus_per_job:
+            raise ValueError("launcher.device=cuda needs launcher.gpus_per_job=1 or more")
+        return self
+
+
+MAX_JOBS = 1000  # in one array: Slurm's own default limit
+
+Launcher = LocalLauncher | SlurmLauncher
 
 
 class Folders(Component):
@@ -89,5 +160,5 @@ class Execution(Component):
 
     diagnostics: Diagnostics = Diagnostics()
     tracker: Tracker = NoTracker()
-    launcher: Annotated[Launcher, Field()] = LocalLauncher()
+    launcher: Annotated[Launcher, Field(discriminator="kind")] = LocalLauncher()
     folders: Folders = Folders()

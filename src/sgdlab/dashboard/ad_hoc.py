@@ -10,7 +10,8 @@ from sgdlab.config.compose import Choices, Composer, Overrides, validate_executi
 from sgdlab.config.execution import Execution
 from sgdlab.config.identity import key_of_normalized, normalize
 from sgdlab.config.schema import Run
-from sgdlab.dashboard.live_run import describe_run, train_with_view
+from sgdlab.dashboard.carry_out import carry_out
+from sgdlab.dashboard.live_run import describe_run
 from sgdlab.dashboard.wandb_export import SweepContext
 from sgdlab.errors import UserError
 from sgdlab.runs.index import Index, IndexedRun
@@ -43,7 +44,9 @@ def train_ad_hoc(composer: Composer, overrides: Overrides) -> None:
     contexts = {
         key: SweepContext("train", "train", "none", "none", "none", name) for key, (name, _) in named.items()
     }
-    train_with_view(["train"], survey_runs(wanted, store, len(wanted)), contexts, execution, store)
+    is_trained = carry_out(["train"], survey_runs(wanted, store, len(wanted)), contexts, execution, store)
+    if not is_trained:
+        return
     after = survey_runs(wanted, store, len(wanted))
     with Index(store) as index:
         indexed = index.lookup(after.stored)

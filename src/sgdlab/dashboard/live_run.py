@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sgdlab.config.execution import Execution, WandbTracker
+from sgdlab.config.execution import Execution, LocalLauncher, WandbTracker
 from sgdlab.config.numbers import format_number
 from sgdlab.dashboard.expectation import announce, compare
 from sgdlab.dashboard.progress import ProgressView, Snapshot
-from sgdlab.dashboard.wandb_export import SweepContext, export_run, exported_keys
+from sgdlab.dashboard.tracking import export_stored
+from sgdlab.dashboard.wandb_export import SweepContext, exported_keys
 from sgdlab.errors import UserError
 from sgdlab.launch.devices import num_workers
 from sgdlab.launch.local import LocalPool, PoolStatus
@@ -40,13 +41,15 @@ def train_with_view(
     """
     watcher = _Watcher(survey, execution, store, contexts)
     if survey.missing:
+        launcher = execution.launcher
+        assert isinstance(launcher, LocalLauncher)
         costs = known_costs(execution, store)
         plan = freeze_missing(survey, names, execution, store, costs)
-        expected = estimate_missing(plan, survey.missing, num_workers(execution.launcher), costs)
+        expected = estimate_missing(plan, survey.missing, num_workers(launcher), costs)
         announce(expected, survey.missing.values(), costs.device)
         started = time.monotonic()
         with ProgressView(", ".join(names)) as view:
-            LocalPool(plan, store, lambda status: watcher.look(status, view)).run()
+            LocalPool(plan, store, launcher, lambda status: watcher.look(status, view)).run()
             watcher.look_again(view)
         compare(expected, time.monotonic() - started)
     clear_up(store)
@@ -95,9 +98,9 @@ class _Watcher:
     def look(self, status: PoolStatus, view: ProgressView) -> None:
         """Take in what the pool says; ask the store once a second and as runs end; export one run."""
         self._status = status
-        if status.num_ended != self._num_ended or time.monotonic() - self._looked > _LOOK_EVERY_S:
+        if len(status.ended) != self._num_ended or time.monotonic() - self._looked > _LOOK_EVERY_S:
             self._take_in_outcomes()
-            self._looked, self._num_ended = time.monotonic(), status.num_ended
+            self._looked, self._num_ended = time.monotonic(), len(status.ended)
         view.update(self._snapshot())
         if self._unexported and not self._export_failed:
             try:
@@ -152,9 +155,4 @@ class _Watcher:
 
     def _export(self, key: str) -> None:
         assert isinstance(self._tracker, WandbTracker)
-        curves = {
-            name: values
-            for name, values in self._store.read_curves(key).items()
-            if not name.startswith("correct_")
-        }
-        export_run(self._store.read_result(key), curves, self._contexts[key], self._tracker)
+        export_stored(key, self._store, self._contexts[key], self._tracker)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import IO, Any
 
+from sgdlab.config.execution import LocalLauncher
 from sgdlab.errors import UserError
 from sgdlab.launch.devices import worker_devices
 from sgdlab.launch.worker_process import BROKEN_EXIT, FATAL_EXIT
@@ -40,7 +41,7 @@ class PoolStatus:
     num_running: int = 0  # runs in training
     num_updates: int = 0  # made by the workers of this pool, over all runs
     num_updates_of_running: int = 0  # how far the runs in training are, earlier attempts included
-    num_ended: int = 0  # runs that the workers of this pool have brought to an end
+    ended: list[str] = field(default_factory=list)  # keys of runs that its workers have brought to an end
     elapsed_s: float = 0.0
 
 
@@ -62,11 +63,14 @@ _Queue = queue.Queue[tuple[_WorkerProcess, dict[str, Any]]]
 
 @dataclass
 class LocalPool:
-    """Workers for one plan; `run` returns when every run has its outcome."""
+    """Workers for one plan; `run` returns when every run has its outcome, or a stop was requested."""
 
     plan: FrozenPlan
     store: Store
+    launcher: LocalLauncher
     on_status: Callable[[PoolStatus], None] = lambda _: None
+    on_start: Callable[[int], None] = lambda _: None  # told the process number of each worker
+    stop_requested: Callable[[], bool] = lambda: False  # asked several times a second
     session: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
     status: PoolStatus = field(default_factory=PoolStatus)
     _deaths_at_start: int = 0
@@ -81,14 +85,15 @@ class LocalPool:
         KeyboardInterrupt
             After the workers have left their checkpoints.
         """
-        launcher = self.plan.execution.launcher
         num_open = sum(not all(map(self.store.is_settled, pack.keys)) for pack in self.plan.packs)
-        devices = worker_devices(launcher, num_packs=num_open)
+        if not num_open:
+            return
+        devices = worker_devices(self.launcher, num_packs=num_open)
         news: _Queue = queue.Queue()
         workers = [self._start(device, news) for device in devices]
         started = time.monotonic()
         try:
-            while workers:
+            while workers and not self.stop_requested():
                 self._listen(news)
                 self.status.elapsed_s = time.monotonic() - started
                 self.status.num_workers = len(workers)
@@ -129,6 +134,7 @@ class LocalPool:
             env=single_threaded(os.environ),
             start_new_session=True,  # Ctrl-C is for the pool, which asks its workers to stop
         )
+        self.on_start(process.pid)
         worker = _WorkerProcess(process, device, errors)
         worker.reader = threading.Thread(target=_read_news, args=(worker, news), daemon=True)
         worker.reader.start()
@@ -152,7 +158,7 @@ class LocalPool:
             )
             worker.fatal = str(content["fatal"]) if "fatal" in content else worker.fatal
             self.status.num_updates += int(content.get("updates", 0))
-            self.status.num_ended += int(content.get("ended", 0))
+            self.status.ended += content.get("ended", ())
 
     def _drain(self, worker: _WorkerProcess, news: _Queue) -> None:
         """Hear a dead worker out."""

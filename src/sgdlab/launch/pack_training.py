@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from sgdlab.config.components import Data
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.load import load_dataset
+from sgdlab.launch.code import commit
 from sgdlab.runs.attempts import Attempt
 from sgdlab.runs.claims import latest_checkpoint
 from sgdlab.runs.files import naming
@@ -147,7 +146,7 @@ class PackTrainer:
     ) -> Provenance:
         return Provenance(
             sgdlab_version=__version__,
-            commit=_commit(),
+            commit=commit(),
             torch_version=manifest.torch_version,
             device=manifest.device,
             num_threads=manifest.num_threads,
@@ -162,15 +161,3 @@ class PackTrainer:
             host=platform.node(),
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-
-
-@cache
-def _commit() -> str | None:
-    """Return the commit of the checkout that this code runs from, if it is one."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    try:
-        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-        changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return head.stdout.strip() + ("+dirty" if changes.stdout.strip() else "")

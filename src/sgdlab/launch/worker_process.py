@@ -10,6 +10,8 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import platform
+import signal
 import sys
 import threading
 import time
@@ -24,6 +26,8 @@ from sgdlab.errors import UserError
 from sgdlab.runs.files import naming
 
 if TYPE_CHECKING:
+    import torch
+
     from sgdlab.training.fit import Progress
 
 FATAL_EXIT = 3  # something is wrong that isn't a run's fault, and the news says what: the pool stops
@@ -36,6 +40,7 @@ def main(arguments: list[str]) -> int:
     news = _News()
     stop = threading.Event()
     threading.Thread(target=_wait_for_end_of_input, args=(stop,), daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())  # Slurm tells every process of a job
     try:
         import torch
 
@@ -45,6 +50,7 @@ def main(arguments: list[str]) -> int:
 
         torch.set_num_threads(1)
         quieten_libraries()
+        _refuse_missing_gpu(torch.device(device))
         news.send(ready=True)
         worker = Worker(
             load_plan(Path(plan_path)),
@@ -65,6 +71,17 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _refuse_missing_gpu(device: torch.device) -> None:
+    import torch
+
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            f"{platform.node()}: torch {torch.__version__} sees no GPU, and this worker was given one "
+            f"(CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')}); look at the driver, and at "
+            "which build of torch is installed, or use launcher.device=cpu"
+        )
+
+
 def quieten_libraries() -> None:
     """Keep Lightning's advice to itself: there are no loaders, and its loop is told everything."""
     import logging
@@ -78,7 +95,8 @@ class _News:
 
     def __init__(self) -> None:
         self._pipe = os.fdopen(os.dup(1), "w", buffering=1)
-        self._updates = self._ended = self._running = 0
+        self._updates = self._running = 0
+        self._ended: list[str] = []
         self._sent = time.monotonic()
 
     def send(self, **content: Any) -> None:
@@ -89,7 +107,7 @@ class _News:
 
     def add_progress(self, progress: Progress) -> None:
         self._updates += progress.num_made
-        self._ended += progress.num_ended
+        self._ended += progress.ended
         if progress.num_running == self._running and time.monotonic() - self._sent < 0.5:
             return
         self.send(
@@ -98,7 +116,7 @@ class _News:
             updates=self._updates,
             ended=self._ended,
         )
-        self._updates = self._ended = 0
+        self._updates, self._ended = 0, []
         self._running, self._sent = progress.num_running, time.monotonic()
 
 

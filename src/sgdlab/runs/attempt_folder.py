@@ -7,10 +7,12 @@ there belongs to an attempt that ended in good order.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from sgdlab.runs.files import naming, replace
 from sgdlab.runs.processes import Process
 
 EndReason = Literal["finished", "released", "failed"]
@@ -89,6 +91,12 @@ class AttemptFolder:
     def has_ended(self) -> bool:
         """Return whether the attempt has said its last word."""
         return self.ended_path.exists() or not self.path.exists()
+
+    def release(self) -> None:
+        """Say the last word for an attempt that couldn't: for whoever knows why it died, and that it died."""
+        if not self.has_ended():
+            with naming(self.path), suppress(FileNotFoundError):
+                replace(self.ended_path, json.dumps({"reason": "released"}).encode())
 
     def read_heartbeat(self) -> int | None:
         """Return the counter, or None if there is none to be read."""

@@ -22,7 +22,11 @@ class Process:
     @classmethod
     def current(cls) -> Process:
         """Return the calling process."""
-        pid = os.getpid()
+        return cls.of(os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> Process:
+        """Return a process of this machine."""
         status = _status(pid)
         return cls(socket.gethostname(), _boot_id(), pid, status[1] if status else 0)
 

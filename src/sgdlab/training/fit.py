@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
@@ -61,7 +62,7 @@ class Progress:
     num_running: int = 0
     num_updates_of_running: int = 0  # that they have made, earlier attempts included
     num_made: int = 0  # updates made since the last word, over all runs
-    num_ended: int = 0  # runs that have ended since the last word
+    ended: tuple[str, ...] = ()  # keys of runs that have ended since the last word
 
 
 def nobody(_num_slots: int, _num_running: int) -> Sequence[Member]:
@@ -106,6 +107,7 @@ def train_pack(
     conductor = _Conductor(task, hand_out, refill, on_progress, stop_requested)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")  # advice on loaders: there are none
+        warnings.filterwarnings("ignore", module="lightning_fabric")  # advice on srun: it isn't wanted
         _trainer(task.device, conductor).fit(population, weights_only=True)
     return not population.members
 
@@ -132,7 +134,7 @@ class _Conductor(Callback):
         self._saved = time.monotonic()
         self._welcome(pl_module.members)
         self._offer(pl_module)
-        self._tell(pl_module, num_ended=0)
+        self._tell(pl_module, ended=())
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: object) -> None:
         assert isinstance(pl_module, Population)
@@ -142,7 +144,7 @@ class _Conductor(Callback):
         is_stopped = self._stop_requested()
         if not is_stopped and (ended or time.monotonic() - self._offered >= _OFFER_EVERY_S):
             self._offer(pl_module)
-        self._tell(pl_module, len(ended))
+        self._tell(pl_module, tuple(member.key for member, _ in ended))
         trainer.should_stop = is_stopped or not pl_module.members
         if not pl_module.members:
             return
@@ -162,10 +164,10 @@ class _Conductor(Callback):
     def _welcome(self, members: Sequence[Member]) -> None:
         self._begun |= {member.key: (time.monotonic(), member.update) for member in members}
 
-    def _tell(self, population: Population, num_ended: int) -> None:
+    def _tell(self, population: Population, ended: tuple[str, ...]) -> None:
         members, num_made = population.members, population.num_made - self._num_made
         self._num_made = population.num_made
-        self._on_progress(Progress(len(members), sum(m.update for m in members), num_made, num_ended))
+        self._on_progress(Progress(len(members), sum(m.update for m in members), num_made, ended))
 
     def _trained(self, member: Member, parameters: dict[str, Tensor]) -> TrainedRun:
         started, first_update = self._begun.pop(member.key)
@@ -192,7 +194,7 @@ def _trainer(device: torch.device, conductor: _Conductor) -> Trainer:
         enable_progress_bar=False,
         enable_model_summary=False,
         callbacks=[conductor],
-        plugins=[CheckpointInPlace()],
+        plugins=[CheckpointInPlace(), LightningEnvironment()],  # within Slurm too: it is our launcher's
     )
 
 

@@ -1,0 +1,77 @@
+"""Submit what is missing to Slurm, and say so; nothing is waited for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from sgdlab.config.execution import Execution, SlurmLauncher, WandbTracker
+from sgdlab.dashboard.expectation import announce
+from sgdlab.dashboard.slurm_job import SlurmJob, write_contexts
+from sgdlab.dashboard.wandb_export import SweepContext
+from sgdlab.launch.devices import num_workers
+from sgdlab.launch.measuring import known_costs
+from sgdlab.launch.slurm.submission import Submission
+from sgdlab.launch.slurm.submit import Submitted, num_useful_jobs, submit
+from sgdlab.launch.start import clear_up, freeze_missing
+from sgdlab.runs.store import Store
+from sgdlab.sweeps.plan import FrozenPlan, estimate_missing
+from sgdlab.sweeps.survey import Survey
+
+
+def submit_with_words(
+    names: Sequence[str],
+    survey: Survey,
+    contexts: Mapping[str, SweepContext],
+    execution: Execution,
+    store: Store,
+) -> None:
+    """Freeze the plan of what a survey found missing, submit its jobs, and say what was submitted.
+
+    Raises
+    ------
+    UserError
+        If the store can't be written, or Slurm refuses; then nothing was submitted.
+    """
+    if not survey.missing:
+        print("nothing to submit: every run has its outcome")
+        return
+    costs = known_costs(execution, store)
+    plan = freeze_missing(survey, names, execution, store, costs)
+    expected = estimate_missing(plan, survey.missing, num_workers(execution.launcher), costs)
+    announce(expected, survey.missing.values(), costs.device)
+    tracker = execution.tracker if isinstance(execution.tracker, WandbTracker) else None
+
+    def make_job(submission: Submission) -> SlurmJob:
+        if tracker is not None:
+            write_contexts(submission.path, {key: contexts[key] for key in plan.runs})
+        return SlurmJob(submission.path, store.root, tracker)
+
+    submitted = submit(plan, store, num_useful_jobs(plan, store), make_job, on_wait=_say_wait)
+    _say(submitted, plan, len(survey.missing))
+    clear_up(store)
+
+
+def _say_wait(seconds: float) -> None:
+    print(
+        "an earlier command was cut off while it submitted; "
+        f"in {seconds:.0f} s Slurm is asked what came of it",
+        file=sys.stderr,
+    )
+
+
+def _say(submitted: Submitted, plan: FrozenPlan, num_missing: int) -> None:
+    launcher = plan.execution.launcher
+    assert isinstance(launcher, SlurmLauncher)
+    before = f"{submitted.num_jobs_before} jobs for these runs wait or run already"
+    if submitted.submission is None:
+        print(f"nothing submitted: {before}")
+        return
+    jobs = "1 job" if submitted.num_jobs == 1 else f"{submitted.num_jobs} jobs"
+    workers = f"{launcher.workers_per_job} worker{'s' * (launcher.workers_per_job > 1)} each"
+    print(f"submitted  {jobs}, {workers}, as {submitted.submission.job_id()}: {num_missing} runs to train")
+    if submitted.num_jobs_before:
+        print(f"           {before}")
+    print(f"logs       {submitted.submission.submitit_folder}")
+    names = " ".join(title.partition(" @ ")[0] for title in plan.sweeps)
+    print(f"next       sgdlab status {names}   ·   sgdlab cancel {names}")

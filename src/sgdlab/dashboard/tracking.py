@@ -1,0 +1,15 @@
+"""Handing stored runs to the tracker."""
+
+from __future__ import annotations
+
+from sgdlab.config.execution import WandbTracker
+from sgdlab.dashboard.wandb_export import SweepContext, export_run
+from sgdlab.runs.store import Store
+
+
+def export_stored(key: str, store: Store, context: SweepContext, tracker: WandbTracker) -> None:
+    """Export a published run, once; raises UserError if W&B refuses, or its files are damaged."""
+    curves = {
+        name: values for name, values in store.read_curves(key).items() if not name.startswith("correct_")
+    }
+    export_run(store.read_result(key), curves, context, tracker)

@@ -1,0 +1,87 @@
+"""What one job of an array says of itself, over all its incarnations: a requeued job keeps its index."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from sgdlab.runs.attempt_folder import Holder
+from sgdlab.runs.files import naming, replace
+from sgdlab.runs.layout import Layout
+from sgdlab.runs.processes import Process
+
+EndReason = Literal["finished", "idle", "requeued", "succeeded", "stopped", "cancelled", "broken"]
+"""`succeeded`: by a job of a further submission. `stopped`: by a signal; Slurm may start it again."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The last word of a job's latest incarnation."""
+
+    reason: EndReason
+    host: str
+    text: str  # why it broke
+    at: str  # ISO 8601, for people
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """The folder of one job."""
+
+    path: Path
+
+    @property
+    def index(self) -> int:
+        """Its place in the array."""
+        return int(self.path.name)
+
+    def begin(self, layout: Layout) -> None:
+        """Take the job up, again perhaps: what its earlier incarnation left undone was no run's fault.
+
+        Slurm starts a job again after a preemption, a requeue or the loss of its node. The attempts that were
+        going on are released, so that others needn't wait for their leases, and count as no deaths.
+        """
+        with naming(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / "ended.json").unlink(missing_ok=True)
+        earlier = set(self._read_workers())
+        for folder in layout.attempts.glob("*") if earlier else ():
+            attempt = layout.attempt(folder.name)
+            holder = Holder.read(attempt.holder_path)
+            if holder is not None and holder.process in earlier:
+                attempt.release()
+
+    def record_worker(self, worker: Process) -> None:
+        """Note a worker process that the job has started."""
+        with naming(self.path), (self.path / "workers.jsonl").open("a") as file:
+            file.write(json.dumps(asdict(worker)) + "\n")
+
+    def end(self, reason: EndReason, text: str = "") -> None:
+        """Say why the job ends."""
+        host = Process.current().host
+        ended = Ended(reason, host, text, datetime.now(UTC).isoformat(timespec="seconds"))
+        with naming(self.path):
+            replace(self.path / "ended.json", json.dumps(asdict(ended), indent=1).encode())
+
+    def ended(self) -> Ended | None:
+        """Return the last word, or None while there is none."""
+        try:
+            return Ended(**json.loads((self.path / "ended.json").read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def _read_workers(self) -> list[Process]:
+        try:
+            lines = (self.path / "workers.jsonl").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        workers = []
+        for line in lines:
+            try:
+                workers.append(Process(**json.loads(line)))
+            except (ValueError, TypeError):
+                continue  # torn by a kill
+        return workers

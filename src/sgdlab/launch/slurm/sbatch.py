@@ -1,0 +1,97 @@
+"""Handing an array of jobs to sbatch, through submitit.
+
+submitit puts the pickled callable where a job expects it only after sbatch has answered. A command that is
+killed in between would leave jobs that wait for it in vain; so the callable lies in the folder before, and
+each job gives it the expected name itself.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import submitit
+from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmissionError
+
+from sgdlab.config.execution import SlurmLauncher
+from sgdlab.errors import UserError
+
+_KEYS = {  # ours → sbatch's
+    "partition": "partition",
+    "account": "account",
+    "qos": "qos",
+    "constraint": "constraint",
+}
+_PICKLE = "job.pkl"
+_SIGNAL_BEFORE_END_S = 60  # submitit's own signal; a job has stopped by its own clock before
+
+
+class RefusedError(UserError):
+    """sbatch refused, or nobody knows whether it did."""
+
+
+def submit_array(
+    folder: Path, job_name: str, launcher: SlurmLauncher, num_jobs: int, code: Path, job: Callable[[], object]
+) -> str:
+    """Submit `num_jobs` jobs that each call `job`; return Slurm's number of the array.
+
+    Raises
+    ------
+    RefusedError
+        With sbatch's own words.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    DelayedSubmission(job).dump(folder / _PICKLE)
+    try:
+        executor = submitit.SlurmExecutor(folder, python=launcher.python)
+    except RuntimeError as error:
+        raise RefusedError("srun isn't there: launcher=slurm needs a machine of the cluster") from error
+    executor.update_parameters(**_parameters(folder, job_name, launcher, num_jobs, code))
+    try:
+        with executor.batch():
+            jobs = [executor.submit(job) for _ in range(num_jobs)]
+        return str(jobs[0].job_id).partition("_")[0]
+    except (FailedJobError, FailedSubmissionError) as error:
+        raise RefusedError(f"sbatch refused: {_last_words(error)}") from error
+
+
+def _parameters(
+    folder: Path, job_name: str, launcher: SlurmLauncher, num_jobs: int, code: Path
+) -> dict[str, Any]:
+    workers = launcher.workers_per_job
+    parameters: dict[str, Any] = {
+        "job_name": job_name,
+        "time": launcher.wall_time_min,
+        "nodes": 1,
+        "ntasks_per_node": 1,
+        "cpus_per_task": launcher.cpus_per_job or workers,
+        "array_parallelism": num_jobs,
+        "stderr_to_stdout": True,
+        "signal_delay_s": _SIGNAL_BEFORE_END_S,
+        "setup": [*launcher.setup, *_setup(folder, code)],
+        "additional_parameters": {"requeue": True, **launcher.sbatch},
+    }
+    if launcher.gpus_per_job:
+        parameters["gpus_per_node"] = launcher.gpus_per_job
+    if launcher.memory_gb is not None:
+        parameters["mem"] = f"{round(1024 * launcher.memory_gb)}MB"
+    chosen: Mapping[str, str | None] = {theirs: getattr(launcher, ours) for ours, theirs in _KEYS.items()}
+    return parameters | {name: value for name, value in chosen.items() if value is not None}
+
+
+def _setup(folder: Path, code: Path) -> list[str]:
+    """Return the shell lines that put the callable where the job looks for it, and the code on the path."""
+    quoted = shlex.quote(str(folder))
+    array = "${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}}"
+    return [
+        f"job={array}; job=${{job:-$SLURM_JOB_ID}}",
+        f'ln {quoted}/{_PICKLE} {quoted}/"$job"_submitted.pkl 2>/dev/null || true',
+        f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
+    ]
+
+
+def _last_words(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if "sbatch" in line or "error" in line.lower()]
+    return lines[-1].removeprefix("sbatch: error: ") if lines else str(error)
