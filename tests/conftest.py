@@ -257,7 +257,7 @@ def accounted_cluster(_accounted_cluster: Cluster) -> Iterator[Cluster]:
 def make_cluster(
     needs_slurm: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Cluster]]:
-    """Start a Slurm of one's own, for faults that others would feel; arguments are those of ClusterOptions."""
+    """Start a Slurm of one's own, for faults that others would feel; arguments as ClusterOptions."""
     with ExitStack() as stack:
         yield lambda **options: stack.enter_context(
             Cluster(tmp_path_factory.mktemp("slurm"), ClusterOptions(**options))

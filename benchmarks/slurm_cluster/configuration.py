@@ -158,8 +158,8 @@ def _cluster(places: Places, options: ClusterOptions) -> list[str]:
         ]
     for node, port in zip(options.nodes, places.node_ports, strict=True):
         lines.append(
-            f"NodeName={node} NodeHostname={host} NodeAddr={places.address} Port={port} CPUs={options.num_cpus} "
-            f"RealMemory={options.memory_mb} {gpus}State=UNKNOWN"
+            f"NodeName={node} NodeHostname={host} NodeAddr={places.address} Port={port} "
+            f"CPUs={options.num_cpus} RealMemory={options.memory_mb} {gpus}State=UNKNOWN"
         )
     limits = "DefaultTime=60 MaxTime=INFINITE State=UP"
     grace = f"GraceTime={options.grace_time_s}"

@@ -54,7 +54,7 @@ class Daemons:
         data.mkdir(mode=0o700)
         with SYSTEM_TABLES.open() as tables, (places.folder / "log/database-tables.log").open("wb") as log:
             subprocess.run(
-                [program("mariadbd"), *DATABASE, f"--datadir={data}", "--bootstrap"],
+                [program("mariadbd") or "mariadbd", *DATABASE, f"--datadir={data}", "--bootstrap"],
                 input=b"create database mysql;\nuse mysql;\n" + tables.read().encode(),
                 stdout=log,
                 stderr=log,
@@ -84,14 +84,14 @@ class Daemons:
         """Return whether a daemon runs."""
         return name in self._running and self._running[name].poll() is None
 
-    def signal(self, name: str, number: signal.Signals) -> None:
+    def send(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a daemon that may have ended."""
         if name in self._running:
             self._running[name].send_signal(number)
 
     def end(self, name: str, number: signal.Signals) -> None:
         """Send a signal that ends a daemon, and wait for its end."""
-        self.signal(name, number)
+        self.send(name, number)
         if name in self._running:
             self._running.pop(name).wait(timeout=30)
 
