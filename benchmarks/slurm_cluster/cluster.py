@@ -23,7 +23,7 @@ from slurm_cluster.installed import PATH, own_address
 from slurm_cluster.ports import Ports
 from slurm_cluster.processes import kill, start_keeper
 
-SERVING = ("idle", "mixed", "allocated", "completing")
+SERVING = ("idle", "planned", "mixed", "allocated", "completing")
 
 
 class Cluster(Client):
