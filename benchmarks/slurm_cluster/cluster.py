@@ -23,6 +23,8 @@ from slurm_cluster.installed import PATH, own_address
 from slurm_cluster.ports import Ports
 from slurm_cluster.processes import kill, start_keeper
 
+# A socket's path has 107 characters; below the folder, slurmstepd's has spool/<name>/n99/n99_<job>.<step>.
+LONGEST_FOLDER = 60
 SERVING = ("idle", "planned", "mixed", "allocated", "completing")
 
 
@@ -40,6 +42,8 @@ class Cluster(Client):
 
     Raises
     ------
+    ValueError
+        The folder's path is too long for the sockets below it.
     RuntimeError
         A daemon didn't start, or a command of Slurm failed.
     """
@@ -48,6 +52,10 @@ class Cluster(Client):
         self.options = options or ClusterOptions()
         self.name = f"t{secrets.token_hex(4)}"
         self.folder = folder.resolve()
+        if len(str(self.folder)) > LONGEST_FOLDER:
+            raise ValueError(
+                f"{self.folder}: too long, by sockets' measure; {LONGEST_FOLDER} characters at most"
+            )
         address = own_address()
         self._ports = Ports(address, 2 + self.options.num_nodes)
         controller, accounting, *nodes = self._ports.numbers
@@ -148,8 +156,10 @@ class Cluster(Client):
         self._daemons.end(node, signal.SIGKILL)
 
     def set_down(self, node: str) -> None:
-        """Declare a node down; its jobs are queued again."""
-        self.answer("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+        """Declare a node down, for good; its jobs are queued again."""
+        # Drained as well, since a late answer of its slurmd would bring a node back that is down only.
+        for state in ("down", "drain"):
+            self.answer("scontrol", "update", f"nodename={node}", f"state={state}", "reason=test")
 
     def restore(self, node: str) -> None:
         """Start a node's slurmd where it doesn't run, and wait until the node serves."""

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from slurm_cluster.configuration import ClusterOptions
+from slurm_cluster import Cluster, ClusterOptions
 from slurm_cluster.ports import Ports
 from slurm_cluster.processes import MARK, kill, processes_of
 
@@ -68,6 +68,11 @@ def test_a_cluster_ends_with_its_owner(needs_slurm, tmp_path_factory, wait_until
 def test_a_daemon_that_does_not_start_is_shown_with_its_log(make_cluster):
     with pytest.raises(RuntimeError, match=r"(?s)slurmctld has ended\n.*NoSuchSetting"):
         make_cluster(extra=("NoSuchSetting=1",))
+
+
+def test_a_folder_too_long_for_sockets_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="60 characters at most"):
+        Cluster(tmp_path / ("x" * 60))
 
 
 def test_strangers_are_spared():
