@@ -25,7 +25,9 @@ def snapshot_code(store: Store) -> Path:
     StoreError
         If the store can't be written.
     """
-    files = {path: path.read_bytes() for path in _files()}  # once: they may be worked on just now
+    files = {
+        path: (_PACKAGE / path).read_bytes() for path in _files()
+    }  # once: they may be worked on just now
     digest = hashlib.sha256((commit() or "").encode())
     for path, content in files.items():
         digest.update(f"\n{path} {len(content)}\n".encode() + content)

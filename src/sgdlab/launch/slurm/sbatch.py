@@ -7,9 +7,10 @@ each job gives it the expected name itself.
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ _KEYS = {  # ours → sbatch's
     "qos": "qos",
     "constraint": "constraint",
 }
+_JOBS_VARIABLES = ("SLURM", "SRUN", "SUBMITIT")
 _PICKLE = "job.pkl"
 _SIGNAL_BEFORE_END_S = 1  # submitit's own signal: a job stops by its own clock before
 
@@ -49,17 +51,37 @@ def submit_array(
         with naming(folder):
             folder.mkdir(parents=True, exist_ok=True)
             DelayedSubmission(job).dump(folder / _PICKLE)
-            executor = submitit.SlurmExecutor(folder, python=launcher.python)
+            executor = _executor(folder, launcher.python)
             executor.update_parameters(**_parameters(folder, job_name, launcher, num_jobs, code))
-            with redirect_stderr(StringIO()), executor.batch():  # submitit prints what it raises as well
+            # submitit prints what it raises as well
+            with _outside_of_jobs(), redirect_stderr(StringIO()), executor.batch():
                 jobs = [executor.submit(job) for _ in range(num_jobs)]
-    except RuntimeError as error:
-        raise RefusedError("srun isn't there: launcher=slurm needs a machine of the cluster") from error
     except FileNotFoundError as error:
         raise RefusedError("sbatch isn't there: launcher=slurm needs a machine of the cluster") from error
     except (FailedJobError, FailedSubmissionError) as error:
         raise RefusedError(f"sbatch refused: {_last_words(error)}") from error
     return str(jobs[0].job_id).partition("_")[0]
+
+
+def _executor(folder: Path, python: str | None) -> submitit.SlurmExecutor:
+    try:
+        return submitit.SlurmExecutor(folder, python=python)
+    except RuntimeError as error:
+        raise RefusedError("srun isn't there: launcher=slurm needs a machine of the cluster") from error
+
+
+@contextmanager
+def _outside_of_jobs() -> Iterator[None]:
+    """Hide the job that this process is in, if any: the new one would take its variables for its own."""
+    hidden = {}
+    if "SLURM_JOB_ID" in os.environ:
+        hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_JOBS_VARIABLES)}
+    try:
+        if conf := hidden.get("SLURM_CONF"):
+            os.environ["SLURM_CONF"] = conf
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _parameters(
