@@ -12,6 +12,10 @@ QUICK = ("launcher.heartbeat_every_s=0.5", "launcher.lease_timeout_s=6", "launch
 LONG = 3_000_000  # updates: no test waits for their end
 
 
+def rates(axis):
+    return {"rate": {"label": "a", "axes": {"optimizer.lr": axis}}}
+
+
 @pytest.fixture
 def desk(terminal, cluster):
     """A terminal on a machine of the cluster."""
@@ -49,11 +53,8 @@ def test_status_tells_of_jobs_and_of_a_file_that_has_changed(desk, cluster, wait
 
 
 def test_cancelling_a_sweep_stops_only_what_no_other_wants(desk, cluster, wait_until):
-    grids = {"rate": {"label": "a", "axes": {"optimizer.lr": "pow2(-5, -4)"}}}
-    desk.write_sweep("narrow", grids, budget__num_updates=2_000)
-    desk.write_sweep(
-        "wide", {"rate": {"label": "a", "axes": {"optimizer.lr": "pow2(-5, -2)"}}}, budget__num_updates=2_000
-    )
+    desk.write_sweep("narrow", rates("pow2(-5, -4)"), budget__num_updates=2_000)
+    desk.write_sweep("wide", rates("pow2(-5, -2)"), budget__num_updates=2_000)
     slow = ("launcher.sbatch.begin=now+30",)
     submit(desk, "narrow", *slow)
     submit(desk, "wide", *slow)
@@ -65,20 +66,35 @@ def test_cancelling_a_sweep_stops_only_what_no_other_wants(desk, cluster, wait_u
     wait_until(lambda: state(desk, "narrow")["counts"]["done"] == 6)
     counts = state(desk, "wide")["counts"]
     assert (counts["done"], counts["waiting"]) == (6, 6)
-    assert desk.sgdlab("cancel", "wide").stdout == "nothing to cancel: there are no jobs of these sweeps\n"
+    assert (
+        desk.sgdlab("cancel", "wide").stdout
+        == "nothing to cancel: there are no jobs that only these sweeps want\n"
+    )
     assert "submitted" in submit(desk, "wide")
     wait_until(lambda: state(desk, "wide")["counts"]["done"] == 12)
 
 
-def test_runs_that_two_submissions_want_go_on_where_a_cancelled_one_left_them(desk, wait_until):
+def test_runs_that_two_submissions_have_go_on_where_a_cancelled_one_left_them(desk, wait_until):
     desk.write_sweep("one", budget__num_updates=60_000)
-    desk.write_sweep("two", budget__num_updates=60_000)
+    desk.write_sweep("more", rates("pow2(-6, -3)"), budget__num_updates=60_000)
     submit(desk, "one")
     wait_until(lambda: state(desk, "one")["counts"]["running"] == 12)
-    assert "submitted" in submit(desk, "two")
-    assert "cancelled" in desk.sgdlab("cancel", "one").stdout
-    wait_until(lambda: state(desk, "two")["counts"]["done"] == 12, timeout_s=120)
+    assert submit(desk, "more").startswith("submitted")
+    assert desk.sgdlab("cancel", "one").stdout.startswith("cancelled job")
+    wait_until(lambda: state(desk, "more")["counts"]["done"] == 12, timeout_s=120)
     assert sorted(desk.events("published")) == sorted(desk.results())
+    assert state(desk, "one")["counts"]["done"] == 9
+
+
+def test_a_submission_that_two_sweeps_want_goes_on_for_the_other(desk, cluster):
+    desk.write_sweep("one", budget__num_updates=LONG)
+    desk.write_sweep("same", budget__num_updates=LONG)
+    assert submit(desk, "one").startswith("submitted")
+    assert submit(desk, "same").startswith("nothing submitted")
+    assert desk.sgdlab("cancel", "one").stdout.startswith("nothing to cancel")
+    assert len(cluster.jobs()) == 2
+    assert state(desk, "one")["submissions"] == []
+    assert desk.sgdlab("cancel", "same").stdout.startswith("cancelled job")
 
 
 def test_what_was_submitted_together_is_cancelled_together(desk):
@@ -87,7 +103,7 @@ def test_what_was_submitted_together_is_cancelled_together(desk):
     submit(desk, "one", "two")
     refused = desk.sgdlab("cancel", "one")
     assert refused.returncode == 1
-    assert "submitted these sweeps together with own/two @ laptop; name them all" in refused.stderr
+    assert "submitted these sweeps together with two @ laptop; name them all" in refused.stderr
     assert desk.sgdlab("cancel", "one", "two").stdout.startswith("cancelled job ")
 
 

@@ -85,7 +85,7 @@ def cancel_submissions(arguments: Arguments, scale: Scale = "laptop") -> None:
     if cancelled:
         print("`sgdlab run` goes on where they were")
     else:
-        print("nothing to cancel: there are no jobs of these sweeps")
+        print("nothing to cancel: there are no jobs that only these sweeps want")
 
 
 def print_standing(standing: Standing) -> None:

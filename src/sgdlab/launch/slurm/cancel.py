@@ -11,9 +11,9 @@ from sgdlab.runs.store import Store
 
 
 def cancel(store: Store, titles: Collection[str]) -> list[Submission]:
-    """Cancel the submissions of some sweeps; return those that weren't cancelled before.
+    """Withdraw these sweeps from their submissions; return those that nobody else wants, which are cancelled.
 
-    Runs that a submission of other sweeps wants too are interrupted, and its jobs go on with them where they
+    Runs that a submission of other sweeps has too are interrupted, and its jobs go on with them where they
     were. Marked first: jobs end by that mark should Slurm not be there to be told.
 
     Raises
@@ -22,21 +22,22 @@ def cancel(store: Store, titles: Collection[str]) -> list[Submission]:
         If one command submitted these sweeps together with others; or if Slurm doesn't answer: marked all
         the same.
     """
-    concerned = [s for s in submissions(store) if set(s.intent.sweeps) & set(titles)]
-    alive = [s for s in concerned if not s.is_void() and not s.is_cancelled()]
-    for submission in alive:
-        others = sorted(set(submission.intent.sweeps) - set(titles))
+    alive = [s for s in submissions(store) if not s.is_void() and not s.is_cancelled()]
+    wishes = [(s, sweeps) for s in alive for sweeps in s.wanted_by() if set(sweeps) & set(titles)]
+    for _, sweeps in wishes:
+        others = sorted(set(sweeps) - set(titles))
         if others:
             raise UserError(
                 f"one command submitted these sweeps together with {', '.join(others)}; "
                 "name them all to cancel it"
             )
-    for submission in alive:
-        submission.cancel()
+    for submission, sweeps in wishes:
+        submission.withdraw(sweeps)
+    cancelled = [submission for submission in alive if submission.is_cancelled()]
     try:
-        cancel_jobs([submission.job_name for submission in alive])
+        cancel_jobs([submission.job_name for submission in cancelled])
     except UserError as error:
         raise UserError(
             f"{error}; the jobs are marked as cancelled, and end by themselves as soon as they see it"
         ) from error
-    return alive
+    return cancelled

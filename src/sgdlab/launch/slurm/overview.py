@@ -20,7 +20,7 @@ class SubmissionView:
 
     name: str
     job: str | None  # Slurm's number of the array
-    sweeps: tuple[str, ...]
+    wanted_by: tuple[tuple[str, ...], ...]  # sweeps of each command that counts on it
     at: str  # when it was submitted, ISO 8601
     num_jobs: int
     num_runs: int
@@ -51,8 +51,8 @@ def overview(
     wanted, missing
         Keys of all their runs, and of those without an outcome.
     """
-    found = [s for s in submissions(store) if set(s.intent.sweeps) & set(titles)]
-    found = [s for s in found if not s.is_void() and not s.is_cancelled()]
+    concerned = [s for s in submissions(store) if not s.is_void() and not s.is_cancelled()]
+    found = [s for s in concerned if any(set(sweeps) & set(titles) for sweeps in s.wanted_by())]
     latest = max(found, key=lambda s: s.intent.at, default=None)
     return [
         _view(submission, wanted, queue)
@@ -72,7 +72,7 @@ def _view(submission: Submission, wanted: Collection[str], queue: Queue) -> Subm
     return SubmissionView(
         name=submission.name,
         job=submission.job_id(),
-        sweeps=intent.sweeps,
+        wanted_by=tuple(submission.wanted_by()),
         at=intent.at,
         num_jobs=intent.num_jobs,
         num_runs=intent.num_runs,
