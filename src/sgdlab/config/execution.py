@@ -64,8 +64,9 @@ class LocalLauncher(Component):
     """A pool of worker processes on this machine, one torch thread each."""
 
     kind: Literal["local"] = "local"
-    num_workers: PositiveInt | None = None  # default: one for each core, or for each GPU where there are any
+    num_workers: PositiveInt | None = None  # default: one for each core, or GPU where there are any
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices_per_run: PositiveInt = 1  # that share each minibatch; on a CPU, processes
     backend: Backend = "auto"
     pack_size: PackSize = "auto"  # runs trained together, at most; auto: as measured speed asks for
     checkpoint_every_s: PositiveFloat = 60.0

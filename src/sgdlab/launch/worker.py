@@ -20,6 +20,7 @@ import torch
 
 from sgdlab.errors import UserError
 from sgdlab.launch.devices import num_workers
+from sgdlab.launch.followers import Followers
 from sgdlab.launch.pack_training import PackTrainer
 from sgdlab.launch.waiting import WaitingRuns
 from sgdlab.runs.attempts import Attempt
@@ -41,7 +42,7 @@ def _no_log(_: Path) -> AbstractContextManager[None]:
 
 @dataclass
 class Worker:
-    """One worker on one device."""
+    """One worker, on one device or leading the followers on several."""
 
     plan: FrozenPlan
     store: Store
@@ -57,7 +58,10 @@ class Worker:
         self._packs = list(self.plan.packs)
         self._observer = Observer(self.store, launcher.lease_timeout_s)
         self._waiting = WaitingRuns(self.plan, self.store, self._observer, num_workers(launcher))
-        self._trainer = PackTrainer(self.plan, self.store, self.device, self.stop_requested, self.on_progress)
+        self._followers = Followers(self.device, launcher.devices_per_run, self.plan.execution.folders.data)
+        self._trainer = PackTrainer(
+            self.plan, self.store, self.device, self.stop_requested, self.on_progress, self._followers
+        )
         self._widths: dict[str, int] = {}  # shape → slots: the same for all its packs, so that bits are
         for pack in self._packs:
             self._widths[pack.shape] = max(self._widths.get(pack.shape, 0), len(pack.keys))
@@ -70,6 +74,10 @@ class Worker:
         UserError
             If something is wrong that isn't a run's fault: missing data, a full disk.
         """
+        with self._followers:
+            self._work()
+
+    def _work(self) -> None:
         while not self.stop_requested():
             open_packs = [pack for pack in self._packs if not self._is_settled(pack)]
             if not open_packs:

@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
             torch.device(device),
             stop_requested=stop.is_set,
             on_progress=news.add_progress,
-            logging_to=_redirected_output,
+            logging_to=redirected_output,
         )
         worker.work()
     except UserError as error:
@@ -71,6 +71,27 @@ def quieten_libraries() -> None:
 
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
+
+
+@contextmanager
+def redirected_output(path: Path) -> Iterator[None]:
+    """Send everything that this process prints to a file, the last words of a crash included."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [(stream, os.dup(stream)) for stream in (1, 2)]
+    with naming(path), open(path, "ab", buffering=0) as log:
+        for stream, _ in saved:
+            os.dup2(log.fileno(), stream)
+        faulthandler.enable(log)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            faulthandler.disable()
+            for stream, original in saved:
+                os.dup2(original, stream)
+                os.close(original)
 
 
 class _News:
@@ -106,27 +127,6 @@ def _wait_for_end_of_input(stop: threading.Event) -> None:
     while os.read(0, 1024):
         pass
     stop.set()
-
-
-@contextmanager
-def _redirected_output(path: Path) -> Iterator[None]:
-    """Send everything that this process prints to a file, the last words of a crash included."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = [(stream, os.dup(stream)) for stream in (1, 2)]
-    with naming(path), open(path, "ab", buffering=0) as log:
-        for stream, _ in saved:
-            os.dup2(log.fileno(), stream)
-        faulthandler.enable(log)
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            faulthandler.disable()
-            for stream, original in saved:
-                os.dup2(original, stream)
-                os.close(original)
 
 
 if __name__ == "__main__":

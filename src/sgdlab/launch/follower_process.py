@@ -1,0 +1,60 @@
+"""The process of a worker's second, third, … device: RANK NUM_DEVICES DEVICE DATA_FOLDER.
+
+It trains each pack that a line on its input tells it of, and ends with that input. Any error ends it, and
+with it the worker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+from pathlib import Path
+
+
+def main(arguments: list[str]) -> int:
+    """Follow a worker until it is gone."""
+    rank, num_devices, device_name, data_folder = arguments
+    orders: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
+
+    import torch
+
+    from sgdlab.config.components import Data
+    from sgdlab.config.schema import Run
+    from sgdlab.data.dataset import Dataset
+    from sgdlab.data.load import load_dataset
+    from sgdlab.launch.worker_process import quieten_libraries, redirected_output
+    from sgdlab.training.fit import follow_pack
+    from sgdlab.training.ranks import joined, meeting_place
+
+    torch.set_num_threads(1)
+    quieten_libraries()
+    os.write(1, b"ready\n")
+    size, device = int(num_devices), torch.device(device_name)
+    datasets: dict[Data, Dataset] = {}
+
+    def load_data(run: Run) -> Dataset:
+        if run.data not in datasets:
+            datasets[run.data] = load_dataset(run.data, Path(data_folder))
+        return datasets[run.data]
+
+    while True:
+        order = json.loads(orders.get())
+        with (
+            redirected_output(Path(order["log"])),
+            joined(int(rank), size, meeting_place(size, order["port"]), device) as ranks,
+        ):
+            follow_pack(ranks, device, load_data)
+
+
+def _listen(orders: queue.Queue[str]) -> None:
+    for line in sys.stdin:
+        orders.put(line)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
