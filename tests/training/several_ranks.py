@@ -52,7 +52,7 @@ class Updates:
 
 @dataclass(frozen=True)
 class Training:
-    """Train runs to their ends, others in their slots after them; rank 0 returns them, and its checkpoints."""
+    """Train runs to their ends, and others in their slots; rank 0 returns them and its checkpoint."""
 
     runs: list[Run]
     dataset: Dataset
@@ -95,7 +95,7 @@ class Training:
         return Member.from_state(key, run, self.states[key]) if key in self.states else Member(key, run)
 
 
-class _giving:  # noqa: N801 - a context manager
+class _giving:
     def __init__(self, path: Path) -> None:
         self.path = path
 

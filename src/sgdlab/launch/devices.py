@@ -45,12 +45,14 @@ def training_device(launcher: LocalLauncher) -> Device:
     UsageError
         If GPUs are asked for and there is none.
     """
-    return next(iter(_gpus(launcher)), None) or this_processor()
+    device = next(iter(_gpus(launcher)), None) or this_processor()
+    return device.times(launcher.devices_per_run)
 
 
 def bytes_per_worker(launcher: LocalLauncher) -> int | None:
     """Return the share of its device's memory that a pack may take; None where that memory isn't known."""
-    sharing = -(-num_workers(launcher) // max(1, _num_groups(launcher)))
+    workers, groups = num_workers(launcher), _num_groups(launcher)
+    sharing = -(-workers // groups) if groups else workers * launcher.devices_per_run
     available = training_device(launcher).num_bytes
     return None if available is None else int(_SHARE_OF_MEMORY * available / sharing)
 

@@ -11,6 +11,7 @@ import os
 import queue
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 
@@ -28,12 +29,12 @@ def main(arguments: list[str]) -> int:
     from sgdlab.data.load import load_dataset
     from sgdlab.launch.worker_process import quieten_libraries, redirected_output
     from sgdlab.training.fit import follow_pack
-    from sgdlab.training.ranks import joined, meeting_place
+    from sgdlab.training.ranks import GroupBrokenError, joined, meeting_place
 
     torch.set_num_threads(1)
     quieten_libraries()
     os.write(1, b"ready\n")
-    size, device = int(num_devices), torch.device(device_name)
+    size = int(num_devices)
     datasets: dict[Data, Dataset] = {}
 
     def load_data(run: Run) -> Dataset:
@@ -43,11 +44,15 @@ def main(arguments: list[str]) -> int:
 
     while True:
         order = json.loads(orders.get())
-        with (
-            redirected_output(Path(order["log"])),
-            joined(int(rank), size, meeting_place(size, order["port"]), device) as ranks,
-        ):
-            follow_pack(ranks, device, load_data)
+        with redirected_output(Path(order["log"])):
+            try:
+                with joined(int(rank), size, meeting_place(size, order["port"]), device_name) as ranks:
+                    follow_pack(ranks, torch.device(device_name), load_data)
+            except GroupBrokenError:
+                return 1  # whoever was lost, or the worker, says why
+            except Exception:
+                traceback.print_exc()
+                return 1
 
 
 def _listen(orders: queue.Queue[str]) -> None:

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -20,25 +21,35 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import IO, TYPE_CHECKING, NoReturn, Self
 
-import torch
+from sgdlab.errors import UserError
 
-from sgdlab.training.ranks import ALONE, GroupBrokenError, Ranks, joined, meeting_place
+if TYPE_CHECKING:  # followers start while their worker still imports torch
+    from sgdlab.training.ranks import Ranks
 
 _GRACE_S = 10.0  # for a worker to see for itself that a follower is gone, or to fail of the same cause
 
 
+@dataclass(frozen=True)
+class _Follower:
+    process: subprocess.Popen[str]
+    errors: IO[bytes]
+
+
 @dataclass
 class Followers:
-    """The followers of a worker; started when they are needed, and kept from pack to pack."""
+    """The followers of a worker, kept from pack to pack."""
 
-    device: torch.device  # the worker's; a follower's GPU is the next one
+    device: str  # the worker's; a follower's GPU is the next one
     num_devices: int
     data_folder: Path
-    _processes: list[subprocess.Popen[str]] = field(default_factory=list)
+    _started: list[_Follower] = field(default_factory=list)
+    _are_ready: bool = False
 
     def __enter__(self) -> Self:
+        """Start them; `meeting` waits until they are ready."""
+        self._start()
         return self
 
     def __exit__(
@@ -50,16 +61,25 @@ class Followers:
     def meeting(self, log: Path) -> Iterator[Ranks]:
         """Meet the followers to train a pack; after an error new ones are started for the next pack.
 
-        This process dies where one of them does. What they have to say they write to the end of `log`.
+        This process dies where one of them does. What they have to say of the pack they write to the end of
+        `log`.
+
+        Raises
+        ------
+        UserError
+            If a follower can't start.
         """
+        from sgdlab.training.ranks import ALONE, GroupBrokenError, joined, meeting_place
+
         if self.num_devices == 1:
             yield ALONE
             return
         try:
             self._start()
+            self._await()
             place = meeting_place(self.num_devices)
-            for process in self._processes:
-                _tell(process, {"port": place.port, "log": str(log)})
+            for follower in self._started:
+                _tell(follower, {"port": place.port, "log": str(log)})
             with joined(0, self.num_devices, place, self.device) as ranks:
                 yield ranks
         except GroupBrokenError:
@@ -70,50 +90,70 @@ class Followers:
             raise
 
     def _start(self) -> None:
-        if self._processes:
-            return
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # not whatever the host's name stands for
-        for rank in range(1, self.num_devices):
-            index = (self.device.index or 0) + rank
-            device = f"cuda:{index}" if self.device.type == "cuda" else "cpu"
-            command = [sys.executable, "-m", "sgdlab.launch.follower_process"]
-            process = subprocess.Popen(
-                [*command, str(rank), str(self.num_devices), device, str(self.data_folder)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            self._processes.append(process)
-        for process in self._processes:
-            assert process.stdout is not None
-            if not process.stdout.readline():
-                raise GroupBrokenError("a process for another device of this run could not start")
-            threading.Thread(target=self._outlive, args=(process,), daemon=True).start()
+        if not self._started:
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # not whatever the host's name stands for
+            self._started = [self._start_one(rank) for rank in range(1, self.num_devices)]
+            self._are_ready = False
 
-    def _outlive(self, process: subprocess.Popen[str]) -> None:
+    def _start_one(self, rank: int) -> _Follower:
+        kind, _, index = self.device.partition(":")
+        device = f"{kind}:{int(index) + rank}" if index else kind
+        command = [sys.executable, "-m", "sgdlab.launch.follower_process"]
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the follower
+        process = subprocess.Popen(
+            [*command, str(rank), str(self.num_devices), device, str(self.data_folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        return _Follower(process, errors)
+
+    def _await(self) -> None:
+        """Wait until all followers have everything imported."""
+        for follower in self._started if not self._are_ready else ():
+            assert follower.process.stdout is not None
+            if follower.process.stdout.readline():
+                threading.Thread(target=self._outlive, args=(follower,), daemon=True).start()
+            elif follower.process.wait() < 0:
+                _die()
+            else:
+                raise UserError(f"a process for another device of a run can't start: {_last_word(follower)}")
+        self._are_ready = True
+
+    def _outlive(self, follower: _Follower) -> None:
         """Die some time after a follower that was still needed.
 
-        The worker mostly knows before: its next exchange fails. But one by NCCL may wait for ever.
+        The worker mostly knows before: its next exchange fails. But one by NCCL may wait for ever, and so
+        does a meeting.
         """
-        process.wait()
-        if process in self._processes:
+        follower.process.wait()
+        if follower in self._started:
             time.sleep(_GRACE_S)
-        if process in self._processes:
+        if follower in self._started:
+            print("a process for another device of this run is gone", file=sys.stderr)
             _die()
 
     def _dismiss(self) -> None:
-        processes, self._processes = self._processes, []
-        for process in processes:
-            process.kill()
-        for process in processes:
-            process.communicate()
+        followers, self._started = self._started, []
+        for follower in followers:
+            follower.process.kill()
+        for follower in followers:
+            follower.process.communicate()
+            follower.errors.close()
 
 
-def _tell(process: subprocess.Popen[str], word: dict[str, object]) -> None:
-    assert process.stdin is not None
+def _tell(follower: _Follower, word: dict[str, object]) -> None:
+    assert follower.process.stdin is not None
     with suppress(BrokenPipeError):  # it is gone, and won't be met
-        process.stdin.write(json.dumps(word) + "\n")
-        process.stdin.flush()
+        follower.process.stdin.write(json.dumps(word) + "\n")
+        follower.process.stdin.flush()
+
+
+def _last_word(follower: _Follower) -> str:
+    follower.errors.seek(0)
+    lines = follower.errors.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"exit code {follower.process.returncode}"
 
 
 def _die() -> NoReturn:

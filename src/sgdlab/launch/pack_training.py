@@ -21,6 +21,7 @@ from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.load import load_dataset
 from sgdlab.launch.followers import Followers
+from sgdlab.machine.devices import together
 from sgdlab.runs.attempts import Attempt
 from sgdlab.runs.claims import latest_checkpoint
 from sgdlab.runs.files import naming
@@ -155,7 +156,7 @@ class PackTrainer:
             sgdlab_version=__version__,
             commit=_commit(),
             torch_version=manifest.torch_version,
-            device=manifest.device,
+            device=together(manifest.device, manifest.num_devices),
             num_threads=manifest.num_threads,
             num_devices=manifest.num_devices,
             dtype=manifest.precision,

@@ -48,6 +48,7 @@ class Worker:
     store: Store
     session: str  # id of the launching command
     device: torch.device
+    followers: Followers
     stop_requested: Callable[[], bool] = lambda: False
     on_progress: Callable[[Progress], None] = lambda _: None
     logging_to: Callable[[Path], AbstractContextManager[None]] = _no_log
@@ -58,9 +59,8 @@ class Worker:
         self._packs = list(self.plan.packs)
         self._observer = Observer(self.store, launcher.lease_timeout_s)
         self._waiting = WaitingRuns(self.plan, self.store, self._observer, num_workers(launcher))
-        self._followers = Followers(self.device, launcher.devices_per_run, self.plan.execution.folders.data)
         self._trainer = PackTrainer(
-            self.plan, self.store, self.device, self.stop_requested, self.on_progress, self._followers
+            self.plan, self.store, self.device, self.stop_requested, self.on_progress, self.followers
         )
         self._widths: dict[str, int] = {}  # shape → slots: the same for all its packs, so that bits are
         for pack in self._packs:
@@ -74,10 +74,6 @@ class Worker:
         UserError
             If something is wrong that isn't a run's fault: missing data, a full disk.
         """
-        with self._followers:
-            self._work()
-
-    def _work(self) -> None:
         while not self.stop_requested():
             open_packs = [pack for pack in self._packs if not self._is_settled(pack)]
             if not open_packs:

@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sgdlab.errors import UserError
+from sgdlab.launch.followers import Followers
 from sgdlab.runs.files import naming
+from sgdlab.runs.store import Store
+from sgdlab.sweeps.plan import load_plan
 
 if TYPE_CHECKING:
     from sgdlab.training.fit import Progress
@@ -37,25 +40,28 @@ def main(arguments: list[str]) -> int:
     stop = threading.Event()
     threading.Thread(target=_wait_for_end_of_input, args=(stop,), daemon=True).start()
     try:
-        import torch
+        plan = load_plan(Path(plan_path))
+        execution = plan.execution
+        num_devices = execution.launcher.devices_per_run
+        with Followers(device, num_devices, execution.folders.data) as followers:
+            import torch
 
-        from sgdlab.launch.worker import Worker
-        from sgdlab.runs.store import Store
-        from sgdlab.sweeps.plan import load_plan
+            from sgdlab.launch.worker import Worker
 
-        torch.set_num_threads(1)
-        quieten_libraries()
-        news.send(ready=True)
-        worker = Worker(
-            load_plan(Path(plan_path)),
-            Store(Path(store_root)),
-            session,
-            torch.device(device),
-            stop_requested=stop.is_set,
-            on_progress=news.add_progress,
-            logging_to=redirected_output,
-        )
-        worker.work()
+            torch.set_num_threads(1)
+            quieten_libraries()
+            news.send(ready=True)
+            worker = Worker(
+                plan,
+                Store(Path(store_root)),
+                session,
+                torch.device(device),
+                followers,
+                stop_requested=stop.is_set,
+                on_progress=news.add_progress,
+                logging_to=redirected_output,
+            )
+            worker.work()
     except UserError as error:
         news.send(fatal=str(error))
         return FATAL_EXIT

@@ -79,7 +79,7 @@ def meeting_place(size: int, port: int | None = None) -> TCPStore:
 
 
 @contextmanager
-def joined(rank: int, size: int, place: TCPStore, device: torch.device) -> Iterator[Ranks]:
+def joined(rank: int, size: int, place: TCPStore, device_name: str) -> Iterator[Ranks]:
     """Meet the other ranks at a `meeting_place`, and part from them at the block's end.
 
     Raises
@@ -87,6 +87,7 @@ def joined(rank: int, size: int, place: TCPStore, device: torch.device) -> Itera
     GroupBrokenError
         If one of them is gone before all have met.
     """
+    device = torch.device(device_name)
     on_gpu = device.type == "cuda"
     if on_gpu:
         torch.cuda.set_device(device)
