@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch import Tensor
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
@@ -60,7 +59,8 @@ class Ranks:
             return list(tensors)
         sizes = [tensor.numel() for tensor in tensors]
         length = -(-sum(sizes) // self.size)  # of each rank's part
-        flat = F.pad(torch.cat([t.flatten() for t in tensors]), (0, length * self.size - sum(sizes)))
+        flat = tensors[0].new_zeros(length * self.size)
+        torch.cat([tensor.flatten() for tensor in tensors], out=flat[: sum(sizes)])
         mine = torch.empty_like(flat)  # my part, as each rank has it
         with breaking():
             dist.all_to_all_single(mine, flat)

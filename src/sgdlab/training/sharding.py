@@ -15,14 +15,14 @@ from torch import Tensor
 
 from sgdlab.training.evaluation import Evaluated, Evaluator
 from sgdlab.training.objective import Minibatches, Objective, Tensors, per_run
-from sgdlab.training.ranks import ALONE, Ranks
+from sgdlab.training.ranks import Ranks
 
 
 @dataclass(frozen=True)
 class ShardedObjective(Objective):
     """An objective of whole minibatches; each rank computes on its own share of their examples."""
 
-    ranks: Ranks = ALONE
+    ranks: Ranks
 
     def gradients(self, parameters: Tensors, batch: Minibatches) -> tuple[Tensor, Tensors]:
         """Return losses ``(R,)`` and ∇C_k of each run's whole minibatch."""
