@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from sgdlab.config.components import (
 from sgdlab.config.execution import Execution, Folders, LocalLauncher
 from sgdlab.config.identity import key_of_normalized, normalize
 from sgdlab.config.schema import Run
+from sgdlab.launch.followers import Followers
 from sgdlab.launch.worker import Worker
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import FrozenPlan, freeze
@@ -76,11 +78,17 @@ def make_plan(store: Store, tmp_path: Path) -> Callable[..., FrozenPlan]:
 
 
 @pytest.fixture
-def make_worker(store: Store) -> Callable[..., Worker]:
-    def make(plan: FrozenPlan, session: str = "session", **options) -> Worker:
-        return Worker(plan, store, session, torch.device("cpu"), **options)
+def make_worker(store: Store) -> Iterator[Callable[..., Worker]]:
+    with ExitStack() as stack:
 
-    return make
+        def make(plan: FrozenPlan, session: str = "session", **options) -> Worker:
+            execution = plan.execution
+            followers = Followers("cpu", execution.launcher.devices_per_run, execution.folders.data)
+            return Worker(
+                plan, store, session, torch.device("cpu"), stack.enter_context(followers), **options
+            )
+
+        yield make
 
 
 @pytest.fixture

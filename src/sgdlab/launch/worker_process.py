@@ -23,7 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sgdlab.errors import UserError
+from sgdlab.launch.followers import Followers
 from sgdlab.runs.files import naming
+from sgdlab.runs.store import Store
+from sgdlab.sweeps.plan import load_plan
 
 if TYPE_CHECKING:
     import torch
@@ -42,26 +45,29 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=_wait_for_end_of_input, args=(stop,), daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())  # Slurm tells every process of a job
     try:
-        import torch
+        plan = load_plan(Path(plan_path))
+        execution = plan.execution
+        num_devices = execution.launcher.devices_per_run
+        with Followers(device, num_devices, execution.folders.data) as followers:
+            import torch
 
-        from sgdlab.launch.worker import Worker
-        from sgdlab.runs.store import Store
-        from sgdlab.sweeps.plan import load_plan
+            from sgdlab.launch.worker import Worker
 
-        torch.set_num_threads(1)
-        quieten_libraries()
-        _refuse_missing_gpu(torch.device(device))
-        news.send(ready=True)
-        worker = Worker(
-            load_plan(Path(plan_path)),
-            Store(Path(store_root)),
-            session,
-            torch.device(device),
-            stop_requested=stop.is_set,
-            on_progress=news.add_progress,
-            logging_to=_redirected_output,
-        )
-        worker.work()
+            torch.set_num_threads(1)
+            quieten_libraries()
+            _refuse_missing_gpu(torch.device(device))
+            news.send(ready=True)
+            worker = Worker(
+                plan,
+                Store(Path(store_root)),
+                session,
+                torch.device(device),
+                followers,
+                stop_requested=stop.is_set,
+                on_progress=news.add_progress,
+                logging_to=redirected_output,
+            )
+            worker.work()
     except UserError as error:
         news.send(fatal=str(error))
         return FATAL_EXIT
@@ -88,6 +94,27 @@ def quieten_libraries() -> None:
 
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
+
+
+@contextmanager
+def redirected_output(path: Path) -> Iterator[None]:
+    """Send everything that this process prints to a file, the last words of a crash included."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [(stream, os.dup(stream)) for stream in (1, 2)]
+    with naming(path), open(path, "ab", buffering=0) as log:
+        for stream, _ in saved:
+            os.dup2(log.fileno(), stream)
+        faulthandler.enable(log)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            faulthandler.disable()
+            for stream, original in saved:
+                os.dup2(original, stream)
+                os.close(original)
 
 
 class _News:
@@ -124,27 +151,6 @@ def _wait_for_end_of_input(stop: threading.Event) -> None:
     while os.read(0, 1024):
         pass
     stop.set()
-
-
-@contextmanager
-def _redirected_output(path: Path) -> Iterator[None]:
-    """Send everything that this process prints to a file, the last words of a crash included."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = [(stream, os.dup(stream)) for stream in (1, 2)]
-    with naming(path), open(path, "ab", buffering=0) as log:
-        for stream, _ in saved:
-            os.dup2(log.fileno(), stream)
-        faulthandler.enable(log)
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            faulthandler.disable()
-            for stream, original in saved:
-                os.dup2(original, stream)
-                os.close(original)
 
 
 if __name__ == "__main__":
