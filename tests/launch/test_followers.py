@@ -70,7 +70,7 @@ def test_a_killed_follower_takes_its_worker_along_and_the_runs_end_once_with_the
             killed.extend(pids("follower_process"))
             os.kill(killed[0], signal.SIGKILL)
 
-    LocalPool(plan, store, kill_once).run()
+    LocalPool(plan, store, plan.execution.launcher, kill_once).run()
     assert len(killed) == 1
     assert len({event.attempt for event in events("claimed")}) == 3  # undisturbed, killed, and gone on
     assert Counter(event.key for event in events("published")) == dict.fromkeys(plan.runs, 2)
