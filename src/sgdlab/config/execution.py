@@ -91,6 +91,7 @@ class SlurmLauncher(Workers):
     qos: str | None = None
     constraint: str | None = None
     gpus_per_job: NonNegativeInt = 1
+    gpu_name: str | None = None  # as torch names it: what a plan's time is estimated for
     workers_per_gpu: PositiveInt = 1
     cpus_per_job: PositiveInt | None = None  # default: one for each worker; without GPUs a worker for each
     memory_gb: PositiveFloat | None = None  # of a job; default: the cluster's

@@ -42,7 +42,7 @@ def worker_devices(launcher: LocalLauncher, num_packs: int) -> list[str]:
 def training_device(launcher: Launcher) -> Device:
     """Return what the workers train on; of several GPUs the first, which the others are taken to be like.
 
-    Which GPU a Slurm job will get nobody knows before: one without a name stands for it.
+    Which GPU a Slurm job will get nobody knows before, unless the launcher says so.
 
     Raises
     ------
@@ -50,7 +50,8 @@ def training_device(launcher: Launcher) -> Device:
         If GPUs are asked for and there is none.
     """
     if isinstance(launcher, SlurmLauncher):
-        device = Device("cuda", "GPU of a job", None) if launcher.trains_on_gpus else this_processor()
+        gpu = Device("cuda", launcher.gpu_name or "GPU of a job", None)
+        device = gpu if launcher.trains_on_gpus else this_processor()
     else:
         device = next(iter(_gpus(launcher)), None) or this_processor()
     return device.times(launcher.devices_per_run)

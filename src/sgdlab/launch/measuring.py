@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from sgdlab.config.execution import Execution
+from sgdlab.config.execution import Execution, SlurmLauncher
 from sgdlab.config.shapes import describe_step
 from sgdlab.errors import UsageError, UserError
 from sgdlab.launch.devices import bytes_per_worker, training_device
@@ -38,6 +38,11 @@ def measure_steps(
         If a step can't be measured; what was measured before it is kept.
     """
     launcher = execution.launcher
+    if isinstance(launcher, SlurmLauncher) and launcher.trains_on_gpus:
+        raise UsageError(
+            "the GPUs of Slurm jobs can't be measured from here: on such a node, `sgdlab plan … --measure` with "
+            "launcher=local does it; launcher.gpu_name=… then says which GPU a plan is for"
+        )
     if launcher.devices_per_run > 1:
         raise UsageError(
             "steps are measured on one device only; with "
