@@ -40,8 +40,8 @@ def measure_steps(
     launcher = execution.launcher
     if isinstance(launcher, SlurmLauncher) and launcher.trains_on_gpus:
         raise UsageError(
-            "the GPUs of Slurm jobs can't be measured from here: on such a node, `sgdlab plan … --measure` with "
-            "launcher=local does it; launcher.gpu_name=… then says which GPU a plan is for"
+            "the GPUs of Slurm jobs can't be measured from here: on such a node, `sgdlab plan … --measure` "
+            "with launcher=local does it; launcher.gpu_name=… then says which GPU a plan is for"
         )
     if launcher.devices_per_run > 1:
         raise UsageError(
