@@ -103,6 +103,8 @@ def _num_jobs(plan: FrozenPlan, store: Store, on_wait: Callable[[float], None]) 
         queue = look_anew(store, on_wait)
     for submission in unanswered:
         _resolve(submission, queue)
+    for submission in counting:
+        submission.want(plan.sweeps)
     return sum(
         len(queue.jobs_of(submission)) if submission in unanswered else _num_alive(submission, queue)
         for submission in counting
