@@ -123,7 +123,9 @@ EXECUTION = {
     "launcher=slurm launcher.setup=module": (
         "launcher.setup='module': input should be a list, such as [64, 64]"
     ),
-    "launcher=slurm launcher.sbatch=hold": "launcher.sbatch='hold': input should be a mapping of names to values",
+    "launcher=slurm launcher.sbatch=hold": (
+        "launcher.sbatch='hold': input should be a mapping of names to values"
+    ),
     "launcher=slurm launcher.sbatch.cpus-per-task=2": (
         "launcher.sbatch.cpus-per-task: that is launcher.cpus_per_job"
     ),

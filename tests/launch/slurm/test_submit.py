@@ -160,3 +160,12 @@ def test_no_more_jobs_are_of_use_than_there_are_packs(store, plan):
         store.result_path(key).parent.mkdir(parents=True)
         store.result_path(key).touch()
     assert num_useful_jobs(plan, store) == 1
+
+
+def test_a_store_that_cannot_be_written_is_named(store, plan, slurm, monkeypatch):
+    def refuse(self, *arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("sgdlab.launch.slurm.submit.FileLock.acquire", refuse)
+    with pytest.raises(UserError, match=rf"^{store.root}: Permission denied\. Check who may write there"):
+        submit(plan, store, 1, lambda submission: print)
