@@ -57,8 +57,8 @@ def submit_with_words(
 
 def _say_wait(seconds: float) -> None:
     print(
-        "an earlier command was cut off while it submitted; "
-        f"in {seconds:.0f} s Slurm is asked what came of it",
+        f"in {seconds:.0f} s Slurm is asked what came of an earlier command's jobs: "
+        "it was asked just now, and isn't more often than every ten seconds",
         file=sys.stderr,
     )
 

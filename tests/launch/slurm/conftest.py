@@ -7,17 +7,21 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sgdlab.launch.slurm.submission import Submission, submissions
+from sgdlab.config.execution import SlurmLauncher
+from sgdlab.launch.slurm.submission import Intent, Submission, submissions
+from sgdlab.sweeps.plan import FrozenPlan
 from slurm_cluster import Cluster, QueuedJob
 
 ON_SLURM = ("tracker=none", "launcher=slurm", "launcher.gpus_per_job=0")
 HOLD = "launcher.sbatch.hold=true"
+SLURMS_OWN = ("sbatch", "squeue", "scancel", "srun")
 LOG = """#!/bin/sh
 date +%s.%N >> {log}
 exec {real} "$@"
@@ -26,7 +30,7 @@ exec {real} "$@"
 
 @dataclass
 class Desk:
-    """A terminal whose `launcher=slurm` means the private cluster; its own programs come first on the PATH."""
+    """A terminal whose `launcher=slurm` means the private cluster; its own programs come first."""
 
     terminal: Any
     cluster: Cluster
@@ -82,6 +86,56 @@ class Desk:
         return True
 
 
+@dataclass
+class Programs:
+    """A folder of programs that play Slurm's, with a log of their calls; no others are found."""
+
+    folder: Path
+
+    def write(self, name: str, script: str) -> None:
+        path = self.folder / name
+        path.write_text(f'#!/bin/sh\necho {name} "$@" >> {self.folder}/calls\n{script}\n')
+        path.chmod(0o755)
+
+    def calls(self) -> list[str]:
+        log = self.folder / "calls"
+        return log.read_text().splitlines() if log.exists() else []
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch) -> Programs:
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    for name in SLURMS_OWN:
+        if shutil.which(name):  # this machine's own Slurm
+            (folder / name).write_text("#!/bin/sh\necho unexpected >&2; exit 99\n")
+            (folder / name).chmod(0o755)
+    return Programs(folder)
+
+
+@pytest.fixture
+def plan(make_plan) -> FrozenPlan:
+    """Four runs in two packs, for two jobs of one worker."""
+    plan = make_plan(num_runs=4, pack_size=2)
+    launcher = SlurmLauncher(gpus_per_job=0, num_workers=2)
+    return replace(plan, execution=plan.execution.model_copy(update={"launcher": launcher}))
+
+
+@pytest.fixture
+def make_submission(store, plan) -> Callable[..., Submission]:
+    """Write an intent down, for so many jobs; with a number of Slurm's if one is given."""
+
+    def make(num_jobs: int = 2, job_id: str | None = None) -> Submission:
+        intent = Intent(plan.id, plan.sweeps, num_jobs, len(plan.runs), "code", "2026-01-01T00:00:00+00:00")
+        submission = Submission.create(store, plan, intent)
+        if job_id is not None:
+            submission.record_job(job_id)
+        return submission
+
+    return make
+
+
 @pytest.fixture
 def desk(terminal, cluster) -> Desk:
     return Desk(terminal, cluster)
@@ -99,7 +153,7 @@ def asking_is_rare() -> Callable[[Desk], None]:
 
     def check(desk: Desk) -> None:
         times = desk.asked_at()
-        assert all(later - earlier > 9.5 for earlier, later in zip(times, times[1:], strict=False)), times
+        assert all(later - earlier > 9.5 for earlier, later in pairwise(times)), times
 
     return check
 

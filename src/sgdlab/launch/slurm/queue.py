@@ -65,11 +65,13 @@ class Queue:
 
 def look(store: Store) -> Queue:
     """Return the latest answer; ask for another if it is older than ten seconds."""
+    if not folder_of_submissions(store).is_dir():
+        return Queue()
     try:
         with _lock(store):
             known = _read(store)
             return known if _seconds_to_wait(known) else _ask(store, known)
-    except OSError:  # nothing was submitted yet, or somebody else's store can't be written
+    except OSError:  # it can't be written: somebody else's store, or a full disk
         return _read(store)
 
 

@@ -88,7 +88,7 @@ def _parameters(
     folder: Path, job_name: str, launcher: SlurmLauncher, num_jobs: int, code: Path
 ) -> dict[str, Any]:
     num_cpus = launcher.cpus_per_job or launcher.workers_per_job
-    options = {name: value for name, value in launcher.sbatch.items() if value is not False}
+    options = {"requeue": True, **launcher.sbatch}
     parameters: dict[str, Any] = {
         "job_name": job_name,
         "time": launcher.wall_time_min,
@@ -100,7 +100,7 @@ def _parameters(
         "stderr_to_stdout": True,
         "signal_delay_s": _SIGNAL_BEFORE_END_S,
         "setup": [*launcher.setup, *_setup(folder, code)],
-        "additional_parameters": {"requeue": True, **options},
+        "additional_parameters": {name: value for name, value in options.items() if value is not False},
     }
     if launcher.gpus_per_job:
         parameters["gpus_per_node"] = launcher.gpus_per_job
@@ -123,5 +123,8 @@ def _setup(folder: Path, code: Path) -> list[str]:
 
 
 def _last_words(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if "sbatch" in line or "error" in line.lower()]
-    return lines[-1].removeprefix("sbatch: error: ") if lines else str(error)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return f"it says nothing, exit code {getattr(error.__cause__, 'returncode', None)}"
+    words = [line for line in lines if "sbatch" in line or "error" in line.lower()] or lines
+    return words[-1].removeprefix("sbatch: error: ")
