@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import yaml
 from filelock import FileLock
 
 from sgdlab.runs.store import Store
+from slurm_cluster import Cluster, ClusterOptions, why_not
 
 # The arithmetic of a worker process (see launch/local.py), for tests too: set before anything multiplies.
 os.environ.setdefault("MKL_CBWR", "AVX2")
@@ -71,6 +73,7 @@ TINY = {
     ],
     "scales": {"laptop": {}},
 }
+SHARED = ClusterOptions(num_nodes=3, num_gpus=2)
 CAREFUL = ("tracker=none", "launcher.num_workers=1", "launcher.device=cpu")
 
 
@@ -215,3 +218,47 @@ def trained(trained_once: Path, tmp_path: Path) -> Terminal:
 def words() -> Callable[[str], str]:
     """Text with its line breaks and repeated spaces gone, to look for sentences in."""
     return lambda text: re.sub(r"\s+", " ", text)
+
+
+@pytest.fixture(scope="session")
+def needs_slurm() -> None:
+    """Skip where no Slurm can be started."""
+    if reason := why_not():
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def _cluster(needs_slurm: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("slurm"), SHARED) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(_cluster: Cluster) -> Iterator[Cluster]:
+    """A Slurm of three nodes without accounting, one for all tests of this process; no job is left in it."""
+    yield _cluster
+    _cluster.clean()
+
+
+@pytest.fixture(scope="session")
+def _accounted_cluster(needs_slurm: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("slurm"), replace(SHARED, accounting=True)) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def accounted_cluster(_accounted_cluster: Cluster) -> Iterator[Cluster]:
+    """As `cluster`, with accounting; earlier tests' jobs stay in its records."""
+    yield _accounted_cluster
+    _accounted_cluster.clean()
+
+
+@pytest.fixture
+def make_cluster(
+    needs_slurm: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Cluster]]:
+    """Start a Slurm of one's own, for faults that others would feel; arguments as ClusterOptions."""
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(
+            Cluster(tmp_path_factory.mktemp("slurm"), ClusterOptions(**options))
+        )
