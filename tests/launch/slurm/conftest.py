@@ -1,0 +1,83 @@
+"""Someone at a terminal of a private cluster, who submits small sweeps and watches their jobs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from sgdlab.launch.slurm.submission import Submission, submissions
+from slurm_cluster import Cluster, QueuedJob
+
+QUICK = {
+    "launcher": "slurm",
+    "tracker": "none",
+    "launcher.num_workers": 1,
+    "launcher.gpus_per_job": 0,
+    "launcher.device": "cpu",
+    "launcher.backend": "batched",  # what a trial measures would decide whether a checkpoint can be gone on from
+    "launcher.heartbeat_every_s": 0.5,
+    "launcher.lease_timeout_s": 6,
+    "launcher.checkpoint_every_s": 0.5,
+    "launcher.keep": "final",
+}
+
+
+class Desk:
+    """A working folder on a cluster."""
+
+    def __init__(self, terminal: Any, cluster: Cluster) -> None:
+        self.terminal, self.cluster = terminal, cluster
+        terminal.environment |= cluster.environment
+
+    def start(self, sweep: str, **settings: Any) -> Any:
+        """Begin to submit; `settings` are `QUICK`'s and others, with __ for a dot."""
+        changed = QUICK | {name.replace("__", "."): value for name, value in settings.items()}
+        return self.terminal.start("run", sweep, *(f"{name}={value}" for name, value in changed.items()))
+
+    def submit(self, sweep: str, finish: Callable[..., Any], **settings: Any) -> Submission:
+        """Submit, and return the submission."""
+        done = finish(self.start(sweep, **settings))
+        assert done.returncode == 0, done.stderr
+        return self.submissions()[-1]
+
+    def submissions(self) -> list[Submission]:
+        return submissions(self.terminal.store)
+
+    def jobs(self) -> list[QueuedJob]:
+        """The jobs of this folder that wait or run."""
+        names = {submission.job_name for submission in self.submissions()}
+        return [job for job in self.cluster.jobs() if job.name in names]
+
+    def log(self) -> str:
+        """What the jobs of all submissions have printed."""
+        paths = [path for submission in self.submissions() for path in submission.submitit_folder.glob("*.out")]
+        return "\n".join(path.read_text() for path in paths)
+
+    def num_updates(self) -> int:
+        """Updates that are safe in the checkpoints of runs that aren't published, and in those that are."""
+        progress = self.terminal.store.attempts.glob("*/progress.json")
+        return sum(sum(json.loads(path.read_text()).values()) for path in progress)
+
+    def bits(self) -> dict[str, tuple[Any, ...]]:
+        """Key → how the run ended, its summary, the bits of its curves and of its weights."""
+        results = self.terminal.results()
+        return {key: (*result, self._weights(key)) for key, result in results.items()}
+
+    def _weights(self, key: str) -> str:
+        path = self.terminal.store.weights_path(key)
+        weights = torch.load(path)
+        digest = hashlib.sha256()
+        for name in sorted(weights):
+            digest.update(name.encode() + weights[name].numpy().tobytes())
+        return digest.hexdigest()
+
+
+@pytest.fixture
+def desk(terminal: Any, cluster: Cluster) -> Desk:
+    """A folder on the shared cluster, with the tiny sweep."""
+    return Desk(terminal, cluster)
