@@ -2,6 +2,7 @@
 
 begun.json      which process is the job now: written anew each time that Slurm starts it
 workers.jsonl   the worker processes of all incarnations
+reserve         as much room as the last word takes: a job that ends since the disk is full can still say so
 ended.json      the last word of the latest one
 """
 
@@ -20,6 +21,8 @@ from sgdlab.runs.processes import Process
 
 EndReason = Literal["finished", "idle", "requeued", "succeeded", "stopped", "cancelled", "broken"]
 """`succeeded`: by a job of a further submission. `stopped`: by a signal; Slurm may start it again."""
+
+_NUM_BYTES_RESERVED = 4096
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class JobFolder:
         with naming(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             replace(self.path / "begun.json", json.dumps(asdict(Process.current())).encode())
+            (self.path / "reserve").write_bytes(bytes(_NUM_BYTES_RESERVED))
             (self.path / "ended.json").unlink(missing_ok=True)
         earlier = set(self._read_workers())
         for folder in layout.attempts.glob("*") if earlier else ():
@@ -78,6 +82,7 @@ class JobFolder:
         ended = Ended(reason, host, text, datetime.now(UTC).isoformat(timespec="seconds"))
         with naming(self.path):
             if self.is_held():
+                (self.path / "reserve").unlink(missing_ok=True)
                 replace(self.path / "ended.json", json.dumps(asdict(ended), indent=1).encode())
 
     def ended(self) -> Ended | None:
