@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,11 +40,19 @@ class Desk:
         changed = QUICK | {name.replace("__", "."): value for name, value in settings.items()}
         return self.terminal.start("run", sweep, *(f"{name}={value}" for name, value in changed.items()))
 
-    def submit(self, sweep: str, finish: Callable[..., Any], **settings: Any) -> Submission:
-        """Submit, and return the submission."""
-        done = finish(self.start(sweep, **settings))
+    def submit(
+        self, sweep: str, finish: Callable[..., Any], setup: Sequence[str] = (), **settings: Any
+    ) -> Submission:
+        """Submit, and return the submission; `setup` are the lines that its jobs begin with."""
+        done = finish(self.start(sweep, launcher__setup=list(setup), **settings))
         assert done.returncode == 0, done.stderr
         return self.submissions()[-1]
+
+    def train_here(self, sweep: str) -> None:
+        """Train without Slurm, to the same bits."""
+        alike = ("tracker", "launcher.num_workers", "launcher.device", "launcher.backend", "launcher.keep")
+        done = self.terminal.sgdlab("run", sweep, *(f"{name}={QUICK[name]}" for name in alike))
+        assert done.returncode == 0, done.stderr
 
     def submissions(self) -> list[Submission]:
         return submissions(self.terminal.store)
@@ -81,3 +90,15 @@ class Desk:
 def desk(terminal: Any, cluster: Cluster) -> Desk:
     """A folder on the shared cluster, with the tiny sweep."""
     return Desk(terminal, cluster)
+
+
+@pytest.fixture
+def make_desk(terminal: Any, cluster: Cluster, tmp_path: Path) -> Callable[[str], Desk]:
+    """Make further ones, by name."""
+
+    def make(name: str) -> Desk:
+        other = type(terminal)(tmp_path / name)
+        other.write_sweep("tiny")
+        return Desk(other, cluster)
+
+    return make
