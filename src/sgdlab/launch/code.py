@@ -25,24 +25,20 @@ def snapshot_code(store: Store) -> Path:
     StoreError
         If the store can't be written.
     """
-    files = sorted(
-        path
-        for path in _PACKAGE.rglob("*")
-        if path.is_file() and path.name != _COMMIT_FILE and not _LEFT_OUT & set(path.parts)
-    )
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(f"{path.relative_to(_PACKAGE)}\n".encode() + path.read_bytes())
-    digest.update((commit() or "").encode())
+    files = {
+        path: (_PACKAGE / path).read_bytes() for path in _files()
+    }  # once: they may be worked on just now
+    digest = hashlib.sha256((commit() or "").encode())
+    for path, content in files.items():
+        digest.update(f"\n{path} {len(content)}\n".encode() + content)
     folder = store.root / "code" / digest.hexdigest()[:16]
     with naming(store.root):
         if not folder.exists():
             fresh = folder.with_name(f".new-{secrets.token_hex(6)}")
-            for path in files:
-                copy = fresh / _PACKAGE.name / path.relative_to(_PACKAGE)
+            for path, content in {**files, Path(_COMMIT_FILE): (commit() or "").encode()}.items():
+                copy = fresh / _PACKAGE.name / path
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, copy)
-            (fresh / _PACKAGE.name / _COMMIT_FILE).write_text(commit() or "")
+                copy.write_bytes(content)
             try:
                 fresh.rename(folder)
             except OSError:  # somebody else was faster
@@ -63,3 +59,9 @@ def commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return head.stdout.strip() + ("+dirty" if changes.stdout.strip() else "")
+
+
+def _files() -> list[Path]:
+    """Return the files to copy, by their paths in the package."""
+    paths = sorted(path.relative_to(_PACKAGE) for path in _PACKAGE.rglob("*") if path.is_file())
+    return [path for path in paths if path != Path(_COMMIT_FILE) and not _LEFT_OUT & set(path.parts)]

@@ -7,8 +7,11 @@ each job gives it the expected name itself.
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmiss
 
 from sgdlab.config.execution import SlurmLauncher
 from sgdlab.errors import UserError
+from sgdlab.runs.files import naming
 
 _KEYS = {  # ours → sbatch's
     "partition": "partition",
@@ -24,8 +28,9 @@ _KEYS = {  # ours → sbatch's
     "qos": "qos",
     "constraint": "constraint",
 }
+_JOBS_VARIABLES = ("SLURM", "SRUN", "SUBMITIT")
 _PICKLE = "job.pkl"
-_SIGNAL_BEFORE_END_S = 60  # submitit's own signal; a job has stopped by its own clock before
+_SIGNAL_BEFORE_END_S = 1  # submitit's own signal: a job stops by its own clock before
 
 
 class RefusedError(UserError):
@@ -42,36 +47,60 @@ def submit_array(
     RefusedError
         With sbatch's own words.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    DelayedSubmission(job).dump(folder / _PICKLE)
     try:
-        executor = submitit.SlurmExecutor(folder, python=launcher.python)
-    except RuntimeError as error:
-        raise RefusedError("srun isn't there: launcher=slurm needs a machine of the cluster") from error
-    executor.update_parameters(**_parameters(folder, job_name, launcher, num_jobs, code))
-    try:
-        with executor.batch():
-            jobs = [executor.submit(job) for _ in range(num_jobs)]
-        return str(jobs[0].job_id).partition("_")[0]
+        with naming(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            DelayedSubmission(job).dump(folder / _PICKLE)
+            executor = _executor(folder, launcher.python)
+            executor.update_parameters(**_parameters(folder, job_name, launcher, num_jobs, code))
+            # submitit prints what it raises as well
+            with _outside_of_jobs(), redirect_stderr(StringIO()), executor.batch():
+                jobs = [executor.submit(job) for _ in range(num_jobs)]
+    except FileNotFoundError as error:
+        raise RefusedError("sbatch isn't there: launcher=slurm needs a machine of the cluster") from error
     except (FailedJobError, FailedSubmissionError) as error:
         raise RefusedError(f"sbatch refused: {_last_words(error)}") from error
+    return str(jobs[0].job_id).partition("_")[0]
+
+
+def _executor(folder: Path, python: str | None) -> submitit.SlurmExecutor:
+    try:
+        return submitit.SlurmExecutor(folder, python=python)
+    except RuntimeError as error:
+        raise RefusedError("srun isn't there: launcher=slurm needs a machine of the cluster") from error
+
+
+@contextmanager
+def _outside_of_jobs() -> Iterator[None]:
+    """Hide the job that this process is in, if any: the new one would take its variables for its own."""
+    hidden = {}
+    if "SLURM_JOB_ID" in os.environ:
+        hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_JOBS_VARIABLES)}
+    try:
+        if conf := hidden.get("SLURM_CONF"):
+            os.environ["SLURM_CONF"] = conf
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _parameters(
     folder: Path, job_name: str, launcher: SlurmLauncher, num_jobs: int, code: Path
 ) -> dict[str, Any]:
-    workers = launcher.workers_per_job
+    num_cpus = launcher.cpus_per_job or launcher.workers_per_job
+    options = {"requeue": True, **launcher.sbatch}
     parameters: dict[str, Any] = {
         "job_name": job_name,
         "time": launcher.wall_time_min,
         "nodes": 1,
         "ntasks_per_node": 1,
-        "cpus_per_task": launcher.cpus_per_job or workers,
+        "cpus_per_task": num_cpus,
+        "srun_args": [f"--cpus-per-task={num_cpus}"],  # srun no longer takes it from the job by itself
         "array_parallelism": num_jobs,
         "stderr_to_stdout": True,
         "signal_delay_s": _SIGNAL_BEFORE_END_S,
         "setup": [*launcher.setup, *_setup(folder, code)],
-        "additional_parameters": {"requeue": True, **launcher.sbatch},
+        "additional_parameters": {name: value for name, value in options.items() if value is not False},
     }
     if launcher.gpus_per_job:
         parameters["gpus_per_node"] = launcher.gpus_per_job
@@ -89,9 +118,13 @@ def _setup(folder: Path, code: Path) -> list[str]:
         f"job={array}; job=${{job:-$SLURM_JOB_ID}}",
         f'ln {quoted}/{_PICKLE} {quoted}/"$job"_submitted.pkl 2>/dev/null || true',
         f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
+        "export PYTHONSAFEPATH=1",  # or `python -m` would take a package in the working folder before it
     ]
 
 
 def _last_words(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if "sbatch" in line or "error" in line.lower()]
-    return lines[-1].removeprefix("sbatch: error: ") if lines else str(error)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return f"it says nothing, exit code {getattr(error.__cause__, 'returncode', None)}"
+    words = [line for line in lines if "sbatch" in line or "error" in line.lower()] or lines
+    return words[-1].removeprefix("sbatch: error: ")

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -29,6 +30,7 @@ from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import FrozenPlan, load_plan
 
 Verdict = Literal["started", "void"]
+_NAME = re.compile(r"[0-9a-f]+-[0-9]+")  # a killed command leaves others
 
 
 @dataclass(frozen=True)
@@ -179,11 +181,12 @@ def folder_of_submissions(store: Store) -> Path:
 
 
 def job_name_prefix(root: Path) -> str:
-    """Return how the names of all jobs of a store begin."""
-    return f"sgdlab-{hashlib.sha256(str(root).encode()).hexdigest()[:6]}-"
+    """Return how the names of all jobs of a store begin, by whatever links it is reached."""
+    return f"sgdlab-{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:6]}-"
 
 
 def submissions(store: Store, plan: str = "*") -> list[Submission]:
     """Return the submissions of a plan, or all of a store, in the order of their names and numbers."""
-    found = [Submission(path) for path in folder_of_submissions(store).glob(f"{plan}-*") if path.is_dir()]
+    paths = folder_of_submissions(store).glob(f"{plan}-*")
+    found = [Submission(path) for path in paths if _NAME.fullmatch(path.name) and path.is_dir()]
     return sorted(found, key=lambda submission: (submission.plan_id, submission.number))

@@ -23,6 +23,7 @@ from sgdlab.runs.files import naming
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import FrozenPlan
 
+_COMES_BACK = ("requeued", "stopped")
 MakeJob = Callable[[Submission], Callable[[], object]]
 """Gives what each job of a submission calls; it is pickled."""
 
@@ -102,7 +103,10 @@ def _num_jobs(plan: FrozenPlan, store: Store, on_wait: Callable[[float], None]) 
         queue = look_anew(store, on_wait)
     for submission in unanswered:
         _resolve(submission, queue)
-    return sum(_num_alive(submission, queue) for submission in counting if not submission.is_void())
+    return sum(
+        len(queue.jobs_of(submission)) if submission in unanswered else _num_alive(submission, queue)
+        for submission in counting
+    )
 
 
 def _resolve(submission: Submission, queue: Queue) -> None:
@@ -115,9 +119,13 @@ def _resolve(submission: Submission, queue: Queue) -> None:
 
 
 def _num_alive(submission: Submission, queue: Queue) -> int:
+    """Count the jobs that are in the queue, or have come into it since Slurm was asked, and haven't ended."""
+    indices = {job.index for job in queue.jobs_of(submission)}
     if submission.name not in queue.knows:
-        return submission.intent.num_jobs  # younger than Slurm's latest answer
-    return len(queue.jobs_of(submission))
+        indices = set(range(submission.intent.num_jobs))
+    ends = {job.index: job.ended() for job in submission.jobs()}
+    over = {index for index, ended in ends.items() if ended and ended.reason not in _COMES_BACK}
+    return len(indices - over)
 
 
 def _submit(plan: FrozenPlan, store: Store, num_jobs: int, make_job: MakeJob) -> Submission:
