@@ -62,7 +62,8 @@ def slurm(tmp_path, monkeypatch):
 
     def answer(name, line):
         script = folder / name
-        script.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/{name}.txt\nenv > {tmp_path}/{name}.env\n{line}\n')
+        note = f'echo "$@" >> {tmp_path}/{name}.txt\nenv > {tmp_path}/{name}.env'
+        script.write_text(f"#!/bin/sh\n{note}\n{line}\n")
         script.chmod(0o755)
 
     for name in ("srun", "squeue"):
@@ -70,8 +71,10 @@ def slurm(tmp_path, monkeypatch):
     answer("scontrol", "true")
     answer("sbatch", "echo Submitted batch job 77")
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    for name, value in {"JOB_ID": "21", "ARRAY_JOB_ID": "21", "ARRAY_TASK_ID": "2", "CPU_BIND": "mask"}.items():
-        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.setenv("SLURM_JOB_ID", "21")
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "21")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
+    monkeypatch.setenv("SLURM_CPU_BIND", "mask")
     return answer
 
 

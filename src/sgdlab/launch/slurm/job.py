@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sgdlab.config.execution import SlurmLauncher
@@ -156,8 +156,7 @@ def _go_on_later(plan: FrozenPlan, store: Store, folder: JobFolder, make_job: Ma
         if _requeue():
             return "requeued"
         try:
-            with _outside_of_job():
-                submit_successor(plan, store, make_job)
+            submit_successor(plan, store, make_job)
         except UserError as error:
             if time.monotonic() > give_up_at:
                 folder.end("stopped", f"neither requeued nor succeeded by another job: {error}")
@@ -182,14 +181,3 @@ def _requeue() -> bool:
     if done.returncode:
         print(done.stderr.strip(), flush=True)
     return done.returncode == 0
-
-
-@contextmanager
-def _outside_of_job() -> Iterator[None]:
-    """Hide this job's variables from one that is submitted in it: its steps would take them for its own."""
-    names = [name for name in os.environ if name.startswith("SLURM_") and name != "SLURM_CONF"]
-    own = {name: os.environ.pop(name) for name in names}
-    try:
-        yield
-    finally:
-        os.environ.update(own)

@@ -20,12 +20,14 @@ QUICK = {
     "launcher.num_workers": 1,
     "launcher.gpus_per_job": 0,
     "launcher.device": "cpu",
-    "launcher.backend": "batched",  # what a trial measures would decide whether a checkpoint can be gone on from
+    "launcher.backend": "batched",  # with a measured choice a checkpoint may be of another
     "launcher.heartbeat_every_s": 0.5,
     "launcher.lease_timeout_s": 6,
     "launcher.checkpoint_every_s": 0.5,
     "launcher.keep": "final",
 }
+SEEDS = {"rate": {"label": "rate", "axes": {"optimizer.lr": ["2**-4"]}}}
+LONG = {"budget__num_updates": 60_000, "evaluation__every_num_updates": 2_000}
 
 
 class Desk:
@@ -34,6 +36,8 @@ class Desk:
     def __init__(self, terminal: Any, cluster: Cluster) -> None:
         self.terminal, self.cluster = terminal, cluster
         terminal.environment |= cluster.environment
+        terminal.write_sweep("seeds", SEEDS)
+        terminal.write_sweep("long", SEEDS, **LONG)
 
     def start(self, sweep: str, **settings: Any) -> Any:
         """Begin to submit; `settings` are `QUICK`'s and others, with __ for a dot."""
@@ -64,13 +68,17 @@ class Desk:
 
     def log(self) -> str:
         """What the jobs of all submissions have printed."""
-        paths = [path for submission in self.submissions() for path in submission.submitit_folder.glob("*.out")]
+        paths = self.terminal.store.root.glob("submissions/*/submitit/*.out")
         return "\n".join(path.read_text() for path in paths)
 
-    def num_updates(self) -> int:
-        """Updates that are safe in the checkpoints of runs that aren't published, and in those that are."""
+    def num_safe_updates(self) -> int:
+        """Updates in checkpoints."""
         progress = self.terminal.store.attempts.glob("*/progress.json")
         return sum(sum(json.loads(path.read_text()).values()) for path in progress)
+
+    def exported(self) -> list[str]:
+        """The keys of all W&B runs, one a run."""
+        return [path.name.rpartition("-")[2] for path in self.terminal.folder.glob("outputs/wandb/*run-*")]
 
     def bits(self) -> dict[str, tuple[Any, ...]]:
         """Key → how the run ended, its summary, the bits of its curves and of its weights."""
@@ -88,17 +96,34 @@ class Desk:
 
 @pytest.fixture
 def desk(terminal: Any, cluster: Cluster) -> Desk:
-    """A folder on the shared cluster, with the tiny sweep."""
+    """A folder on the shared cluster, with the sweeps tiny (12 runs), seeds and long (3 runs each)."""
     return Desk(terminal, cluster)
 
 
 @pytest.fixture
-def make_desk(terminal: Any, cluster: Cluster, tmp_path: Path) -> Callable[[str], Desk]:
-    """Make further ones, by name."""
+def make_desk(terminal: Any, cluster: Cluster, tmp_path: Path) -> Callable[..., Desk]:
+    """Make further ones, by name, on this cluster or another."""
 
-    def make(name: str) -> Desk:
+    def make(name: str, place: Cluster = cluster) -> Desk:
         other = type(terminal)(tmp_path / name)
         other.write_sweep("tiny")
-        return Desk(other, cluster)
+        return Desk(other, place)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def _known_bits() -> dict[str, tuple[Any, ...]]:
+    return {}
+
+
+@pytest.fixture
+def undisturbed(
+    make_desk: Callable[[str], Desk], _known_bits: dict[str, tuple[Any, ...]]
+) -> dict[str, tuple[Any, ...]]:
+    """The bits of the long sweep, trained once without Slurm and without disturbance."""
+    if not _known_bits:
+        desk = make_desk("undisturbed")
+        desk.train_here("long")
+        _known_bits.update(desk.bits())
+    return _known_bits
