@@ -27,7 +27,7 @@ QUICK = {
     "launcher.keep": "final",
 }
 SEEDS = {"rate": {"label": "rate", "axes": {"optimizer.lr": ["2**-4"]}}}
-LONG = {"budget__num_updates": 60_000, "evaluation__every_num_updates": 2_000}
+LONG = {"budget__num_updates": 40_000, "evaluation__every_num_updates": 2_000}
 
 
 class Desk:

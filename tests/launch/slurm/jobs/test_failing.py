@@ -13,7 +13,7 @@ def test_uneven_runs_share_two_gpus_and_one_too_large_fails_alone(desk, finish, 
     desk.terminal.write_sweep(
         "uneven",
         {
-            "uneven": {"label": "uneven", "axes": {"budget.num_updates": [64, 20_000]}},
+            "uneven": {"label": "uneven", "axes": {"budget.num_updates": [64, 5_000]}},
             "large": {"label": "large", "fixed": large, "axes": {"optimizer.lr": [1]}},
         },
     )
@@ -22,7 +22,7 @@ def test_uneven_runs_share_two_gpus_and_one_too_large_fails_alone(desk, finish, 
     desk.submit("uneven", finish, setup, **{f"launcher__{name}": value for name, value in settings.items()})
     wait_until(lambda: desk.jobs() == [])
     assert "GPUs 0,1" in desk.log()
-    assert sorted(num_updates for _, _, num_updates, *_ in desk.bits().values()) == [64] * 3 + [20_000] * 3
+    assert sorted(num_updates for _, _, num_updates, *_ in desk.bits().values()) == [64] * 3 + [5_000] * 3
     store = desk.terminal.store
     failures = [store.read_failure(path.parent.name) for path in store.runs.glob("*/*/failed.json")]
     assert len(failures) == 3
