@@ -47,10 +47,19 @@ class Fate:
 def test_preempted_again_and_again_a_run_ends_with_the_same_bits_and_one_wandb_run(
     desk, finish, wait_until, undisturbed
 ):
-    submission = desk.submit("long", finish, tracker="wandb", launcher__partition="preemptible")
+    settings = {
+        "tracker": "wandb",
+        "launcher__partition": "preemptible",
+        "launcher__checkpoint_every_s": 1000,
+    }
+    submission = desk.submit("long", finish, **settings)
     fate = Fate(desk, submission)
-    fate.strike("kill", 12)
-    fate.strike("preempt", 12)
+    wait_until(lambda: list(desk.terminal.store.attempts.glob("*/manifest.json")))
+    fate.strike("preempt", 3)
+    wait_until(lambda: submission.job(0).ended())
+    assert submission.job(0).ended().reason == "stopped"
+    assert desk.num_safe_updates() > 0  # the warning's checkpoint: there is no other
+    fate.strike("kill", 10)
     wait_until(lambda: desk.jobs() == [], timeout_s=180)
     assert submission.job(0).ended().reason == "finished", desk.log()
     assert desk.bits() == undisturbed

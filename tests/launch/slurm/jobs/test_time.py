@@ -3,6 +3,7 @@
 import pytest
 
 
+@pytest.mark.slow
 def test_one_task_of_an_array_is_asked_to_stop_and_goes_on(desk, finish, wait_until):
     submission = desk.submit("long", finish, launcher__num_workers=2, launcher__pack_size=2)
     wait_until(lambda: desk.num_safe_updates() > 0)
