@@ -30,7 +30,9 @@ def test_a_dead_node_and_a_deaf_one_lose_nothing(make_cluster, make_desk, finish
     """The deaf one's first run goes on beside its rerun, until it finds that out."""
     cluster = make_cluster(num_nodes=4, num_cpus=1, extra=["SlurmdTimeout=5", "MessageTimeout=5"])
     desk = make_desk("desk", cluster)
-    desk.terminal.write_sweep("longer", SEEDS, budget__num_updates=200_000)
+    desk.terminal.write_sweep(
+        "longer", SEEDS, budget__num_updates=160_000, evaluation__every_num_updates=8_000
+    )
     submission = desk.submit("longer", finish, launcher__num_workers=2, launcher__pack_size=2)
     wait_until(lambda: desk.num_safe_updates() > 0 and all(job.node for job in desk.jobs()))
     wait_until(lambda: all((submission.job(index).path / "begun.json").exists() for index in range(2)))

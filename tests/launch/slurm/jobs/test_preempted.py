@@ -52,7 +52,7 @@ def test_preempted_again_and_again_a_run_ends_with_the_same_bits_and_one_wandb_r
         "launcher__partition": "preemptible",
         "launcher__checkpoint_every_s": 1000,
     }
-    submission = desk.submit("long", finish, **settings)
+    submission = desk.submit("long", finish, tracker="wandb", **settings)
     fate = Fate(desk, submission)
     wait_until(lambda: list(desk.terminal.store.attempts.glob("*/manifest.json")))
     fate.strike("preempt", 3)
