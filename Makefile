@@ -17,7 +17,7 @@ PIP_INSTALL := $(BIN)/pip install -qq --constraint constraints.txt --build-const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo sweep sweep-is-named status figures report test test-slow kill-test lint format bench bench-gpu penalty-error clean-env
+.PHONY: help demo sweep sweep-is-named status figures report test test-slow kill-test lint format bench bench-gpu bench-slurm penalty-error clean-env
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value …]"
@@ -48,7 +48,7 @@ report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SW
 # ---- development ----------------------------------------------------------------------------------------
 
 # Small matrices on busy cores are far slower with several threads each; xdist already uses the cores.
-test test-slow kill-test bench penalty-error: export OMP_NUM_THREADS := 1
+test test-slow kill-test bench bench-slurm penalty-error: export OMP_NUM_THREADS := 1
 
 test: $(VENV)/dev.stamp ## The tests, without the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
@@ -74,6 +74,9 @@ bench: $(VENV)/bench.stamp ## Measure speed beside what one would use instead; w
 
 bench-gpu: $(VENV)/bench.stamp ## Many runs on one GPU: packed, one process a run, and processes sharing it
 	$(BIN)/python benchmarks/bench_gpu.py
+
+bench-slurm: $(VENV)/runtime.stamp ## A private Slurm: submit 10,080 runs, and what jobs cost beside training
+	$(BIN)/python benchmarks/bench_slurm.py
 
 penalty-error: $(VENV)/runtime.stamp ## Measure finite differences against the exact penalty: docs/penalty.md [QUICK=1]
 	$(BIN)/python benchmarks/difference_error.py $(if $(QUICK),--quick)

@@ -82,6 +82,17 @@ def test_the_overview_has_a_line_for_each_sweep(trained):
     finished = trained.sgdlab("status", "tracker=none")
     assert finished.returncode == 0
     lines = [line.split() for line in finished.stdout.splitlines()]
-    assert lines[0] == ["sweep", "runs", "done", "diverged", "running", "failed", "damaged", "to", "train"]
-    assert ["tiny", "12", "12", "0", "0", "0", "0", "0"] in lines
-    assert ["more", "12", "0", "0", "0", "0", "0", "12"] in lines
+    assert lines[0] == [
+        "sweep",
+        "runs",
+        "done",
+        "diverged",
+        "running",
+        "unknown",
+        "failed",
+        "damaged",
+        "to",
+        "train",
+    ]
+    assert ["tiny", "12", "12", "0", "0", "0", "0", "0", "0"] in lines
+    assert ["more", "12", "0", "0", "0", "0", "0", "0", "12"] in lines

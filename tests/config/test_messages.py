@@ -99,6 +99,43 @@ EXECUTION = {
     ),
     "launcher.pack_size=0": "launcher.pack_size=0: input should be greater than or equal to 1",
     "launcher.device=gpu": "launcher.device='gpu': input should be 'auto', 'cpu' or 'cuda'",
+    "launcher=slurm launcher.num_worker=2": (
+        "launcher.num_worker is not a key (did you mean launcher.num_workers?); known here: "
+        "account, backend, checkpoint_every_s, constraint, cpus_per_job, device, gpus_per_job, "
+        "heartbeat_every_s, idle_timeout_s, keep, kind, lease_timeout_s, memory_gb, num_workers, pack_size, "
+        "partition, python, qos, sbatch, setup, stop_before_end_s, wall_time_min, workers_per_gpu"
+    ),
+    "launcher=slurm launcher.num_workers=2001 launcher.gpus_per_job=2": (
+        "launcher.num_workers=2001 makes 1001 jobs of 2; an array has 1000 at most"
+    ),
+    "launcher=slurm launcher.wall_time_min=2": (
+        "launcher.stop_before_end_s=120 leaves nothing of launcher.wall_time_min=2"
+    ),
+    "launcher=slurm launcher.device=cuda launcher.gpus_per_job=0": (
+        "launcher.device=cuda needs launcher.gpus_per_job=1 or more"
+    ),
+    "launcher=slurm launcher.gpus_per_job=-1": (
+        "launcher.gpus_per_job=-1: input should be greater than or equal to 0"
+    ),
+    "launcher=slurm launcher.memory_gb=16G": (
+        "launcher.memory_gb='16G': input should be a number, such as 0.01, 2**-6 or 1/32"
+    ),
+    "launcher=slurm launcher.setup=module": (
+        "launcher.setup='module': input should be a list, such as [64, 64]"
+    ),
+    "launcher=slurm launcher.sbatch=hold": (
+        "launcher.sbatch='hold': input should be a mapping of names to values"
+    ),
+    "launcher=slurm launcher.sbatch.cpus-per-task=2": (
+        "launcher.sbatch.cpus-per-task: that is launcher.cpus_per_job"
+    ),
+    "launcher=slurm launcher.sbatch.time=60": "launcher.sbatch.time: that is launcher.wall_time_min",
+    "launcher=slurm launcher.sbatch.array=0-3": (
+        "launcher.sbatch.array can't be chosen: sgdlab depends on it"
+    ),
+    "launcher=slrum": (
+        "launcher=slrum: there is no such option (did you mean slurm?); known here: local, slurm"
+    ),
     "tracker=wb": "tracker=wb: there is no such option; known here: none, wandb",
     "tracker=none tracker.project=x": (
         "tracker.project is not a key: tracker is none, and tracker=wandb has project"

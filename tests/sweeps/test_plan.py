@@ -17,7 +17,7 @@ from sgdlab.sweeps.expand import expand
 from sgdlab.sweeps.plan import estimate_missing, freeze, load_plan
 
 EXECUTION = Execution.model_validate(
-    {"launcher": {"pack_size": 4}, "tracker": {"kind": "wandb", "project": "p"}}
+    {"launcher": {"kind": "local", "pack_size": 4}, "tracker": {"kind": "wandb", "project": "p"}}
 )
 
 

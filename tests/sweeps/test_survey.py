@@ -84,6 +84,7 @@ def test_each_run_is_in_one_state(store, wanted, publish, attempt):
         "done": 1,
         "diverged": 1,
         "running": 1,
+        "unknown": 0,
         "interrupted": 0,
         "failed": 1,
         "damaged": 1,

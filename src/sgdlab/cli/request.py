@@ -87,7 +87,7 @@ class Request:
     @property
     def titles(self) -> list[str]:
         """What people call the sweeps."""
-        return [f"{sweep.name} @ {sweep.scale}" for sweep in self.sweeps]
+        return [f"{self._known(place).name} @ {self._scale}" for place in range(len(self._names))]
 
     def known(self) -> list[SweepKeys]:
         """Return which runs each sweep asks for, in its order."""
@@ -110,6 +110,10 @@ class Request:
     def census(self) -> Census:
         """Tell what became of each of the runs, those of all sweeps together."""
         return self._census_of(self._known_together())
+
+    def wanted(self) -> list[str]:
+        """Return the keys of all runs; one that two grids share comes twice."""
+        return self._known_together().keys
 
     def _census_of(self, known: SweepKeys) -> Census:
         return take_census(known.digest_of(), self.store, lambda key: self._configs[key])

@@ -1,18 +1,18 @@
-"""Commands about sweeps: list, plan, run, status, retry, migrate."""
+"""Commands about sweeps: list, plan, run, migrate."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from sgdlab.cli.output import console, print_json, table
-from sgdlab.cli.request import Arguments, AsJson, OptionalArguments, Request, Scale, open_request
+from sgdlab.cli.request import Arguments, AsJson, Request, Scale, open_request
+from sgdlab.cli.standing import print_standing
 from sgdlab.runs.store import Store
-from sgdlab.sweeps.standing import Standing, standing_of
-from sgdlab.sweeps.survey import Survey, survey_runs, verified
+from sgdlab.sweeps.standing import standing_of
+from sgdlab.sweeps.survey import Survey, survey_runs
 
 Measure = Annotated[
     bool, typer.Option("--measure", help="First measure the speed of what was never measured here.")
@@ -24,8 +24,6 @@ def register(app: typer.Typer) -> None:
     app.command("list")(list_sweeps)
     app.command("plan")(plan)
     app.command("run")(run)
-    app.command("status")(status)
-    app.command("retry")(retry)
     app.command("migrate")(migrate_store)
 
 
@@ -83,49 +81,10 @@ def run(
     if as_json:
         print_json({**standing.to_dict(), "cautions": cautions})
     else:
-        _print_standing(standing)
+        print_standing(standing)
         print(*cautions, sep="\n", end="\n" if cautions else "")
     if standing.failures or standing.damages:
         raise typer.Exit(1)
-
-
-def status(
-    arguments: OptionalArguments = None,
-    scale: Scale = "laptop",
-    as_json: AsJson = False,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Read every file, also those that show no sign of a change.")
-    ] = False,
-) -> None:
-    """Tell the state of every run of these sweeps, from the run folders; without a name, of all sweeps."""
-    named = [argument for argument in arguments or () if "=" not in argument]
-    with open_request([*([] if named else _every_sweep(scale)), *(arguments or ())], scale) as request:
-        censuses = {"": request.census()} if named else request.censuses()
-        if verify:
-            censuses = {name: verified(census, request.store) for name, census in censuses.items()}
-        standings = {name: standing_of(census, request.store) for name, census in censuses.items()}
-    if not named:
-        _print_overview(standings, as_json)
-    elif as_json:
-        print_json(standings[""].to_dict())
-    else:
-        _print_standing(standings[""])
-
-
-def retry(
-    arguments: Arguments,
-    scale: Scale = "laptop",
-    state: Annotated[
-        Literal["failed", "damaged"], typer.Option(help="Which runs to clear, to be trained again.")
-    ] = "failed",
-) -> None:
-    """Clear failed or damaged runs; `sgdlab run` trains them again."""
-    with open_request(arguments, scale) as request:
-        found = request.census()
-        keys = found.failed if state == "failed" else verified(found, request.store).damaged
-        for key in keys:
-            request.store.discard(key)
-    print(f"{len(keys)} {state} runs cleared; `sgdlab run` trains them again")
 
 
 def migrate_store(overrides: Annotated[list[str] | None, typer.Argument()] = None) -> None:
@@ -159,34 +118,3 @@ def _cautions(found: Survey, store: Store) -> list[str]:
     with Index(store) as index:
         summaries = {key: run.summary for key, run in index.lookup(found.stored).items()}
     return describe_summaries(summaries, [key for key in summaries if found.wanted[key].differences_kinks])
-
-
-def _every_sweep(scale: str) -> list[str]:
-    from sgdlab.sweeps.files import describe_sweeps
-
-    return [sweep.name for sweep in describe_sweeps() if scale in sweep.scales]
-
-
-def _print_overview(standings: Mapping[str, Standing], as_json: bool) -> None:
-    if as_json:
-        print_json({name: standing.to_dict() for name, standing in standings.items()})
-        return
-    states = ("done", "diverged", "running", "failed", "damaged")
-    listing = table("sweep", "runs", *states, "to train", numeric=("runs", *states, "to train"))
-    for name, standing in standings.items():
-        numbers = [standing.counts[state] for state in states]
-        total = sum(standing.counts.values())
-        listing.add_row(name, *map(str, (total, *numbers, total - sum(numbers))))
-    console().print(listing)
-
-
-def _print_standing(standing: Standing) -> None:
-    counts = table("state", "runs", numeric=("runs",))
-    for state, number in standing.counts.items():
-        counts.add_row(state, str(number))
-    console().print(counts)
-    for failure in standing.failures:
-        print(f"{failure.key[:12]} failed: {failure.error}\n             log: {failure.log}")
-    if standing.failures:
-        print("To train failed runs again: sgdlab retry SWEEP, then sgdlab run SWEEP")
-    print(*standing.damages, sep="\n", end="\n" if standing.damages else "")

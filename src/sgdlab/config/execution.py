@@ -140,10 +140,28 @@ class SlurmLauncher(Workers):
             )
         if self.device == "cuda" and not self.gpus_per_job:
             raise ValueError("launcher.device=cuda needs launcher.gpus_per_job=1 or more")
+        for option in self.sbatch:
+            plain = option.lstrip("-").replace("-", "_")
+            if plain in _OWN_KEYS:
+                raise ValueError(f"launcher.sbatch.{option}: that is launcher.{_OWN_KEYS[plain]}")
+            if plain in _NOT_FREE:
+                raise ValueError(f"launcher.sbatch.{option} can't be chosen: sgdlab depends on it")
         return self
 
 
 MAX_JOBS = 1000  # in one array: Slurm's own default limit
+_OWN_KEYS = {  # sbatch's options → the launcher's keys
+    "partition": "partition",
+    "account": "account",
+    "qos": "qos",
+    "constraint": "constraint",
+    "gpus_per_node": "gpus_per_job",
+    "cpus_per_task": "cpus_per_job",
+    "mem": "memory_gb",
+    "time": "wall_time_min",
+}
+_NOT_FREE = {"array", "chdir", "job_name", "nodes", "ntasks", "ntasks_per_node", "signal", "wait"}
+_NOT_FREE |= {"error", "output", "open_mode"}  # where the logs are
 
 Launcher = LocalLauncher | SlurmLauncher
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from sgdlab.config.execution import Execution, SlurmLauncher, WandbTracker
 from sgdlab.dashboard.expectation import announce
 from sgdlab.dashboard.slurm_job import SlurmJob, write_contexts
+from sgdlab.dashboard.tracking import export_rest
 from sgdlab.dashboard.wandb_export import SweepContext
 from sgdlab.launch.devices import num_workers
 from sgdlab.launch.measuring import known_costs
@@ -33,14 +34,16 @@ def submit_with_words(
     UserError
         If the store can't be written, or Slurm refuses; then nothing was submitted.
     """
+    tracker = execution.tracker if isinstance(execution.tracker, WandbTracker) else None
     if not survey.missing:
+        if tracker is not None:
+            export_rest(survey.stored, store, contexts, tracker)
         print("nothing to submit: every run has its outcome")
         return
     costs = known_costs(execution, store)
     plan = freeze_missing(survey, names, execution, store, costs)
     expected = estimate_missing(plan, survey.missing, num_workers(execution.launcher), costs)
     announce(expected, survey.missing.values(), costs.device)
-    tracker = execution.tracker if isinstance(execution.tracker, WandbTracker) else None
 
     def make_job(submission: Submission) -> SlurmJob:
         if tracker is not None:
@@ -54,8 +57,8 @@ def submit_with_words(
 
 def _say_wait(seconds: float) -> None:
     print(
-        "an earlier command was cut off while it submitted; "
-        f"in {seconds:.0f} s Slurm is asked what came of it",
+        f"in {seconds:.0f} s Slurm is asked what came of an earlier command's jobs: "
+        "it was asked just now, and isn't more often than every ten seconds",
         file=sys.stderr,
     )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from sgdlab.config.execution import WandbTracker
-from sgdlab.dashboard.wandb_export import SweepContext, export_run
+from sgdlab.dashboard.wandb_export import SweepContext, export_run, exported_keys
 from sgdlab.runs.store import Store
 
 
@@ -13,3 +15,13 @@ def export_stored(key: str, store: Store, context: SweepContext, tracker: WandbT
         name: values for name, values in store.read_curves(key).items() if not name.startswith("correct_")
     }
     export_run(store.read_result(key), curves, context, tracker)
+
+
+def export_rest(
+    keys: Iterable[str], store: Store, contexts: Mapping[str, SweepContext], tracker: WandbTracker
+) -> None:
+    """Export those of the published runs that have not been exported yet; raises as `export_stored` does."""
+    exported = exported_keys(tracker)
+    for key in keys:
+        if key not in exported:
+            export_stored(key, store, contexts[key], tracker)

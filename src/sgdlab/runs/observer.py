@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from sgdlab.runs.attempt_folder import Holder
 from sgdlab.runs.layout import Layout
@@ -22,6 +23,11 @@ class Claim:
     number: int
     holder: Holder | None
 
+    @property
+    def attempt(self) -> str:
+        """The attempt that made it; a name of its own where the file can't be read."""
+        return self.holder.attempt if self.holder else f"{self.key}/claim.{self.number}"
+
 
 def read_claims(layout: Layout, key: str) -> list[Claim]:
     """Return the claims of a run, the oldest first."""
@@ -34,6 +40,13 @@ def read_claims(layout: Layout, key: str) -> list[Claim]:
     return [Claim(key, number, Holder.read(folder / f"claim.{number}")) for number in numbers]
 
 
+Sightings = dict[str, tuple[int | None, float]]
+"""Attempt → the heartbeat that was seen, and since when."""
+
+Judgement = Literal["alive", "ended", "silent"]
+"""`ended`: for certain. `silent`: its heartbeat has not moved for longer than a lease."""
+
+
 class Observer:
     """Judges whether an attempt lives, by what it has seen itself.
 
@@ -43,12 +56,16 @@ class Observer:
     """
 
     def __init__(
-        self, layout: Layout, lease_timeout_s: float, clock: Callable[[], float] = time.monotonic
+        self,
+        layout: Layout,
+        lease_timeout_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        sightings: Sightings | None = None,
     ) -> None:
         self._layout = layout
         self._lease_timeout_s = lease_timeout_s
         self._clock = clock
-        self._sightings: dict[str, tuple[int | None, float]] = {}  # what was seen, and since when
+        self.sightings: Sightings = sightings or {}
 
     def holder(self, key: str) -> Holder | None:
         """Return who trains the run now; None if nobody does, or it has its outcome."""
@@ -59,11 +76,14 @@ class Observer:
 
     def holds(self, claim: Claim) -> bool:
         """Return whether a claim, the newest of its run, keeps others out."""
-        attempt = claim.holder.attempt if claim.holder else f"{claim.key}/claim.{claim.number}"
-        return self.is_alive(attempt, claim.holder)
+        return self.is_alive(claim.attempt, claim.holder)
 
     def is_alive(self, attempt: str, holder: Holder | None) -> bool:
-        """Return whether an attempt lives, as far as this observer can know.
+        """Return whether an attempt lives, as far as this observer can know."""
+        return self.judge(attempt, holder) == "alive"
+
+    def judge(self, attempt: str, holder: Holder | None) -> Judgement:
+        """Say what has become of an attempt.
 
         Where `holder` is None (a file that is damaged, or not there yet) only time can tell.
         """
@@ -71,14 +91,18 @@ class Observer:
         if holder is not None:
             folder = self._layout.attempt(attempt)
             if folder.has_ended() or holder.process.is_gone():
-                return False
+                return "ended"
             heartbeat = folder.read_heartbeat()
         now = self._clock()
-        seen, since = self._sightings.setdefault(attempt, (heartbeat, now))
+        seen, since = self.sightings.setdefault(attempt, (heartbeat, now))
         if seen != heartbeat:
-            self._sightings[attempt] = (heartbeat, now)
-            return True
-        return now - since < self._lease_timeout_s
+            self.sightings[attempt] = (heartbeat, now)
+            return "alive"
+        return "alive" if now - since < self._lease_timeout_s else "silent"
+
+    def silent_for(self, attempt: str) -> float:
+        """Return for how many seconds an attempt has shown no other heartbeat."""
+        return self._clock() - self.sightings[attempt][1]
 
     def wordless_deaths(self, key: str, session: str) -> int:
         """Return how many attempts at the run, in this session, died without a word since it last got ahead.

@@ -61,7 +61,7 @@ def freeze(
     UserError
         If the folder can't be written.
     """
-    path = folder / f"{_name_of(wanted)}.json.gz"
+    path = folder / f"{plan_id(wanted)}.json.gz"
     earlier = _earlier(path, missing)
     runs = earlier.runs if earlier else missing
     packs = earlier.packs if earlier else propose_packs(missing, execution, num_workers, costs)
@@ -116,6 +116,19 @@ def load_plan(path: Path) -> FrozenPlan:
     return FrozenPlan(path.name.partition(".")[0], path, sweeps, execution, runs, packs, estimate)
 
 
+def plan_id(keys: Iterable[str]) -> str:
+    """Return the name of the plan of a command that wants these runs."""
+    return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:16]
+
+
+def keys_of_plan(path: Path) -> frozenset[str]:
+    """Return the keys of a frozen plan's runs; quicker than to load it. Raises UserError as `load_plan`."""
+    try:
+        return frozenset(json.loads(gzip.decompress(path.read_bytes()))["runs"])
+    except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{path}: not a readable plan ({error})") from error
+
+
 def _earlier(path: Path, missing: Mapping[str, Run]) -> FrozenPlan | None:
     """Return the plan that is there, if it has all missing runs in it."""
     if not path.exists():
@@ -126,10 +139,6 @@ def _earlier(path: Path, missing: Mapping[str, Run]) -> FrozenPlan | None:
         return None  # a damaged plan is written anew
     is_whole = all(plan.runs.get(key) == run for key, run in missing.items())
     return plan if is_whole else None
-
-
-def _name_of(keys: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:16]
 
 
 def _compact(runs: Mapping[str, Run]) -> dict[str, Any]:

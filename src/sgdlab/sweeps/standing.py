@@ -2,51 +2,76 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sgdlab.errors import UserError
-from sgdlab.runs.observer import Observer
+from sgdlab.runs.observer import Judgement, read_claims
+from sgdlab.runs.sightings import remembering_observer
 from sgdlab.runs.store import Failure, Store
 from sgdlab.sweeps.survey import Census
+
+_SILENT_AFTER_S = 180.0  # as long as a lease on a cluster
 
 
 @dataclass(frozen=True)
 class Standing:
     """How many runs are in which state, what failed, and what is damaged."""
 
-    counts: dict[str, int]  # done, diverged, running, interrupted, failed, damaged, waiting
+    counts: dict[str, int]  # done, diverged, running, unknown, interrupted, failed, damaged, waiting
+    unknown_since: str | None  # ISO 8601: since when nothing was heard of the first of the unknown ones
     failures: list[Failure]
     damages: list[str]  # which file, what is wrong with it, and the way out
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         failures = [{**asdict(failure), "log": str(failure.log)} for failure in self.failures]
-        return {"counts": self.counts, "failures": failures, "damages": self.damages}
+        return {
+            "counts": self.counts,
+            "unknown_since": self.unknown_since,
+            "failures": failures,
+            "damages": self.damages,
+        }
 
 
 def standing_of(census: Census, store: Store) -> Standing:
     """Tell the state of each run.
 
     `running`: a living worker holds it. `interrupted`: whoever held it is gone or has let go; the next
-    command goes on with it. A worker on another machine counts as living: only time can tell, and this
-    function doesn't wait.
+    command goes on with it. `unknown`: earlier calls on this machine saw the same heartbeat, too long ago;
+    whether its worker lives, on a machine that can't be asked, nobody knows.
     """
-    observer = Observer(store, lease_timeout_s=math.inf)
-    running = [key for key in census.claimed if observer.holder(key) is not None]
+    judged: list[Judgement] = []
+    silences = [0.0]
+    with remembering_observer(store, _SILENT_AFTER_S) as observer:
+        for key in census.claimed:
+            claims = read_claims(store, key)
+            attempt = claims[-1].attempt if claims else None
+            judged.append(observer.judge(attempt, claims[-1].holder) if attempt else "ended")
+            if attempt and judged[-1] == "silent":
+                silences.append(observer.silent_for(attempt))
     states = [run.state for run in census.stored.values()]
     counts = {
         "done": states.count("done"),
         "diverged": states.count("diverged"),
-        "running": len(running),
-        "interrupted": len(census.claimed) - len(running),
+        "running": judged.count("alive"),
+        "unknown": judged.count("silent"),
+        "interrupted": judged.count("ended"),
         "failed": len(census.failed),
         "damaged": len(census.damaged),
         "waiting": len(census.missing) - len(census.claimed),
     }
     failures = [failure for key in census.failed if (failure := store.read_failure(key)) is not None]
-    return Standing(counts, failures, [_damage_of(key, store) for key in census.damaged])
+    damages = [_damage_of(key, store) for key in census.damaged]
+    return Standing(counts, _ago(max(silences)), failures, damages)
+
+
+def _ago(seconds: float) -> str | None:
+    """Return when that was; None for no time at all."""
+    if not seconds:
+        return None
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds")
 
 
 def _damage_of(key: str, store: Store) -> str:

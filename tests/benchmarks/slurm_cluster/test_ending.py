@@ -59,9 +59,11 @@ def test_a_cluster_ends_with_its_owner(needs_slurm, tmp_path_factory, wait_until
         names = {process.name() for process in processes_of(name)}
         assert {"munged", "slurmctld", "slurmd", "slurmstepd", "slurm_script", "sleep"} <= names
         owner.send_signal(number)
-        owner.communicate()
+        owner.wait()
         wait_until(lambda: not processes_of(name))
     finally:
+        owner.kill()
+        owner.communicate()  # closes its output as well
         kill(name)
 
 

@@ -94,10 +94,13 @@ def test_the_number_of_an_array_is_kept(make_submission):
     assert submission.job_id() is None
 
 
-def test_a_cancelled_submission_stays_so(make_submission):
+def test_it_is_cancelled_when_the_last_who_wanted_it_takes_that_back(make_submission):
     first, second = make_submission(), make_submission()
-    first.cancel()
-    first.cancel()
+    first.want(["another", "sweep"])
+    first.withdraw(["test"])
+    assert not first.is_cancelled()
+    first.withdraw(["sweep", "another"])
+    first.withdraw(["sweep", "another"])
     assert (first.is_cancelled(), second.is_cancelled()) == (True, False)
 
 

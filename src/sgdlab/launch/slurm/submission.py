@@ -1,13 +1,16 @@
 """One array of jobs for one frozen plan, as a folder of the store: ``submissions/<plan>-<number>/``.
 
-plan.json.gz       the plan as it was then; a later command may write another under the same name
-intent.json        written before anything is submitted: what for, how many jobs, which code
-verdict            `started` by the first job, or `void` by a command that found no trace of any: the first
-to write it wins, so jobs that turn up late after all find out that nobody counts on them
-job.json           Slurm's answer; a killed command may not have come to write it
-cancelled          `sgdlab cancel`: its jobs end as soon as they see it
-jobs/<index>/      what each job says of itself
-submitit/          submitit's files, and the logs
+It holds:
+
+- ``plan.json.gz``: the plan as it was then; a later command may write another under the same name;
+- ``intent.json``: written before anything is submitted: what for, how many jobs, which code;
+- ``verdict``: `started` by the first job, or `void` by a command that found no trace of any. The first to
+  write it wins, so jobs that turn up late after all find out that nobody counts on them;
+- ``job.json``: Slurm's answer; a killed command may not have come to write it;
+- ``wanted_by/``: a file for each command that counts on it: the sweeps that it named;
+- ``cancelled``: nobody wants it any more: its jobs end as soon as they see it;
+- ``jobs/<index>/``: what each job says of itself;
+- ``submitit/``: submitit's files, and the logs.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -72,6 +75,7 @@ class Submission:
             fresh.mkdir()
             os.link(plan.path, fresh / "plan.json.gz")
             write_synced(fresh / "intent.json", json.dumps(asdict(intent), indent=1).encode())
+            cls(fresh).want(plan.sweeps)
             number = 1 + max((earlier.number for earlier in submissions(store, plan.id)), default=0)
             path = parent / f"{plan.id}-{number}"
             fresh.rename(path)
@@ -149,10 +153,26 @@ class Submission:
         except FileNotFoundError:
             return False
 
-    def cancel(self) -> None:
-        """Tell its jobs to end, those that have not begun included."""
+    def want(self, sweeps: Sequence[str]) -> None:
+        """Note that a command for these sweeps counts on this submission."""
         with naming(self.path):
-            (self.path / "cancelled").touch()
+            (self.path / "wanted_by").mkdir(exist_ok=True)
+            replace(self._wish(sweeps), json.dumps(sorted(sweeps)).encode())
+
+    def wanted_by(self) -> list[tuple[str, ...]]:
+        """Return the sweeps of each command that counts on it."""
+        return sorted(tuple(json.loads(path.read_bytes())) for path in self.path.glob("wanted_by/*.json"))
+
+    def withdraw(self, sweeps: Sequence[str]) -> None:
+        """Take a command's word back; where it was the last, tell the jobs to end, also those to come."""
+        with naming(self.path):
+            self._wish(sweeps).unlink(missing_ok=True)
+            if not self.wanted_by():
+                (self.path / "cancelled").touch()
+
+    def _wish(self, sweeps: Sequence[str]) -> Path:
+        digest = hashlib.sha256("\n".join(sorted(sweeps)).encode()).hexdigest()[:12]
+        return self.path / "wanted_by" / f"{digest}.json"
 
     def is_cancelled(self) -> bool:
         """Whether it was cancelled."""

@@ -8,7 +8,8 @@ where it knows none, the intent is declared void; should jobs turn up after all,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -64,9 +65,7 @@ def submit(
     UserError
         If Slurm refuses, or can't be asked; then nothing was submitted.
     """
-    with naming(store.root):
-        folder_of_submissions(store).mkdir(parents=True, exist_ok=True)
-    with FileLock(folder_of_submissions(store) / "lock"):
+    with _turn(store):
         num_before = _num_jobs(plan, store, on_wait)
         num_more = num_jobs - num_before
         if num_more <= 0:
@@ -76,7 +75,7 @@ def submit(
 
 def submit_successor(plan: FrozenPlan, store: Store, make_job: MakeJob) -> Submission:
     """Submit one job more, from a job that ends while work is left; raises as `submit` does."""
-    with FileLock(folder_of_submissions(store) / "lock"):
+    with _turn(store):
         return _submit(plan, store, 1, make_job)
 
 
@@ -86,6 +85,16 @@ def num_useful_jobs(plan: FrozenPlan, store: Store) -> int:
     assert isinstance(launcher, SlurmLauncher)
     num_open = sum(not all(map(store.is_settled, pack.keys)) for pack in plan.packs)
     return min(launcher.num_jobs, math.ceil(num_open / launcher.workers_per_job))
+
+
+@contextmanager
+def _turn(store: Store) -> Iterator[None]:
+    """Submit alone; StoreError if the store can't be written."""
+    folder = folder_of_submissions(store)
+    with naming(store.root):
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "lock"):
+            yield
 
 
 def _num_jobs(plan: FrozenPlan, store: Store, on_wait: Callable[[float], None]) -> int:
@@ -103,6 +112,8 @@ def _num_jobs(plan: FrozenPlan, store: Store, on_wait: Callable[[float], None]) 
         queue = look_anew(store, on_wait)
     for submission in unanswered:
         _resolve(submission, queue)
+    for submission in counting:
+        submission.want(plan.sweeps)
     return sum(
         len(queue.jobs_of(submission)) if submission in unanswered else _num_alive(submission, queue)
         for submission in counting
