@@ -13,6 +13,7 @@ from sgdlab.launch.local import PoolStatus
 from sgdlab.launch.slurm import job as job_module
 from sgdlab.launch.slurm.job import BrokenJobError, work
 from sgdlab.launch.slurm.submission import Intent, Submission, submissions
+from sgdlab.sweeps.plan import freeze
 
 
 class Call:
@@ -84,11 +85,9 @@ def make_submission(make_plan, store):
         plan = make_plan()
         settings = {"wall_time_min": 10, "stop_before_end_s": 60, "gpus_per_job": 0, **launcher}
         execution = plan.execution.model_copy(update={"launcher": SlurmLauncher(**settings)})
-        object.__setattr__(plan, "execution", execution)
+        plan = freeze(store.root / "plans", ["test"], execution, plan.runs, plan.runs, 1)
         intent = Intent(plan.id, plan.sweeps, 3, len(plan.runs), "code", datetime.now(UTC).isoformat())
-        submission = Submission.create(store, plan, intent)
-        object.__setattr__(submission, "load_plan", lambda: plan)
-        return submission
+        return Submission.create(store, plan, intent)
 
     return make
 
@@ -101,7 +100,9 @@ def forbidden():
     raise AssertionError("training was begun")
 
 
-@pytest.mark.parametrize("tell", [Submission.cancel, lambda submission: submission.decide("void")])
+@pytest.mark.parametrize(
+    "tell", [lambda submission: submission.withdraw(["test"]), lambda submission: submission.decide("void")]
+)
 def test_a_job_that_nobody_counts_on_trains_nothing(make_submission, store, pool, tell):
     pool(forbidden)
     submission = make_submission()
@@ -112,7 +113,7 @@ def test_a_job_that_nobody_counts_on_trains_nothing(make_submission, store, pool
 
 def test_a_cancelled_job_ends_soon(make_submission, store, pool, slurm):
     submission = make_submission()
-    pool(submission.cancel)
+    pool(lambda: submission.withdraw(["test"]))
     assert do(submission, store) == submission.job(2).ended().reason == "cancelled"
 
 
@@ -155,9 +156,12 @@ def test_where_requeueing_is_refused_one_successor_is_submitted(
 ):
     slurm("scontrol", "echo Requested operation is presently disabled >&2; exit 1")
     submission = make_submission(stop_before_end_s=599.9)
+    submission.want(["test", "another"])
     assert do(submission, store) == submission.job(2).ended().reason == "succeeded"
     _, successor = submissions(store)
     assert (successor.job_id(), successor.intent.num_jobs) == ("77", 1)
+    assert (successor.plan_id, successor.number) == (submission.plan_id, 2)
+    assert successor.wanted_by() == submission.wanted_by()
     variables = [line.partition("=")[0] for line in (tmp_path / "sbatch.env").read_text().splitlines()]
     assert "SLURM_CPU_BIND" not in variables  # nor what else would bind the successor's steps
     assert os.environ["SLURM_CPU_BIND"] == "mask"

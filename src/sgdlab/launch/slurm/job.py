@@ -66,7 +66,7 @@ def work(
             folder.end("broken", text)
         raise BrokenJobError(text) from error
     if reason == "requeued":
-        return _go_on_later(plan, store, folder, make_job)
+        return _go_on_later(plan, store, submission, folder, make_job)
     folder.end(reason)
     return reason
 
@@ -146,7 +146,9 @@ def _seconds_left(launcher: SlurmLauncher) -> float:
     return min(asked_for, float(end) - time.time()) if end else asked_for
 
 
-def _go_on_later(plan: FrozenPlan, store: Store, folder: JobFolder, make_job: MakeJob) -> EndReason:
+def _go_on_later(
+    plan: FrozenPlan, store: Store, submission: Submission, folder: JobFolder, make_job: MakeJob
+) -> EndReason:
     """Have Slurm start this job again, or another one in its place; try for as long as there is time."""
     launcher = plan.execution.launcher
     assert isinstance(launcher, SlurmLauncher)
@@ -156,13 +158,15 @@ def _go_on_later(plan: FrozenPlan, store: Store, folder: JobFolder, make_job: Ma
         if _requeue():
             return "requeued"
         try:
-            submit_successor(plan, store, make_job)
+            successor = submit_successor(plan, store, make_job)
         except UserError as error:
             if time.monotonic() > give_up_at:
                 folder.end("stopped", f"neither requeued nor succeeded by another job: {error}")
                 return "stopped"
             time.sleep(_TRY_AGAIN_AFTER_S)
         else:
+            for sweeps in submission.wanted_by():
+                successor.want(sweeps)
             folder.end("succeeded")
             return "succeeded"
 

@@ -22,6 +22,7 @@ import re
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from dataclasses import replace as replace_fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -123,7 +124,7 @@ class Submission:
 
     def load_plan(self) -> FrozenPlan:
         """Read the plan as it was submitted; raises UserError if it can't be read."""
-        return load_plan(self.path / "plan.json.gz")
+        return replace_fields(load_plan(self.path / "plan.json.gz"), id=self.plan_id)  # not its file's name
 
     def job_id(self) -> str | None:
         """Return Slurm's number of the array, or None where it isn't known."""
