@@ -1,8 +1,8 @@
 """The process that a pool starts: one worker, its life line, and its news.
 
-It works until its standard input closes: should the pool die in whatever way, the worker stops at the next
-update, leaves a checkpoint, and ends. News goes to the pool as lines of JSON; whatever else is printed goes
-to the log of the attempt.
+It works until its standard input closes, or a signal asks it to end: should the pool die in whatever way, the
+worker stops at the next update, leaves a checkpoint, and ends. News goes to the pool as lines of JSON;
+whatever else is printed goes to the log of the attempt.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 FATAL_EXIT = 3  # something is wrong that isn't a run's fault, and the news says what: the pool stops
 BROKEN_EXIT = 4  # an error outside of all training; its traceback is on standard error: the pool stops
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR2)  # Slurm sends them to every process of a job
 
 
 def main(arguments: list[str]) -> int:
@@ -42,8 +43,11 @@ def main(arguments: list[str]) -> int:
     plan_path, store_root, session, device = arguments
     news = _News()
     stop = threading.Event()
-    threading.Thread(target=_wait_for_end_of_input, args=(stop,), daemon=True).start()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())  # Slurm tells every process of a job
+    # Blocked, and waited for, in place of a handler: Lightning would put its own before that one, and end
+    # training at once, without a checkpoint. Threads that start later inherit what is blocked.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    for wait in (_wait_for_end_of_input, _wait_for_signal):
+        threading.Thread(target=wait, args=(stop,), daemon=True).start()
     try:
         plan = load_plan(Path(plan_path))
         execution = plan.execution
@@ -150,6 +154,11 @@ class _News:
 def _wait_for_end_of_input(stop: threading.Event) -> None:
     while os.read(0, 1024):
         pass
+    stop.set()
+
+
+def _wait_for_signal(stop: threading.Event) -> None:
+    signal.sigwait(_STOP_SIGNALS)
     stop.set()
 
 
