@@ -97,9 +97,6 @@ EXECUTION = {
     "launcher=slurm launcher.gpus_per_job=3 launcher.devices_per_run=2": (
         "launcher.gpus_per_job=3 must be a multiple of launcher.devices_per_run=2"
     ),
-    "launcher=slurm launcher.device=cuda launcher.gpus_per_job=0": (
-        "launcher.device=cuda needs launcher.gpus_per_job=1 or more"
-    ),
     "launcher.pack_size=all": (
         "launcher.pack_size='all': input should be a whole number, such as 16 or 2**4"
     ),
