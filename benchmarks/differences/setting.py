@@ -24,7 +24,8 @@ from sgdlab.config.components import (
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.training.backends.trial import choose_backend
-from sgdlab.training.fit import PackTask, Progress, TrainedRun, train_pack
+from sgdlab.training.conductor import PackTask, Progress, TrainedRun
+from sgdlab.training.fit import train_pack
 from sgdlab.training.members import Member
 
 Activation = Literal["relu", "tanh", "gelu"]

@@ -19,7 +19,8 @@ from performance.work import CADENCE_EPOCHS, Work
 from sgdlab.config.schema import Run
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.training.backends.trial import choose_backend
-from sgdlab.training.fit import PackTask, Progress, TrainedRun, train_pack
+from sgdlab.training.conductor import PackTask, Progress, TrainedRun
+from sgdlab.training.fit import train_pack
 from sgdlab.training.members import Member
 from sgdlab.training.population import Population
 

@@ -15,7 +15,8 @@ import torch.multiprocessing as multiprocessing
 from performance.torch_networks import build
 from performance.work import Work
 from sgdlab.training.backends.trial import choose_backend
-from sgdlab.training.fit import PackTask, Progress, train_pack
+from sgdlab.training.conductor import PackTask, Progress
+from sgdlab.training.fit import train_pack
 from sgdlab.training.members import Member
 
 _MANY_UPDATES = 10**7  # never reached: training is stopped when the time is over

@@ -11,7 +11,7 @@ from sgdlab.config.components import MnistData
 from sgdlab.errors import UserError
 from sgdlab.runs.attempts import Attempt
 from sgdlab.runs.claims import claim
-from sgdlab.training.fit import Progress
+from sgdlab.training.conductor import Progress
 from sgdlab.training.population import Population
 
 

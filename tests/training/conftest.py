@@ -29,7 +29,8 @@ from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.training import population
-from sgdlab.training.fit import PackTask, Progress, TrainedRun, train_pack
+from sgdlab.training.conductor import PackTask, Progress, TrainedRun
+from sgdlab.training.fit import train_pack
 from sgdlab.training.members import Member, load_states
 from sgdlab.training.population import Population
 

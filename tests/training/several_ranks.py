@@ -24,7 +24,8 @@ from sgdlab.data.dataset import Dataset
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.launch.worker_process import quieten_libraries
 from sgdlab.training import population
-from sgdlab.training.fit import PackTask, TrainedRun, follow_pack, train_pack
+from sgdlab.training.conductor import PackTask, TrainedRun
+from sgdlab.training.fit import follow_pack, train_pack
 from sgdlab.training.members import Member
 from sgdlab.training.population import Population
 from sgdlab.training.ranks import ALONE, Ranks, joined, meeting_place

@@ -14,7 +14,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import LambdaCallback
 
 from sgdlab.config.components import DigitsData, HoldThenDecaySchedule, WideResNetModel
-from sgdlab.training.fit import PackTask
+from sgdlab.training.conductor import PackTask
 from sgdlab.training.orders import MinibatchOrder
 from sgdlab.training.population import MAX_UPDATES_PER_CHUNK, ChunkOptimizer
 

@@ -28,7 +28,8 @@ from sgdlab.runs.result import Provenance, RunResult
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import FrozenPlan
 from sgdlab.training.backends.trial import choose_backend, require_backend
-from sgdlab.training.fit import PackTask, Progress, TrainedRun, train_pack
+from sgdlab.training.conductor import PackTask, Progress, TrainedRun
+from sgdlab.training.fit import train_pack
 from sgdlab.training.manifest import Manifest
 from sgdlab.training.members import Member, load_states
 from sgdlab.training.saving import save

@@ -29,7 +29,7 @@ from sgdlab.runs.observer import Observer, read_claims
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.packs import Pack
 from sgdlab.sweeps.plan import FrozenPlan
-from sgdlab.training.fit import Progress
+from sgdlab.training.conductor import Progress
 
 _DEATHS_BEFORE_ALONE = 2
 _DEATHS_BEFORE_FAILED = 3

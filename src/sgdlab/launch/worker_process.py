@@ -31,7 +31,7 @@ from sgdlab.sweeps.plan import load_plan
 if TYPE_CHECKING:
     import torch
 
-    from sgdlab.training.fit import Progress
+    from sgdlab.training.conductor import Progress
 
 FATAL_EXIT = 3  # something is wrong that isn't a run's fault, and the news says what: the pool stops
 BROKEN_EXIT = 4  # an error outside of all training; its traceback is on standard error: the pool stops

@@ -26,7 +26,8 @@ from sgdlab.data.dataset import Dataset
 from sgdlab.data.made_up import made_up_dataset
 from sgdlab.machine.speeds import SpeedTable, TrainingSpeed
 from sgdlab.training.backends.trial import Trial, choose_backend, device_name, require_backend
-from sgdlab.training.fit import PackTask, train_pack
+from sgdlab.training.conductor import PackTask
+from sgdlab.training.fit import train_pack
 from sgdlab.training.members import Member
 
 Statistics = Literal["none", "end"]
