@@ -2,9 +2,9 @@
 
 Makes a sweep file of learning rates × strengths × seeds, and a store with a result for most of its runs: some
 diverged, some failed, some missing. Then each of `sgdlab plan`, `status` and `results` is one command in a
-process of its own, on one core.
+process of its own, on one core; `rebuild` is `status` without index and journals: every run is read.
 
-    python benchmarks/bench_scale.py [--runs 100000] [--seeds 1] [--folder FOLDER]
+    python benchmarks/bench_scale.py [--runs 1000,10000,100000] [--seeds 1] [--folder FOLDER]
 
 With one seed, the default, every run is a point of the grid, which is the most work for `results`. A folder
 that is named is kept, and its store used again.
@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -43,6 +44,7 @@ NUM_JOURNALS = 16
 METRICS = ("test_accuracy", "train_accuracy", "test_loss", "train_loss", "train_cost", "c_reg")
 CURVES = bytes(range(256)) * 8
 PEAK_TARGET_MB = 500.0
+REBUILD_TARGET = 60.0  # seconds
 SECONDS_TARGETS = {"plan": 10.0, "status": 2.0, "results": 10.0}
 
 
@@ -86,17 +88,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=100_000, help="a multiple of 100 × seeds")
+    parser.add_argument("--runs", default="100000", help="comma list of multiples of 100 × seeds")
     parser.add_argument("--seeds", type=int, default=1, help="runs at each point of the grid")
     parser.add_argument("--folder", type=Path, help="kept; default: one that is thrown away")
     options = parser.parse_args()
+    timings: list[Timing] = []
     with tempfile.TemporaryDirectory(prefix="bench-scale-") as temporary:
-        bench = Bench((options.folder or Path(temporary)).absolute(), options.runs)
-        if not bench.store.runs.exists():
-            started = time.perf_counter()
-            build(bench, options.seeds)
-            print(f"a store of {bench.num_runs:,} runs built in {time.perf_counter() - started:.0f} s")
-        timings = [time_plan(bench), time_status(bench), time_results(bench)]
+        for num_runs in map(int, options.runs.split(",")):
+            bench = Bench((options.folder or Path(temporary)).absolute() / str(num_runs), num_runs)
+            if not bench.store.runs.exists():
+                started = time.perf_counter()
+                build(bench, options.seeds)
+                print(f"a store of {bench.num_runs:,} runs built in {time.perf_counter() - started:.0f} s")
+            timings += [time_plan(bench), time_status(bench), time_results(bench), time_rebuild(bench)]
     print(table(timings))
     if not all(timing.is_within_targets for timing in timings):
         sys.exit(1)
@@ -115,6 +119,16 @@ def time_status(bench: Bench) -> Timing:
 def time_results(bench: Bench) -> Timing:
     """Time `sgdlab results` as a person sees them."""
     return _time(bench, "results")
+
+
+def time_rebuild(bench: Bench) -> Timing:
+    """Time `sgdlab status` where there is neither an index nor a journal to make one from."""
+    shutil.rmtree(bench.folder / "cache", ignore_errors=True)
+    aside = bench.store.journals.rename(bench.folder / "journals")
+    try:
+        return replace(_time(bench, "status"), command="rebuild", target_seconds=REBUILD_TARGET)
+    finally:
+        aside.rename(bench.store.journals)
 
 
 def table(timings: list[Timing]) -> str:

@@ -4,7 +4,17 @@ import json
 
 import pytest
 
-from bench_scale import Bench, Timing, build, sweep_of, table, time_plan, time_results, time_status
+from bench_scale import (
+    Bench,
+    Timing,
+    build,
+    sweep_of,
+    table,
+    time_plan,
+    time_rebuild,
+    time_results,
+    time_status,
+)
 from sgdlab.cli import main
 
 
@@ -28,13 +38,14 @@ def test_the_store_holds_most_runs_and_some_of_every_kind(bench, monkeypatch, ca
 
 
 def test_every_command_is_timed_in_a_process_of_its_own(bench):
-    timings = [time_plan(bench), time_status(bench), time_results(bench)]
-    assert [timing.command for timing in timings] == ["plan", "status", "results"]
+    timings = [time_plan(bench), time_status(bench), time_results(bench), time_rebuild(bench)]
+    assert [timing.command for timing in timings] == ["plan", "status", "results", "rebuild"]
     for timing in timings:
         assert timing.num_runs == 2000
         assert timing.cpu_seconds > 0
         assert 10 < timing.peak_mb < 200
-    assert len(table(timings).splitlines()) == 4
+    assert len(table(timings).splitlines()) == 5
+    assert any((bench.store.journals).iterdir())
 
 
 def test_targets_are_on_time_and_memory():

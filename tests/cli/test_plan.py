@@ -35,7 +35,18 @@ def test_unknown_costs_are_measured_once_and_then_known(planned):
 
 
 def test_a_backend_that_can_t_train_these_runs_is_one_message(planned):
+    elsewhere = planned("--measure", "launcher=slurm", "launcher.device=cuda")
+    assert elsewhere.returncode == 2
+    assert "the GPUs of Slurm jobs can't be measured from here" in elsewhere.stderr
     refused = planned("--measure", "launcher.backend=per-run")
     assert refused.returncode != 0
     assert "launcher.backend=per-run can't train model=mlp" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_what_several_devices_cost_together_can_t_be_measured(planned):
+    refused = planned("--measure", "launcher.devices_per_run=2")
+    assert refused.returncode == 2
+    assert "steps are measured on one device only; with launcher.devices_per_run=2" in " ".join(
+        refused.stderr.split()
+    )

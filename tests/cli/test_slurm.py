@@ -107,6 +107,19 @@ def test_what_was_submitted_together_is_cancelled_together(desk):
     assert desk.sgdlab("cancel", "one", "two").stdout.startswith("cancelled job ")
 
 
+def test_a_broken_environment_is_told_by_status_with_its_words(desk, wait_until, words):
+    """The GPUs of this cluster are none: torch sees nothing."""
+    finished = desk.sgdlab("run", "tiny", "launcher=slurm", "launcher.num_workers=1", *QUICK)
+    assert finished.returncode == 0, finished.stderr
+    wait_until(lambda: [view for view in state(desk, "tiny")["submissions"] if view["broken"]])
+    shown = words(desk.sgdlab("status", "tiny").stdout)
+    assert "could train nothing: " in shown
+    assert "sees no GPU, and this worker was given one (CUDA_VISIBLE_DEVICES=0)" in shown
+    assert "use launcher.device=cpu logs: " in shown
+    assert state(desk, "tiny")["counts"]["waiting"] == 12
+    assert desk.events("claimed") == []
+
+
 def test_without_slurm_one_line_says_so_and_nothing_is_left(terminal, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     refused = terminal.sgdlab("run", "tiny", *SLURM)

@@ -91,8 +91,14 @@ EXECUTION = {
     "launcher.num_workers=0": "launcher.num_workers=0: input should be greater than or equal to 1",
     "launcher.num_worker=2": (
         "launcher.num_worker is not a key (did you mean launcher.num_workers?); known here: "
-        "backend, checkpoint_every_s, device, heartbeat_every_s, keep, kind, lease_timeout_s, num_workers, "
-        "pack_size"
+        "backend, checkpoint_every_s, device, devices_per_run, heartbeat_every_s, keep, kind, "
+        "lease_timeout_s, num_workers, pack_size"
+    ),
+    "launcher=slurm launcher.gpus_per_job=3 launcher.devices_per_run=2": (
+        "launcher.gpus_per_job=3 must be a multiple of launcher.devices_per_run=2"
+    ),
+    "launcher=slurm launcher.device=cuda launcher.gpus_per_job=0": (
+        "launcher.device=cuda needs launcher.gpus_per_job=1 or more"
     ),
     "launcher.pack_size=all": (
         "launcher.pack_size='all': input should be a whole number, such as 16 or 2**4"

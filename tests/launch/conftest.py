@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -21,9 +23,50 @@ from sgdlab.config.components import (
 from sgdlab.config.execution import Execution, Folders, LocalLauncher
 from sgdlab.config.identity import key_of_normalized, normalize
 from sgdlab.config.schema import Run
+from sgdlab.launch.followers import Followers
 from sgdlab.launch.worker import Worker
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import FrozenPlan, freeze
+
+# Found by every Python process that has its folder on PYTHONPATH.
+_POISON = """
+import ctypes, importlib.abc, importlib.util, os, sys
+
+class Poison(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name != "sgdlab.training.population":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        load = spec.loader.exec_module
+        spec.loader.exec_module = lambda module: (load(module), poison(module.Population))
+        return spec
+
+def poison(Population):
+    true = Population._advance
+    def _advance(self):
+        seeds = {member.run.seed for member in self.members if member.update >= 32}
+        for seed, harm in HARMS.items():
+            if seed in seeds:
+                exec(harm)
+        true(self)
+    Population._advance = _advance
+
+sys.meta_path.insert(0, Poison())
+"""
+
+
+@pytest.fixture
+def poison(tmp_path: Path) -> Callable[[Mapping[int, str]], str]:
+    """Given a statement for some seeds, return a PYTHONPATH by which it is executed when these train."""
+
+    def make(harms: Mapping[int, str]) -> str:
+        folder = tmp_path / "poison"
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(f"HARMS = {dict(harms)}\n{_POISON}")
+        return os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+
+    return make
 
 
 @pytest.fixture
@@ -76,11 +119,17 @@ def make_plan(store: Store, tmp_path: Path) -> Callable[..., FrozenPlan]:
 
 
 @pytest.fixture
-def make_worker(store: Store) -> Callable[..., Worker]:
-    def make(plan: FrozenPlan, session: str = "session", **options) -> Worker:
-        return Worker(plan, store, session, torch.device("cpu"), **options)
+def make_worker(store: Store) -> Iterator[Callable[..., Worker]]:
+    with ExitStack() as stack:
 
-    return make
+        def make(plan: FrozenPlan, session: str = "session", **options) -> Worker:
+            execution = plan.execution
+            followers = Followers("cpu", execution.launcher.devices_per_run, execution.folders.data)
+            return Worker(
+                plan, store, session, torch.device("cpu"), stack.enter_context(followers), **options
+            )
+
+        yield make
 
 
 @pytest.fixture

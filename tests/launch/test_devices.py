@@ -73,3 +73,49 @@ def test_workers_of_one_device_share_its_memory(monkeypatch):
     assert bytes_per_worker(LocalLauncher(device="cpu")) == 200  # three workers
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-unknown")
     assert bytes_per_worker(LocalLauncher()) is None
+
+
+def test_processes_that_share_minibatches_make_fewer_workers():
+    assert num_workers(LocalLauncher(devices_per_run=2)) == 1
+    assert num_workers(LocalLauncher(devices_per_run=5)) == 1
+    assert worker_devices(LocalLauncher(devices_per_run=3, num_workers=2), num_packs=9) == ["cpu"] * 2
+
+
+@pytest.fixture
+def five_gpus(tmp_path):
+    program = tmp_path / "nvidia-smi"
+    lines = "".join(f"echo 'GPU-{name}, 40960, NVIDIA B'\n" for name in "abcde")
+    program.write_text(f"#!/bin/sh\n{lines}")
+    program.chmod(0o755)
+
+
+@pytest.mark.usefixtures("five_gpus")
+def test_each_worker_has_a_block_of_gpus_of_its_own():
+    assert num_workers(LocalLauncher(devices_per_run=2)) == 2
+    assert worker_devices(LocalLauncher(devices_per_run=2), num_packs=9) == ["cuda:0", "cuda:2"]
+    assert worker_devices(LocalLauncher(devices_per_run=2), num_packs=1) == ["cuda:0"]
+    assert worker_devices(LocalLauncher(devices_per_run=5), num_packs=9) == ["cuda:0"]
+    shared = LocalLauncher(devices_per_run=2, num_workers=3)
+    assert worker_devices(shared, num_packs=9) == ["cuda:0", "cuda:2", "cuda:0"]
+    assert bytes_per_worker(shared) == bytes_per_worker(LocalLauncher()) // 2
+
+
+@pytest.mark.usefixtures("five_gpus")
+def test_more_gpus_for_a_run_than_there_are_are_refused():
+    refusal = (
+        r"^launcher\.devices_per_run=6, and this machine shows 5 GPUs; "
+        r"use at most that many, or launcher\.device=cpu$"
+    )
+    for ask in (num_workers, training_device, lambda launcher: worker_devices(launcher, num_packs=1)):
+        with pytest.raises(UsageError, match=refusal):
+            ask(LocalLauncher(devices_per_run=6))
+    assert worker_devices(LocalLauncher(devices_per_run=6, device="cpu"), num_packs=9) == ["cpu"]
+
+
+@pytest.mark.usefixtures("five_gpus")
+def test_speeds_on_several_devices_are_not_those_on_one():
+    gpus = training_device(LocalLauncher(devices_per_run=2))
+    assert (gpus.name, gpus.recorded_name, gpus.num_bytes) == ("2 × NVIDIA B", "2 × NVIDIA B", 40960 * 2**20)
+    cores = training_device(LocalLauncher(devices_per_run=2, device="cpu"))
+    assert (cores.name, cores.recorded_name) == (f"2 × {this_processor().name}", "2 × cpu")
+    assert training_device(LocalLauncher(device="cpu")).recorded_name == "cpu"

@@ -1,6 +1,7 @@
 """Interrupted commands: workers leave checkpoints and end, and the same command goes on from there."""
 
 import json
+import os
 import re
 import signal
 
@@ -56,6 +57,23 @@ def test_a_killed_command_and_an_interrupted_one_are_gone_on_with(long_sweep, fi
         made_last = int(np.rint(provenance["wall_s"] / provenance["seconds_per_update"]))
         assert made_last == NUM_UPDATES - made_second  # it went on, to the update
     assert list(terminal.store.attempts.iterdir()) == []
+
+
+@pytest.mark.parametrize("asked_by", [signal.SIGTERM, signal.SIGUSR2])
+def test_a_worker_that_slurm_asks_to_stop_leaves_a_checkpoint_and_dies_no_death(
+    long_sweep, wait_until, asked_by
+):
+    terminal = long_sweep
+    arguments = ["tracker=none", "launcher.num_workers=1", "launcher.device=cpu"]
+    command = terminal.start("run", "long", *arguments, "launcher.checkpoint_every_s=1000")
+    wait_until(lambda: list(terminal.store.attempts.glob("*/manifest.json")))
+    (worker,) = terminal.workers()
+    os.kill(worker, asked_by)
+    command.communicate(timeout=60)
+    assert terminal.workers() == []
+    (checkpoint,) = _checkpoints(terminal)
+    assert 0 < _position(checkpoint) < NUM_UPDATES
+    assert json.loads((checkpoint.parent / "ended.json").read_text()) == {"reason": "released"}
 
 
 def _checkpoints(terminal):

@@ -21,3 +21,9 @@ def test_other_kernels_are_another_manifest(monkeypatch) -> None:
     assert pinned.kernels == f"{torch.backends.cpu.get_cpu_capability()}, MKL AVX2"
     monkeypatch.delenv("MKL_CBWR")
     assert here() != pinned
+
+
+def test_another_number_of_devices_is_another_manifest() -> None:
+    on_two = Manifest.here(27, "batched", "float32", torch.device("cpu"), num_devices=2)
+    assert (here().num_devices, on_two.num_devices) == (1, 2)
+    assert on_two != here()

@@ -65,6 +65,7 @@ class Workers(Component):
     """What workers do, wherever they are started."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices_per_run: PositiveInt = 1  # that share each minibatch; on a CPU, processes
     backend: Backend = "auto"
     pack_size: PackSize = "auto"  # runs trained together, at most; auto: as measured speed asks for
     checkpoint_every_s: PositiveFloat = 60.0
@@ -90,6 +91,7 @@ class SlurmLauncher(Workers):
     qos: str | None = None
     constraint: str | None = None
     gpus_per_job: NonNegativeInt = 1
+    gpu_name: str | None = None  # as torch names it: what a plan's time is estimated for
     workers_per_gpu: PositiveInt = 1
     cpus_per_job: PositiveInt | None = None  # default: one for each worker; without GPUs a worker for each
     memory_gb: PositiveFloat | None = None  # of a job; default: the cluster's
@@ -107,8 +109,8 @@ class SlurmLauncher(Workers):
     def workers_per_job(self) -> int:
         """Worker processes of one job."""
         if self.gpus_per_job:
-            return self.gpus_per_job * self.workers_per_gpu
-        return self.cpus_per_job or 1
+            return self.gpus_per_job // self.devices_per_run * self.workers_per_gpu
+        return max(1, (self.cpus_per_job or 1) // self.devices_per_run)
 
     @property
     def trains_on_gpus(self) -> bool:
@@ -128,6 +130,11 @@ class SlurmLauncher(Workers):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> SlurmLauncher:
+        if self.gpus_per_job % self.devices_per_run:
+            raise ValueError(
+                f"launcher.gpus_per_job={self.gpus_per_job} must be a multiple of "
+                f"launcher.devices_per_run={self.devices_per_run}"
+            )
         if self.num_jobs > MAX_JOBS:
             raise ValueError(
                 f"launcher.num_workers={self.num_workers} makes {self.num_jobs} jobs of "

@@ -12,7 +12,7 @@ from submitit.core.utils import DelayedSubmission
 
 from sgdlab.config.execution import WandbTracker
 from sgdlab.dashboard.tracking import export_stored
-from sgdlab.dashboard.wandb_export import SweepContext
+from sgdlab.dashboard.wandb_export import SweepContext, exported_keys
 from sgdlab.errors import UserError
 from sgdlab.launch.local import PoolStatus
 from sgdlab.launch.slurm.job import work
@@ -37,7 +37,8 @@ class SlurmJob:
             return work(submission, store, self.in_place_of_this)
         exporter = _Exporter(self.folder, store, self.tracker)
         reason = work(submission, store, self.in_place_of_this, exporter.look)
-        exporter.export_rest()
+        if reason not in ("requeued", "stopped"):  # Slurm is about to kill it, and may start it again
+            exporter.export_rest()
         return reason
 
     def in_place_of_this(self, submission: Submission) -> SlurmJob:
@@ -69,24 +70,24 @@ class _Exporter:
 
     def __init__(self, folder: Path, store: Store, tracker: WandbTracker) -> None:
         self._contexts, self._store, self._tracker = read_contexts(folder), store, tracker
-        self._ended: list[str] = []
         self._num_exported = 0
 
     def look(self, status: PoolStatus) -> None:
         """Export a run that has ended."""
-        self._ended = status.ended
-        if self._num_exported < len(self._ended):
-            self._export(self._ended[self._num_exported])
+        if self._num_exported < len(status.ended):
+            self._export(status.ended[self._num_exported])
             self._num_exported += 1
 
     def export_rest(self) -> None:
-        """Export what the pool had no time for."""
-        for key in self._ended[self._num_exported :]:
-            self._export(key)
+        """Export what the pool had no time for, and what jobs had none for that were killed."""
+        exported = exported_keys(self._tracker)
+        for key in self._contexts:
+            if key not in exported and self._store.has_result(key):
+                self._export(key)
 
     def _export(self, key: str) -> None:
         """What can't be exported is left to the next `sgdlab run`; training goes on."""
         try:
             export_stored(key, self._store, self._contexts[key], self._tracker)
-        except UserError as error:
+        except (UserError, OSError) as error:
             print(error, flush=True)

@@ -10,29 +10,39 @@ from sgdlab.machine.devices import Device, this_processor, visible_gpus
 
 
 def num_workers(launcher: Launcher) -> int:
-    """Return how many workers there are at most: by default one for each GPU here, or for each core."""
+    """Return how many workers there are at most: by default one for each GPU here, or core, or group of them.
+
+    Raises
+    ------
+    UsageError
+        If a run is to have more GPUs than there are, or if GPUs are asked for and there is none.
+    """
     if isinstance(launcher, SlurmLauncher):
         return launcher.num_workers
-    return launcher.num_workers or len(_gpus(launcher)) or _num_cores()
+    num_devices = len(_gpus(launcher)) or _num_cores()
+    return launcher.num_workers or max(1, num_devices // launcher.devices_per_run)
 
 
 def worker_devices(launcher: LocalLauncher, num_packs: int) -> list[str]:
     """Return the device of each worker, in turn over the GPUs; no more workers than packs.
 
+    Of several devices for a run it is the first; the others are the next ones.
+
     Raises
     ------
     UsageError
-        If GPUs are asked for and there is none.
+        As `num_workers`.
     """
     count = max(1, min(num_workers(launcher), num_packs))
-    num_gpus = len(_gpus(launcher))
-    return [f"cuda:{index % num_gpus}" if num_gpus else "cpu" for index in range(count)]
+    groups = _num_groups(launcher)
+    firsts = [index % groups * launcher.devices_per_run for index in range(count)] if groups else []
+    return [f"cuda:{first}" for first in firsts] or ["cpu"] * count
 
 
 def training_device(launcher: Launcher) -> Device:
     """Return what the workers train on; of several GPUs the first, which the others are taken to be like.
 
-    Which GPU a Slurm job will get nobody knows before: one without a name stands for it.
+    Which GPU a Slurm job will get nobody knows before, unless the launcher says so.
 
     Raises
     ------
@@ -40,8 +50,11 @@ def training_device(launcher: Launcher) -> Device:
         If GPUs are asked for and there is none.
     """
     if isinstance(launcher, SlurmLauncher):
-        return Device("cuda", "GPU of a job", None) if launcher.trains_on_gpus else this_processor()
-    return next(iter(_gpus(launcher)), None) or this_processor()
+        gpu = Device("cuda", launcher.gpu_name or "GPU of a job", None)
+        device = gpu if launcher.trains_on_gpus else this_processor()
+    else:
+        device = next(iter(_gpus(launcher)), None) or this_processor()
+    return device.times(launcher.devices_per_run)
 
 
 def bytes_per_worker(launcher: Launcher) -> int | None:
@@ -49,10 +62,11 @@ def bytes_per_worker(launcher: Launcher) -> int | None:
     if isinstance(launcher, SlurmLauncher):
         known = launcher.memory_gb is not None and not launcher.trains_on_gpus
         available = int(1e9 * (launcher.memory_gb or 0)) if known else None
-        sharing = launcher.workers_per_job
+        sharing = launcher.workers_per_job * launcher.devices_per_run
     else:
+        workers, groups = num_workers(launcher), _num_groups(launcher)
+        sharing = -(-workers // groups) if groups else workers * launcher.devices_per_run
         available = training_device(launcher).num_bytes
-        sharing = -(-num_workers(launcher) // max(1, len(_gpus(launcher))))
     return None if available is None else int(_SHARE_OF_MEMORY * available / sharing)
 
 
@@ -68,7 +82,17 @@ def _gpus(launcher: LocalLauncher) -> list[Device]:
         raise UsageError(
             "launcher.device=cuda, and this machine shows no GPU; use launcher.device=auto or cpu"
         )
+    if 0 < len(gpus) < launcher.devices_per_run:
+        raise UsageError(
+            f"launcher.devices_per_run={launcher.devices_per_run}, and this machine shows {len(gpus)} "
+            f"GPU{'s' if len(gpus) > 1 else ''}; use at most that many, or launcher.device=cpu"
+        )
     return gpus
+
+
+def _num_groups(launcher: LocalLauncher) -> int:
+    """Return how many runs can have GPUs of their own; 0 where the processor trains."""
+    return len(_gpus(launcher)) // launcher.devices_per_run
 
 
 def _num_cores() -> int:

@@ -8,9 +8,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from sgdlab.config.execution import Execution
+from sgdlab.config.execution import Execution, SlurmLauncher
 from sgdlab.config.shapes import describe_step
-from sgdlab.errors import UserError
+from sgdlab.errors import UsageError, UserError
 from sgdlab.launch.devices import bytes_per_worker, training_device
 from sgdlab.launch.local import single_threaded
 from sgdlab.runs.index import Index
@@ -38,6 +38,16 @@ def measure_steps(
         If a step can't be measured; what was measured before it is kept.
     """
     launcher = execution.launcher
+    if isinstance(launcher, SlurmLauncher) and launcher.trains_on_gpus:
+        raise UsageError(
+            "the GPUs of Slurm jobs can't be measured from here: on such a node, `sgdlab plan … --measure` "
+            "with launcher=local does it; launcher.gpu_name=… then says which GPU a plan is for"
+        )
+    if launcher.devices_per_run > 1:
+        raise UsageError(
+            "steps are measured on one device only; with "
+            f"launcher.devices_per_run={launcher.devices_per_run} what they cost is known from finished runs"
+        )
     task = {
         "device": training_device(launcher).kind,
         "backend": launcher.backend,

@@ -19,6 +19,8 @@ from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.load import load_dataset
 from sgdlab.launch.code import commit
+from sgdlab.launch.followers import Followers
+from sgdlab.machine.devices import together
 from sgdlab.runs.attempts import Attempt
 from sgdlab.runs.claims import latest_checkpoint
 from sgdlab.runs.files import naming
@@ -41,6 +43,7 @@ class PackTrainer:
     device: torch.device
     stop_requested: Callable[[], bool]
     on_progress: Callable[[Progress], None]
+    followers: Followers
     _datasets: dict[Data, Dataset] = field(default_factory=dict)
 
     def train(
@@ -76,7 +79,10 @@ class PackTrainer:
             return self._members(claim_more(num_slots, num_running), manifest)
 
         members = self._members(won, manifest)
-        return train_pack(task, members, dataset, hand_out, refill, self.on_progress, self.stop_requested)
+        with self.followers.meeting(attempt.log_path) as ranks:
+            return train_pack(
+                task, members, dataset, hand_out, refill, self.on_progress, self.stop_requested, ranks
+            )
 
     def load_data(self, run: Run) -> Dataset:
         """Return the data set of a run, loaded once.
@@ -92,20 +98,21 @@ class PackTrainer:
 
     def _manifest(self, keys: Sequence[str], width: int) -> Manifest:
         """Return that of a checkpoint of these runs, if it can be honoured here; else a new one."""
-        precision = self.plan.runs[keys[0]].precision
+        precision, num_devices = self.plan.runs[keys[0]].precision, self.followers.num_devices
         for checkpoint in filter(None, (latest_checkpoint(self.store, key) for key in keys)):
             backend = str(checkpoint.manifest.get("backend"))
-            manifest = Manifest.here(width, backend, precision, self.device)
+            manifest = Manifest.here(width, backend, precision, self.device, num_devices)
             if manifest.to_dict() == dict(checkpoint.manifest):
                 return manifest
-        return Manifest.here(width, self._backend(keys, width), precision, self.device)
+        return Manifest.here(width, self._backend(keys, width), precision, self.device, num_devices)
 
     def _backend(self, keys: Sequence[str], width: int) -> str:
         runs = list(islice(cycle(self.plan.runs[key] for key in keys), width))
         wanted = self.plan.execution.launcher.backend
         if wanted == "auto":
-            return choose_backend(runs, self.device, max(run.num_updates for run in runs))
-        return require_backend(wanted, runs, self.device)
+            num_updates = max(run.num_updates for run in runs)
+            return choose_backend(runs, self.device, num_updates, self.followers.num_devices)
+        return require_backend(wanted, runs, self.device, self.followers.num_devices)
 
     def _members(self, keys: Sequence[str], manifest: Manifest) -> list[Member]:
         """Make members that go on from their checkpoints; one whose bits would be others starts again."""
@@ -148,8 +155,9 @@ class PackTrainer:
             sgdlab_version=__version__,
             commit=commit(),
             torch_version=manifest.torch_version,
-            device=manifest.device,
+            device=together(manifest.device, manifest.num_devices),
             num_threads=manifest.num_threads,
+            num_devices=manifest.num_devices,
             dtype=manifest.precision,
             pack_width=manifest.width,
             backend=manifest.backend,

@@ -20,6 +20,7 @@ import torch
 
 from sgdlab.errors import UserError
 from sgdlab.launch.devices import num_workers
+from sgdlab.launch.followers import Followers
 from sgdlab.launch.pack_training import PackTrainer
 from sgdlab.launch.waiting import WaitingRuns
 from sgdlab.runs.attempts import Attempt
@@ -41,12 +42,13 @@ def _no_log(_: Path) -> AbstractContextManager[None]:
 
 @dataclass
 class Worker:
-    """One worker on one device."""
+    """One worker, on one device or leading the followers on several."""
 
     plan: FrozenPlan
     store: Store
     session: str  # id of the launching command
     device: torch.device
+    followers: Followers
     stop_requested: Callable[[], bool] = lambda: False
     on_progress: Callable[[Progress], None] = lambda _: None
     logging_to: Callable[[Path], AbstractContextManager[None]] = _no_log
@@ -57,7 +59,9 @@ class Worker:
         self._packs = list(self.plan.packs)
         self._observer = Observer(self.store, launcher.lease_timeout_s)
         self._waiting = WaitingRuns(self.plan, self.store, self._observer, num_workers(launcher))
-        self._trainer = PackTrainer(self.plan, self.store, self.device, self.stop_requested, self.on_progress)
+        self._trainer = PackTrainer(
+            self.plan, self.store, self.device, self.stop_requested, self.on_progress, self.followers
+        )
         self._widths: dict[str, int] = {}  # shape → slots: the same for all its packs, so that bits are
         for pack in self._packs:
             self._widths[pack.shape] = max(self._widths.get(pack.shape, 0), len(pack.keys))

@@ -1,8 +1,8 @@
 """The process that a pool starts: one worker, its life line, and its news.
 
-It works until its standard input closes: should the pool die in whatever way, the worker stops at the next
-update, leaves a checkpoint, and ends. News goes to the pool as lines of JSON; whatever else is printed goes
-to the log of the attempt.
+It works until its standard input closes, or a signal asks it to end: should the pool die in whatever way, the
+worker stops at the next update, leaves a checkpoint, and ends. News goes to the pool as lines of JSON;
+whatever else is printed goes to the log of the attempt.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sgdlab.errors import UserError
+from sgdlab.launch.followers import Followers
 from sgdlab.runs.files import naming
+from sgdlab.runs.store import Store
+from sgdlab.sweeps.plan import load_plan
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 FATAL_EXIT = 3  # something is wrong that isn't a run's fault, and the news says what: the pool stops
 BROKEN_EXIT = 4  # an error outside of all training; its traceback is on standard error: the pool stops
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR2)  # Slurm sends them to every process of a job
 
 
 def main(arguments: list[str]) -> int:
@@ -39,29 +43,35 @@ def main(arguments: list[str]) -> int:
     plan_path, store_root, session, device = arguments
     news = _News()
     stop = threading.Event()
-    threading.Thread(target=_wait_for_end_of_input, args=(stop,), daemon=True).start()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())  # Slurm tells every process of a job
+    # Blocked, and waited for, in place of a handler: Lightning would put its own before that one, and end
+    # training at once, without a checkpoint. Threads that start later inherit what is blocked.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    for wait in (_wait_for_end_of_input, _wait_for_signal):
+        threading.Thread(target=wait, args=(stop,), daemon=True).start()
     try:
-        import torch
+        plan = load_plan(Path(plan_path))
+        execution = plan.execution
+        num_devices = execution.launcher.devices_per_run
+        with Followers(device, num_devices, execution.folders.data) as followers:
+            import torch
 
-        from sgdlab.launch.worker import Worker
-        from sgdlab.runs.store import Store
-        from sgdlab.sweeps.plan import load_plan
+            from sgdlab.launch.worker import Worker
 
-        torch.set_num_threads(1)
-        quieten_libraries()
-        _refuse_missing_gpu(torch.device(device))
-        news.send(ready=True)
-        worker = Worker(
-            load_plan(Path(plan_path)),
-            Store(Path(store_root)),
-            session,
-            torch.device(device),
-            stop_requested=stop.is_set,
-            on_progress=news.add_progress,
-            logging_to=_redirected_output,
-        )
-        worker.work()
+            torch.set_num_threads(1)
+            quieten_libraries()
+            _refuse_missing_gpu(torch.device(device))
+            news.send(ready=True)
+            worker = Worker(
+                plan,
+                Store(Path(store_root)),
+                session,
+                torch.device(device),
+                followers,
+                stop_requested=stop.is_set,
+                on_progress=news.add_progress,
+                logging_to=redirected_output,
+            )
+            worker.work()
     except UserError as error:
         news.send(fatal=str(error))
         return FATAL_EXIT
@@ -88,6 +98,27 @@ def quieten_libraries() -> None:
 
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
+
+
+@contextmanager
+def redirected_output(path: Path) -> Iterator[None]:
+    """Send everything that this process prints to a file, the last words of a crash included."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [(stream, os.dup(stream)) for stream in (1, 2)]
+    with naming(path), open(path, "ab", buffering=0) as log:
+        for stream, _ in saved:
+            os.dup2(log.fileno(), stream)
+        faulthandler.enable(log)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            faulthandler.disable()
+            for stream, original in saved:
+                os.dup2(original, stream)
+                os.close(original)
 
 
 class _News:
@@ -126,25 +157,9 @@ def _wait_for_end_of_input(stop: threading.Event) -> None:
     stop.set()
 
 
-@contextmanager
-def _redirected_output(path: Path) -> Iterator[None]:
-    """Send everything that this process prints to a file, the last words of a crash included."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = [(stream, os.dup(stream)) for stream in (1, 2)]
-    with naming(path), open(path, "ab", buffering=0) as log:
-        for stream, _ in saved:
-            os.dup2(log.fileno(), stream)
-        faulthandler.enable(log)
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            faulthandler.disable()
-            for stream, original in saved:
-                os.dup2(original, stream)
-                os.close(original)
+def _wait_for_signal(stop: threading.Event) -> None:
+    signal.sigwait(_STOP_SIGNALS)
+    stop.set()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -26,11 +26,21 @@ class Device:
     kind: Literal["cpu", "cuda"]
     name: str  # devices of one name are equally fast; a GPU's is the one that torch gives it
     num_bytes: int | None  # of memory; None where it isn't known
+    num_devices: int = 1  # of this kind that share each minibatch
 
     @property
     def recorded_name(self) -> str:
         """What results say they were trained on."""
-        return "cpu" if self.kind == "cpu" else self.name
+        return together("cpu", self.num_devices) if self.kind == "cpu" else self.name
+
+    def times(self, num_devices: int) -> Device:
+        """Return so many of these, as what trains one run: it has another name, and other speeds."""
+        return replace(self, name=together(self.name, num_devices), num_devices=num_devices)
+
+
+def together(name: str, num_devices: int) -> str:
+    """Name several devices that share each minibatch."""
+    return name if num_devices == 1 else f"{num_devices} × {name}"
 
 
 def this_processor() -> Device:

@@ -33,6 +33,7 @@ class Provenance(TypedDict, total=False):
     torch_version: str
     device: str
     num_threads: int
+    num_devices: int  # that shared each of its minibatches
     dtype: str
     pack_width: int  # slots of its pack: runs trained together, at most
     backend: str  # how their updates were computed

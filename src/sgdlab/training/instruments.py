@@ -17,6 +17,7 @@ from sgdlab.training.batches import UpdateBatches
 from sgdlab.training.evaluation import Evaluator
 from sgdlab.training.objective import Minibatches, Objective, Tensors, norm_sq
 from sgdlab.training.penalty import difference_penalty
+from sgdlab.training.ranks import ALONE, Ranks
 from sgdlab.training.streams import stream
 
 _PARTITION_SEED = 0  # the partition behind C_reg is the same for every run
@@ -38,6 +39,7 @@ class Instruments:
     names: tuple[str, ...]  # of the parameters
     evaluator: Evaluator
     pipeline: Pipeline
+    ranks: Ranks = ALONE  # which share the work, and all know what is measured
 
     def measure(
         self, runs: Sequence[Run], parameters: Tensors, batches: UpdateBatches, with_gradients: bool
@@ -64,7 +66,7 @@ class Instruments:
             "train_loss": train.loss,
             "train_cost": train.loss + _l2_term(runs, parameters),
         }
-        rule = UpdateRule.of(runs, self.network, self.names, parameters[0].detach())
+        rule = UpdateRule.of(runs, self.network, self.names, parameters[0].detach(), self.ranks)
         difference = difference_penalty(rule.objective, rule.penalties)
         if difference is not None:
             metrics["penalty_relative_error"] = difference.relative_error(parameters, batches.batch(-1))

@@ -21,11 +21,14 @@ class Manifest:
     device: str  # "cpu", or the GPU's name
     kernels: str  # the CPU's instructions that torch uses, and MKL's branch
     num_threads: int
+    num_devices: int  # that shared each minibatch
     torch_version: str
     sgdlab_version: str
 
     @classmethod
-    def here(cls, width: int, backend: str, precision: str, device: torch.device) -> Manifest:
+    def here(
+        cls, width: int, backend: str, precision: str, device: torch.device, num_devices: int = 1
+    ) -> Manifest:
         """Return the manifest of a pack started in this process now."""
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
         kernels = f"{torch.backends.cpu.get_cpu_capability()}, MKL {os.environ.get('MKL_CBWR', 'any')}"
@@ -36,6 +39,7 @@ class Manifest:
             name,
             kernels,
             torch.get_num_threads(),
+            num_devices,
             torch.__version__,
             __version__,
         )

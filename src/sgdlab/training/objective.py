@@ -40,9 +40,13 @@ class Objective:
 
     def losses(self, parameters: Tensors, batch: Minibatches) -> Tensor:
         """Return each run's mean cross-entropy, without the L2 term: ``(R,)``."""
+        return self.example_losses(parameters, batch).mean(dim=1)
+
+    def example_losses(self, parameters: Tensors, batch: Minibatches) -> Tensor:
+        """Return the cross-entropy of each example: ``(R, B)``."""
         logits = self.network.logits(dict(zip(self.names, parameters, strict=True)), batch.inputs)
         losses = F.cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), reduction="none")
-        return losses.view(batch.labels.shape).mean(dim=1)
+        return losses.view(batch.labels.shape)
 
     def gradients(self, parameters: Tensors, batch: Minibatches) -> tuple[Tensor, Tensors]:
         """Return losses ``(R,)`` and ∇C_k of each run, shaped as the parameters."""

@@ -28,6 +28,7 @@ from sgdlab.training.batches import BatchSource, Position
 from sgdlab.training.instruments import Instruments
 from sgdlab.training.members import Member
 from sgdlab.training.objective import Tensors
+from sgdlab.training.ranks import ALONE, Ranks
 from sgdlab.training.schedules import relative_learning_rates
 from sgdlab.training.streams import stream
 
@@ -55,12 +56,13 @@ class Population(LightningModule):
         pipeline: Pipeline,
         backend: str = "batched",
         statistics: str = "end",
+        ranks: Ranks = ALONE,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.strict_loading = False  # a checkpoint holds the members, each by itself
         self.slots = list(slots)
-        self.pipeline, self.statistics = pipeline, statistics
+        self.pipeline, self.statistics, self._ranks = pipeline, statistics, ranks
         self.num_made = 0  # updates, over all members
         shared = self.members[0].run  # what is read of it, the runs of one shape have in common
         self.network = build_network(shared.model, shared.data)
@@ -72,10 +74,10 @@ class Population(LightningModule):
         )
         self._backend_name = backend
         self._runs = [shared] * len(slots)  # what each slot follows; whatever it is, where there is no member
-        self.rule = UpdateRule.of(self._runs, self.network, self.names, like)
+        self.rule = UpdateRule.of(self._runs, self.network, self.names, like, ranks)
         self.backend = make_backend(backend, self.rule, like)
         evaluator = make_evaluator(backend, self.rule, like)
-        self._instruments = Instruments(self.network, self.names, evaluator, pipeline)
+        self._instruments = Instruments(self.network, self.names, evaluator, pipeline, ranks)
         self._batches = BatchSource(shared, pipeline)
         self._chunk_length = 1  # adapted to the speed
         self._take_in([(slot, member) for slot, member in enumerate(slots) if member is not None])
@@ -154,7 +156,7 @@ class Population(LightningModule):
             member.start = None  # it has moved on, and needs no memory
             self.slots[slot], self._runs[slot] = member, member.run
         like = self.stacked[0].detach()
-        rule = UpdateRule.of(self._runs, self.network, self.names, like)
+        rule = UpdateRule.of(self._runs, self.network, self.names, like, self._ranks)
         if not self.rule.adopt(rule):
             self.rule, self.backend = rule, make_backend(self._backend_name, rule, like)
         self._rates = torch.tensor([run.optimizer.lr for run in self._runs], dtype=torch.float64)
@@ -175,7 +177,8 @@ class Population(LightningModule):
         """Make updates up to the end of the chunk or the first member's next evaluation."""
         started = time.perf_counter()
         live = self._live()
-        count = min(self._chunk_length, *(member.num_updates_to_evaluation for _, member in live))
+        chunk_length = self._ranks.agree(lambda: self._chunk_length)  # ranks take different times
+        count = min(chunk_length, *(member.num_updates_to_evaluation for _, member in live))
         positions: list[Position | None] = [None] * len(self.slots)
         for slot, member in live:
             positions[slot] = Position(member.run.seed, member.update)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sgdlab.config.execution import SlurmLauncher
@@ -19,7 +20,9 @@ from sgdlab.runs.processes import Process
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import FrozenPlan
 
-_LOOK_FOR_CANCEL_EVERY_S = 5.0
+_LOOK_AROUND_EVERY_S = 5.0
+_TRY_AGAIN_AFTER_S = 2.0
+_SLURM_TIMEOUT_S = 60.0
 
 
 class BrokenJobError(Exception):
@@ -31,7 +34,7 @@ def work(
     store: Store,
     make_job: MakeJob,
     on_status: Callable[[PoolStatus], None] = lambda _: None,
-) -> str:
+) -> EndReason:
     """Do one job's part of a submission, in that job; return how it ended.
 
     Parameters
@@ -49,25 +52,48 @@ def work(
         If nothing can be trained here; Slurm shows the job as failed then.
     """
     if submission.is_cancelled() or submission.decide("started") == "void":
-        return "nobody counts on this job: it was cancelled, or submitted anew"
-    array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID", "0")
+        return "cancelled"
     if submission.job_id() is None:
-        submission.record_job(array or os.environ["SLURM_JOB_ID"])
-    folder = submission.job(int(index))
+        submission.record_job(os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ["SLURM_JOB_ID"])
+    folder = submission.job(int(os.environ.get("SLURM_ARRAY_TASK_ID", "0")))
     folder.begin(store)
-    plan = submission.load_plan()
-    assert isinstance(plan.execution.launcher, SlurmLauncher)
-    reasons = _Reasons(submission, plan.execution.launcher, on_status)
     try:
-        _pool(plan, store, submission, folder, reasons).run()
-    except UserError as error:
-        folder.end("broken", str(error))
-        raise BrokenJobError(str(error)) from error
-    reason = reasons.found or "finished"
+        plan = submission.load_plan()
+        reason = _train(plan, store, submission, folder, on_status)
+    except Exception as error:
+        text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        with suppress(UserError):  # a full disk has no room for the last word; the log has
+            folder.end("broken", text)
+        raise BrokenJobError(text) from error
     if reason == "requeued":
-        reason = _go_on_later(plan, store, folder, make_job)
+        return _go_on_later(plan, store, submission, folder, make_job)
     folder.end(reason)
     return reason
+
+
+def _train(
+    plan: FrozenPlan,
+    store: Store,
+    submission: Submission,
+    folder: JobFolder,
+    on_status: Callable[[PoolStatus], None],
+) -> EndReason:
+    """Train until nothing is left or there is a reason to end."""
+    launcher = plan.execution.launcher
+    assert isinstance(launcher, SlurmLauncher)
+    reasons = _Reasons(submission, folder, launcher, on_status)
+    LocalPool(
+        plan,
+        store,
+        launcher.on_node(),
+        session=submission.name,
+        on_status=reasons.look,
+        stop_requested=reasons.ask,
+        on_start=lambda pid: folder.record_worker(Process.of(pid)),
+    ).run()
+    if all(map(store.is_settled, plan.runs)):
+        return "finished"
+    return reasons.found or "stopped"  # a signal reached the workers alone
 
 
 @dataclass
@@ -75,13 +101,14 @@ class _Reasons:
     """Why a job should end before its plan is finished."""
 
     submission: Submission
+    folder: JobFolder
     launcher: SlurmLauncher
     on_status: Callable[[PoolStatus], None]
     found: EndReason | None = None
 
     def __post_init__(self) -> None:
         now = time.monotonic()
-        self._deadline = now + 60 * self.launcher.wall_time_min - self.launcher.stop_before_end_s
+        self._deadline = now + _seconds_left(self.launcher) - self.launcher.stop_before_end_s
         self._looked = self._busy = now
         # submitit's own handlers would count time-outs, and pass over what a preemption says
         signal.signal(signal.SIGTERM, lambda *_: self._find("stopped"))
@@ -96,10 +123,12 @@ class _Reasons:
     def ask(self) -> bool:
         """Whether there is one."""
         now = time.monotonic()
-        if now - self._looked > _LOOK_FOR_CANCEL_EVERY_S:
+        if now - self._looked > _LOOK_AROUND_EVERY_S:
             self._looked = now
             if self.submission.is_cancelled():
                 self._find("cancelled")
+            if not self.folder.is_held():
+                self._find("stopped")
         if now > self._deadline:
             self._find("requeued")
         if now - self._busy > self.launcher.idle_timeout_s:
@@ -110,27 +139,49 @@ class _Reasons:
         self.found = self.found or reason
 
 
-def _pool(
-    plan: FrozenPlan, store: Store, submission: Submission, folder: JobFolder, reasons: _Reasons
-) -> LocalPool:
-    return LocalPool(
-        plan,
-        store,
-        reasons.launcher.on_node(),
-        session=submission.name,
-        on_status=reasons.look,
-        stop_requested=reasons.ask,
-        on_start=lambda pid: folder.record_worker(Process.of(pid)),
-    )
+def _seconds_left(launcher: SlurmLauncher) -> float:
+    """Return how long Slurm will let this job run; it may know of limits that the launcher doesn't."""
+    asked_for = 60.0 * launcher.wall_time_min
+    end = os.environ.get("SLURM_JOB_END_TIME")  # seconds since the epoch
+    return min(asked_for, float(end) - time.time()) if end else asked_for
 
 
-def _go_on_later(plan: FrozenPlan, store: Store, folder: JobFolder, make_job: MakeJob) -> EndReason:
-    """Have Slurm start this job again, or another one in its place; where work is left."""
-    if all(map(store.is_settled, plan.runs)):
-        return "finished"
-    job_id = os.environ["SLURM_JOB_ID"]
-    folder.end("requeued")  # requeueing ends this process
-    if subprocess.run(["scontrol", "requeue", job_id], capture_output=True).returncode == 0:
-        return "requeued"
-    submit_successor(plan, store, make_job)
-    return "succeeded"
+def _go_on_later(
+    plan: FrozenPlan, store: Store, submission: Submission, folder: JobFolder, make_job: MakeJob
+) -> EndReason:
+    """Have Slurm start this job again, or another one in its place; try for as long as there is time."""
+    launcher = plan.execution.launcher
+    assert isinstance(launcher, SlurmLauncher)
+    give_up_at = time.monotonic() + launcher.stop_before_end_s / 2
+    while True:
+        folder.end("requeued")  # requeueing ends this process
+        if _requeue():
+            return "requeued"
+        try:
+            successor = submit_successor(plan, store, make_job)
+        except UserError as error:
+            if time.monotonic() > give_up_at:
+                folder.end("stopped", f"neither requeued nor succeeded by another job: {error}")
+                return "stopped"
+            time.sleep(_TRY_AGAIN_AFTER_S)
+        else:
+            for sweeps in submission.wanted_by():
+                successor.want(sweeps)
+            folder.end("succeeded")
+            return "succeeded"
+
+
+def _requeue() -> bool:
+    """Ask Slurm to start this job again; return whether it will."""
+    array = os.environ.get("SLURM_ARRAY_JOB_ID")
+    # one task of an array has the array's own number, by which Slurm would requeue all of them
+    job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ["SLURM_JOB_ID"]
+    try:
+        done = subprocess.run(
+            ["scontrol", "requeue", job], capture_output=True, text=True, timeout=_SLURM_TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    if done.returncode:
+        print(done.stderr.strip(), flush=True)
+    return done.returncode == 0

@@ -1,4 +1,10 @@
-"""What one job of an array says of itself, over all its incarnations: a requeued job keeps its index."""
+"""What one job of an array says of itself, over all its incarnations: a requeued job keeps its index.
+
+begun.json      which process is the job now: written anew each time that Slurm starts it
+workers.jsonl   the worker processes of all incarnations
+reserve         as much room as the last word takes: a job that ends since the disk is full can still say so
+ended.json      the last word of the latest one
+"""
 
 from __future__ import annotations
 
@@ -16,6 +22,8 @@ from sgdlab.runs.processes import Process
 EndReason = Literal["finished", "idle", "requeued", "succeeded", "stopped", "cancelled", "broken"]
 """`succeeded`: by a job of a further submission. `stopped`: by a signal; Slurm may start it again."""
 
+_NUM_BYTES_RESERVED = 4096
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -23,7 +31,7 @@ class Ended:
 
     reason: EndReason
     host: str
-    text: str  # why it broke
+    text: str  # why it broke, or can't go on
     at: str  # ISO 8601, for people
 
 
@@ -46,6 +54,8 @@ class JobFolder:
         """
         with naming(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
+            replace(self.path / "begun.json", json.dumps(asdict(Process.current())).encode())
+            (self.path / "reserve").write_bytes(bytes(_NUM_BYTES_RESERVED))
             (self.path / "ended.json").unlink(missing_ok=True)
         earlier = set(self._read_workers())
         for folder in layout.attempts.glob("*") if earlier else ():
@@ -54,17 +64,26 @@ class JobFolder:
             if holder is not None and holder.process in earlier:
                 attempt.release()
 
+    def is_held(self) -> bool:
+        """Whether this process is the job still: Slurm starts it again where it has lost sight of a node."""
+        try:
+            return _read_process((self.path / "begun.json").read_bytes()) == Process.current()
+        except OSError:
+            return True  # nobody else is known
+
     def record_worker(self, worker: Process) -> None:
         """Note a worker process that the job has started."""
         with naming(self.path), (self.path / "workers.jsonl").open("a") as file:
             file.write(json.dumps(asdict(worker)) + "\n")
 
     def end(self, reason: EndReason, text: str = "") -> None:
-        """Say why the job ends."""
+        """Say why the job ends, unless it goes on elsewhere."""
         host = Process.current().host
         ended = Ended(reason, host, text, datetime.now(UTC).isoformat(timespec="seconds"))
         with naming(self.path):
-            replace(self.path / "ended.json", json.dumps(asdict(ended), indent=1).encode())
+            if self.is_held():
+                (self.path / "reserve").unlink(missing_ok=True)
+                replace(self.path / "ended.json", json.dumps(asdict(ended), indent=1).encode())
 
     def ended(self) -> Ended | None:
         """Return the last word, or None while there is none."""
@@ -73,15 +92,17 @@ class JobFolder:
         except (OSError, ValueError, TypeError):
             return None
 
-    def _read_workers(self) -> list[Process]:
+    def _read_workers(self) -> set[Process]:
         try:
-            lines = (self.path / "workers.jsonl").read_text().splitlines()
+            lines = (self.path / "workers.jsonl").read_bytes().splitlines()
         except FileNotFoundError:
-            return []
-        workers = []
-        for line in lines:
-            try:
-                workers.append(Process(**json.loads(line)))
-            except (ValueError, TypeError):
-                continue  # torn by a kill
-        return workers
+            return set()
+        return {worker for worker in map(_read_process, lines) if worker is not None}
+
+
+def _read_process(line: bytes) -> Process | None:
+    """Read a process, or None where a kill has torn the line."""
+    try:
+        return Process(**json.loads(line))
+    except (ValueError, TypeError):
+        return None

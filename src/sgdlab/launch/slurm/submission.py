@@ -22,6 +22,7 @@ import re
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from dataclasses import replace as replace_fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -123,7 +124,7 @@ class Submission:
 
     def load_plan(self) -> FrozenPlan:
         """Read the plan as it was submitted; raises UserError if it can't be read."""
-        return load_plan(self.path / "plan.json.gz")
+        return replace_fields(load_plan(self.path / "plan.json.gz"), id=self.plan_id)  # not its file's name
 
     def job_id(self) -> str | None:
         """Return Slurm's number of the array, or None where it isn't known."""
@@ -186,6 +187,13 @@ class Submission:
         """Yield the jobs that have begun at least once."""
         for path in sorted((self.path / "jobs").glob("[0-9]*"), key=lambda path: int(path.name)):
             yield JobFolder(path)
+
+    def last_words(self, index: int, num_lines: int = 4) -> list[str]:
+        """Return the last lines that job `index` printed: all there is of one that couldn't begin."""
+        names = (f"*_{index}_0_log.out", "*_0_log.out")  # submitit makes no array of a single job
+        logs = next(filter(None, (list(self.submitit_folder.glob(name)) for name in names)), [])
+        lines = [line for log in logs for line in log.read_text(errors="replace").splitlines()]
+        return [line for line in lines if line.strip()][-num_lines:]
 
 
 def folder_of_submissions(store: Store) -> Path:

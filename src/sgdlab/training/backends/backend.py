@@ -20,6 +20,8 @@ from sgdlab.models.network import Network
 from sgdlab.training.batches import UpdateBatches
 from sgdlab.training.objective import Minibatches, Objective, Tensors, UpdateDirection, per_run
 from sgdlab.training.penalty import Penalties
+from sgdlab.training.ranks import ALONE, Ranks
+from sgdlab.training.sharding import ShardedObjective
 
 
 class Backend(Protocol):
@@ -55,13 +57,25 @@ class UpdateRule:
     objective: Objective
     penalties: Penalties | None
     num_runs: int
+    ranks: Ranks = ALONE  # that share the minibatches
 
     @classmethod
-    def of(cls, runs: Sequence[Run], network: Network, names: tuple[str, ...], like: Tensor) -> UpdateRule:
+    def of(
+        cls,
+        runs: Sequence[Run],
+        network: Network,
+        names: tuple[str, ...],
+        like: Tensor,
+        ranks: Ranks = ALONE,
+    ) -> UpdateRule:
         """Return the rule of a pack; `like` has the parameters' type and device."""
-        l2 = like.new_tensor([run.loss.l2 for run in runs])
-        objective = Objective(network, names, l2 if bool(l2.any()) else None)
-        return cls(objective, Penalties.of([run.regularizer for run in runs], like), len(runs))
+        values = like.new_tensor([run.loss.l2 for run in runs])
+        l2 = values if bool(values.any()) else None
+        is_shared = ranks.size > 1
+        objective = (
+            ShardedObjective(network, names, l2, ranks) if is_shared else Objective(network, names, l2)
+        )
+        return cls(objective, Penalties.of([run.regularizer for run in runs], like), len(runs), ranks)
 
     @property
     def strengths(self) -> Tensor | None:
@@ -101,7 +115,7 @@ class UpdateRule:
         objective = replace(self.objective, l2=None if l2 is None else l2[one])
         if penalties is not None:
             penalties = replace(penalties, strengths=penalties.strengths[one], radius=penalties.radius[one])
-        return UpdateRule(objective, penalties, 1)
+        return UpdateRule(objective, penalties, 1, self.ranks)
 
 
 class Step(Protocol):

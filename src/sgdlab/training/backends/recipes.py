@@ -11,6 +11,9 @@ vmapped                `torch.func`: one run's gradient mapped over the runs
 compiled               all runs at once by `torch.compile`; slow to start
 graph-…                one of the above, replayed as a CUDA graph (GPU)
 =====================  ===================================================================================
+
+Those by automatic differentiation in eager mode also train a pack whose minibatches are split over several
+devices: the objective that they differentiate is the whole minibatch's, whoever computes it.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from sgdlab.training.backends.functional import compiled, vmapped
 from sgdlab.training.backends.native import native, native_evaluator, supports_native
 from sgdlab.training.backends.written_out import supports_writing_out, written_out
 from sgdlab.training.evaluation import BatchedEvaluator, Evaluator
+from sgdlab.training.sharding import ShardedEvaluator
 
 
 def _batched_evaluator(rule: UpdateRule, _: Tensor) -> Evaluator:
@@ -46,15 +50,17 @@ class Recipe:
     supports: Callable[[UpdateRule], bool]
     device_types: tuple[str, ...] = ("cpu", "cuda")
     make_evaluator: Callable[[UpdateRule, Tensor], Evaluator] = _batched_evaluator
+    is_sharded: bool = False  # whether several devices can share the minibatches
 
-    def serves(self, rule: UpdateRule, device: torch.device) -> bool:
-        """Whether the backend can train such a pack there."""
-        return device.type in self.device_types and self.supports(rule)
+    def serves(self, rule: UpdateRule, device: torch.device, num_devices: int) -> bool:
+        """Whether the backend can train such a pack on so many such devices."""
+        is_wide_enough = num_devices == 1 or self.is_sharded
+        return is_wide_enough and device.type in self.device_types and self.supports(rule)
 
 
-def supported_backends(rule: UpdateRule, device: torch.device) -> list[str]:
+def supported_backends(rule: UpdateRule, device: torch.device, num_devices: int = 1) -> list[str]:
     """Return the names of what can train such a pack there, in the order of what is likely to be fastest."""
-    return [name for name, recipe in _RECIPES.items() if recipe.serves(rule, device)]
+    return [name for name, recipe in _RECIPES.items() if recipe.serves(rule, device, num_devices)]
 
 
 def make_backend(name: str, rule: UpdateRule, like: Tensor) -> Backend:
@@ -65,14 +71,15 @@ def make_backend(name: str, rule: UpdateRule, like: Tensor) -> Backend:
     ValueError
         If the backend can't train such a pack on that device.
     """
-    if not _RECIPES[name].serves(rule, like.device):
-        raise ValueError(f"backend {name} can't train this pack on {like.device}")
+    if not _RECIPES[name].serves(rule, like.device, rule.ranks.size):
+        raise ValueError(f"backend {name} can't train this pack on {rule.ranks.size} × {like.device}")
     return _RECIPES[name].make(rule, like)
 
 
 def make_evaluator(name: str, rule: UpdateRule, like: Tensor) -> Evaluator:
     """Make what evaluates a pack that the backend trains."""
-    return _RECIPES[name].make_evaluator(rule, like)
+    evaluator = _RECIPES[name].make_evaluator(rule, like)
+    return evaluator if rule.ranks.size == 1 else ShardedEvaluator(evaluator, rule.ranks)
 
 
 def _convolving(convolve: Convolution, rule: UpdateRule, like: Tensor) -> Stepwise:
@@ -114,10 +121,10 @@ _RECIPES = {
     "graph-batched-unfolded": Recipe(partial(_graphed, _unfolded), _is_convolutional, ("cuda",)),
     "graph-batched": Recipe(partial(_graphed, batched), _is_anything, ("cuda",)),
     "written-out": Recipe(written_out, supports_writing_out),
-    "per-run": Recipe(per_run, _is_convolutional),
-    "batched": Recipe(batched, _is_anything),
-    "batched-grouped": Recipe(_grouped, _is_convolutional),
-    "batched-unfolded": Recipe(_unfolded, _is_convolutional),
+    "per-run": Recipe(per_run, _is_convolutional, is_sharded=True),
+    "batched": Recipe(batched, _is_anything, is_sharded=True),
+    "batched-grouped": Recipe(_grouped, _is_convolutional, is_sharded=True),
+    "batched-unfolded": Recipe(_unfolded, _is_convolutional, is_sharded=True),
     "vmapped": Recipe(vmapped, _is_exact),
     "compiled": Recipe(compiled, _is_compilable),
 }

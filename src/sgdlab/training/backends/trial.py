@@ -37,10 +37,13 @@ _NUM_MEASUREMENTS = 3
 _MAX_EXAMPLES = 1024
 
 
-def choose_backend(runs: Sequence[Run], device: torch.device, num_updates: int) -> str:
-    """Return the backend for a pack that still has `num_updates` to make; measure where nothing is known."""
+def choose_backend(runs: Sequence[Run], device: torch.device, num_updates: int, num_devices: int = 1) -> str:
+    """Return the backend for a pack that still has `num_updates` to make; measure where nothing is known.
+
+    Of those that several devices can share, the one that is fastest on one of them.
+    """
     trial = Trial(tuple(runs), device)
-    candidates = supported_backends(trial.rule, device)
+    candidates = supported_backends(trial.rule, device, num_devices)
     if len(candidates) == 1:
         return candidates[0]
     total = num_updates * len(runs)
@@ -61,18 +64,19 @@ def choose_backend(runs: Sequence[Run], device: torch.device, num_updates: int) 
     return min(known, key=lambda name: known[name].total_s(total))
 
 
-def require_backend(name: str, runs: Sequence[Run], device: torch.device) -> str:
+def require_backend(name: str, runs: Sequence[Run], device: torch.device, num_devices: int = 1) -> str:
     """Return the backend that was asked for.
 
     Raises
     ------
     UsageError
-        If it can't train these runs on that device.
+        If it can't train these runs on so many such devices.
     """
-    supported = supported_backends(Trial(tuple(runs), device).rule, device)
+    supported = supported_backends(Trial(tuple(runs), device).rule, device, num_devices)
     if name not in supported:
+        where = device.type if num_devices == 1 else f"{num_devices} devices a run ({device.type})"
         raise UsageError(
-            f"launcher.backend={name} can't train model={runs[0].model.kind} on {device.type} here; "
+            f"launcher.backend={name} can't train model={runs[0].model.kind} on {where} here; "
             f"use auto, or one of {', '.join(supported)}"
         )
     return name
