@@ -4,8 +4,6 @@ import random
 import signal
 import time
 
-import pytest
-
 HOLD = "launcher.sbatch.hold=true"
 RATES = {"rate": {"label": "plain SGD", "axes": {"optimizer.lr": ["2**-5", "2**-4"]}}}
 WIDER = {"rate": {"label": "plain SGD", "axes": {"optimizer.lr": ["2**-5", "2**-4", "2**-3"]}}}
@@ -146,17 +144,3 @@ def test_a_multirun_of_hydra_submits_and_does_not_wait(desk):
     assert "submitted  1 job, 1 worker each" in done.stdout
     assert "3 runs to train" in done.stdout
     assert len(desk.queued()) == 1
-
-
-@pytest.mark.slow
-def test_runs_longer_than_the_wall_time_end_over_several_jobs(desk, wait_until):
-    """The job's own clock ends each job after 12 of Slurm's least 60 seconds."""
-    desk.terminal.write_sweep(
-        "long", RATES, budget__num_updates=600_000, evaluation__every_num_updates=200_000
-    )
-    short = ("launcher.wall_time_min=1", "launcher.stop_before_end_s=48", "launcher.checkpoint_every_s=2")
-    desk.run("long", 1, *short)
-    wait_until(lambda: len(desk.terminal.results()) == 6, timeout_s=400)
-    assert {state for state, *_ in desk.terminal.results().values()} == {"done"}
-    assert len(set(desk.terminal.events("claimed"))) == 6
-    assert len(desk.terminal.events("claimed")) > 6
