@@ -75,6 +75,7 @@ class Overhead:
     num_runs: int
     num_workers: int
     median_run_s: float  # a run in its slot
+    start_s: float  # until the first worker trained
     seconds: float
     training_s: float  # of all workers together
 
@@ -173,11 +174,13 @@ def measure_overhead(bench: Bench, num_workers: int) -> Overhead:
         time.sleep(0.5)
     spans = training_spans(store)
     lasting = sorted(end - begin for of_worker in spans.values() for begin, end in of_worker)
+    first = min(begin for of_worker in spans.values() for begin, _ in of_worker)
     last = max(end for of_worker in spans.values() for _, end in of_worker)
     return Overhead(
         num_runs=len(lasting),
         num_workers=num_workers,
         median_run_s=lasting[len(lasting) // 2],
+        start_s=first - started,
         seconds=last - started,
         training_s=sum(map(covered, spans.values())),
     )
@@ -221,6 +224,7 @@ def rows_of_overhead(found: Overhead) -> list[str]:
         f"| runs, median seconds of one | {found.num_runs}, {found.median_run_s:.1f} | |",
         f"| jobs of one worker | {found.num_workers} | |",
         f"| seconds from the command's start to the last result | {found.seconds:.0f} | |",
+        f"| of these until the first worker trained | {found.start_s:.0f} | |",
         f"| seconds of training, by worker | {found.training_s / found.num_workers:.0f} | |",
         f"| overhead | {100 * found.share:.1f}% | {100 * OVERHEAD_TARGET:.0f}% |",
         "",

@@ -20,4 +20,4 @@ def test_seconds_are_counted_once(spans, seconds):
 
 
 def test_overhead_is_what_all_workers_did_beside_training():
-    assert Overhead(100, 2, 10.0, seconds=55.0, training_s=100.0).share == pytest.approx(0.1)
+    assert Overhead(100, 2, 10.0, 5.0, seconds=55.0, training_s=100.0).share == pytest.approx(0.1)

@@ -104,18 +104,16 @@ EXECUTION = {
     "launcher.device=gpu": "launcher.device='gpu': input should be 'auto', 'cpu' or 'cuda'",
     "launcher=slurm launcher.num_worker=2": (
         "launcher.num_worker is not a key (did you mean launcher.num_workers?); known here: "
-        "account, backend, checkpoint_every_s, constraint, cpus_per_job, device, gpus_per_job, "
-        "heartbeat_every_s, idle_timeout_s, keep, kind, lease_timeout_s, memory_gb, num_workers, pack_size, "
-        "partition, python, qos, sbatch, setup, stop_before_end_s, wall_time_min, workers_per_gpu"
+        "account, backend, checkpoint_every_s, constraint, cpus_per_job, device, devices_per_run, gpu_name, "
+        "gpus_per_job, heartbeat_every_s, idle_timeout_s, keep, kind, lease_timeout_s, memory_gb, "
+        "num_workers, pack_size, partition, python, qos, sbatch, setup, stop_before_end_s, wall_time_min, "
+        "workers_per_gpu"
     ),
     "launcher=slurm launcher.num_workers=2001 launcher.gpus_per_job=2": (
         "launcher.num_workers=2001 makes 1001 jobs of 2; an array has 1000 at most"
     ),
     "launcher=slurm launcher.wall_time_min=2": (
         "launcher.stop_before_end_s=120 leaves nothing of launcher.wall_time_min=2"
-    ),
-    "launcher=slurm launcher.device=cuda launcher.gpus_per_job=0": (
-        "launcher.device=cuda needs launcher.gpus_per_job=1 or more"
     ),
     "launcher=slurm launcher.gpus_per_job=-1": (
         "launcher.gpus_per_job=-1: input should be greater than or equal to 0"
