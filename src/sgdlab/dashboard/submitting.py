@@ -13,7 +13,7 @@ from sgdlab.dashboard.wandb_export import SweepContext
 from sgdlab.launch.devices import num_workers
 from sgdlab.launch.measuring import known_costs
 from sgdlab.launch.slurm.submission import Submission
-from sgdlab.launch.slurm.submit import Submitted, num_useful_jobs, submit
+from sgdlab.launch.slurm.submit import Submitted, num_useful_jobs, submit, taking_turns
 from sgdlab.launch.start import clear_up, freeze_missing
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import FrozenPlan, estimate_missing
@@ -41,16 +41,17 @@ def submit_with_words(
         print("nothing to submit: every run has its outcome")
         return
     costs = known_costs(execution, store)
-    plan = freeze_missing(survey, names, execution, store, costs)
-    expected = estimate_missing(plan, survey.missing, num_workers(execution.launcher), costs)
-    announce(expected, survey.missing.values(), costs.device)
 
     def make_job(submission: Submission) -> SlurmJob:
         if tracker is not None:
             write_contexts(submission.path, {key: contexts[key] for key in plan.runs})
         return SlurmJob(submission.path, store.root, tracker)
 
-    submitted = submit(plan, store, num_useful_jobs(plan, store), make_job, on_wait=_say_wait)
+    with taking_turns(store):
+        plan = freeze_missing(survey, names, execution, store, costs)
+        expected = estimate_missing(plan, survey.missing, num_workers(execution.launcher), costs)
+        announce(expected, survey.missing.values(), costs.device)
+        submitted = submit(plan, store, num_useful_jobs(plan, store), make_job, on_wait=_say_wait)
     _say(submitted, plan, len(survey.missing))
     clear_up(store)
 

@@ -6,7 +6,7 @@ import pytest
 
 from sgdlab.errors import UserError
 from sgdlab.launch.slurm.submission import submissions
-from sgdlab.launch.slurm.submit import num_useful_jobs, submit, submit_successor
+from sgdlab.launch.slurm.submit import num_useful_jobs, submit, submit_successor, taking_turns
 
 
 @pytest.fixture
@@ -168,4 +168,5 @@ def test_a_store_that_cannot_be_written_is_named(store, plan, slurm, monkeypatch
 
     monkeypatch.setattr("sgdlab.launch.slurm.submit.FileLock.acquire", refuse)
     with pytest.raises(UserError, match=rf"^{store.root}: Permission denied\. Check who may write there"):
-        submit(plan, store, 1, lambda submission: print)
+        with taking_turns(store):
+            pass

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from sgdlab.errors import UserError
 from sgdlab.launch.slurm.queue import cancel_jobs
 from sgdlab.launch.slurm.submission import Submission, submissions
+from sgdlab.launch.slurm.submit import taking_turns
 from sgdlab.runs.store import Store
 
 
@@ -31,8 +32,9 @@ def cancel(store: Store, titles: Collection[str]) -> list[Submission]:
                 f"one command submitted these sweeps together with {', '.join(others)}; "
                 "name them all to cancel it"
             )
-    for submission, sweeps in wishes:
-        submission.withdraw(sweeps)
+    with taking_turns(store):
+        for submission, sweeps in wishes:
+            submission.withdraw(sweeps)
     cancelled = [submission for submission in alive if submission.is_cancelled()]
     try:
         cancel_jobs([submission.job_name for submission in cancelled])

@@ -45,7 +45,7 @@ def submit(
     make_job: MakeJob,
     on_wait: Callable[[float], None] = lambda _: None,
 ) -> Submitted:
-    """Submit what is missing to `num_jobs` jobs of a plan.
+    """Submit what is missing to `num_jobs` jobs of a plan; to be called within `taking_turns`.
 
     Parameters
     ----------
@@ -65,17 +65,16 @@ def submit(
     UserError
         If Slurm refuses, or can't be asked; then nothing was submitted.
     """
-    with _turn(store):
-        num_before = _num_jobs(plan, store, on_wait)
-        num_more = num_jobs - num_before
-        if num_more <= 0:
-            return Submitted(None, 0, num_before)
-        return Submitted(_submit(plan, store, num_more, make_job), num_more, num_before)
+    num_before = _num_jobs(plan, store, on_wait)
+    num_more = num_jobs - num_before
+    if num_more <= 0:
+        return Submitted(None, 0, num_before)
+    return Submitted(_submit(plan, store, num_more, make_job), num_more, num_before)
 
 
 def submit_successor(plan: FrozenPlan, store: Store, make_job: MakeJob) -> Submission:
     """Submit one job more, from a job that ends while work is left; raises as `submit` does."""
-    with _turn(store):
+    with taking_turns(store):
         return _submit(plan, store, 1, make_job)
 
 
@@ -88,8 +87,14 @@ def num_useful_jobs(plan: FrozenPlan, store: Store) -> int:
 
 
 @contextmanager
-def _turn(store: Store) -> Iterator[None]:
-    """Submit alone; StoreError if the store can't be written."""
+def taking_turns(store: Store) -> Iterator[None]:
+    """Be the only command of this store that freezes a plan and submits it, or cancels.
+
+    Raises
+    ------
+    StoreError
+        If the store can't be written.
+    """
     folder = folder_of_submissions(store)
     with naming(store.root):
         folder.mkdir(parents=True, exist_ok=True)
