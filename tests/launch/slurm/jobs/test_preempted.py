@@ -47,11 +47,7 @@ class Fate:
 def test_preempted_again_and_again_a_run_ends_with_the_same_bits_and_one_wandb_run(
     desk, finish, wait_until, undisturbed
 ):
-    settings = {
-        "tracker": "wandb",
-        "launcher__partition": "preemptible",
-        "launcher__checkpoint_every_s": 1000,
-    }
+    settings = {"launcher__partition": "preemptible", "launcher__checkpoint_every_s": 1000}
     submission = desk.submit("long", finish, tracker="wandb", **settings)
     fate = Fate(desk, submission)
     wait_until(lambda: list(desk.terminal.store.attempts.glob("*/manifest.json")))
