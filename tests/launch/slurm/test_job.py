@@ -23,19 +23,21 @@ class Call:
 
 
 class IdlePool:
-    """A pool whose workers wait; `happens` once they do."""
+    """A pool whose workers have made an update and wait; `happens` once they do."""
 
     happens = staticmethod(lambda: None)
+    num_updates = 1
 
     def __init__(self, plan, store, launcher, session, on_status, stop_requested, on_start):
         self.store, self.on_status, self.stop_requested = store, on_status, stop_requested
 
     def run(self) -> None:
         type(self).happens()
+        self.on_status(PoolStatus(num_updates=self.num_updates))
         deadline = time.monotonic() + 30
         while not self.stop_requested():
             assert time.monotonic() < deadline
-            self.on_status(PoolStatus())
+            self.on_status(PoolStatus(num_updates=self.num_updates))
             time.sleep(0.01)
 
 
@@ -149,6 +151,18 @@ def test_a_job_without_time_has_its_own_task_requeued(
     assert do(submission, store) == submission.job(2).ended().reason == "requeued"
     assert (tmp_path / "scontrol.txt").read_text() == "requeue 21_2\n"  # 21 would be the whole array
     assert len(submissions(store)) == 1
+
+
+def test_a_job_that_trained_nothing_in_its_time_does_not_go_on(
+    make_submission, store, pool, slurm, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(IdlePool, "num_updates", 0)
+    submission = make_submission(stop_before_end_s=599.9)
+    with pytest.raises(BrokenJobError, match=r"raise launcher\.wall_time_min"):
+        do(submission, store)
+    assert submission.job(2).ended().reason == "broken"
+    assert not (tmp_path / "scontrol.txt").exists()
+    assert submissions(store) == [submission]
 
 
 def test_where_requeueing_is_refused_one_successor_is_submitted(

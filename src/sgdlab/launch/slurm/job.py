@@ -93,6 +93,11 @@ def _train(
     ).run()
     if all(map(store.is_settled, plan.runs)):
         return "finished"
+    if reasons.found == "broken":
+        raise UserError(
+            "nothing was trained in this job's time, and going on would be as vain; "
+            "raise launcher.wall_time_min, or lower launcher.stop_before_end_s"
+        )
     return reasons.found or "stopped"  # a signal reached the workers alone
 
 
@@ -110,6 +115,7 @@ class _Reasons:
         now = time.monotonic()
         self._deadline = now + _seconds_left(self.launcher) - self.launcher.stop_before_end_s
         self._looked = self._busy = now
+        self._has_trained = False
         # submitit's own handlers would count time-outs, and pass over what a preemption says
         signal.signal(signal.SIGTERM, lambda *_: self._find("stopped"))
         signal.signal(signal.SIGUSR2, lambda *_: self._find("requeued"))
@@ -118,6 +124,7 @@ class _Reasons:
         """Take in what the pool says."""
         if status.num_running:
             self._busy = time.monotonic()
+        self._has_trained |= status.num_updates > 0
         self.on_status(status)
 
     def ask(self) -> bool:
@@ -130,7 +137,7 @@ class _Reasons:
             if not self.folder.is_held():
                 self._find("stopped")
         if now > self._deadline:
-            self._find("requeued")
+            self._find("requeued" if self._has_trained else "broken")
         if now - self._busy > self.launcher.idle_timeout_s:
             self._find("idle")
         return self.found is not None

@@ -188,13 +188,6 @@ class Submission:
         for path in sorted((self.path / "jobs").glob("[0-9]*"), key=lambda path: int(path.name)):
             yield JobFolder(path)
 
-    def last_words(self, index: int, num_lines: int = 4) -> list[str]:
-        """Return the last lines that job `index` printed: all there is of one that couldn't begin."""
-        names = (f"*_{index}_0_log.out", "*_0_log.out")  # submitit makes no array of a single job
-        logs = next(filter(None, (list(self.submitit_folder.glob(name)) for name in names)), [])
-        lines = [line for log in logs for line in log.read_text(errors="replace").splitlines()]
-        return [line for line in lines if line.strip()][-num_lines:]
-
 
 def folder_of_submissions(store: Store) -> Path:
     """Return where the submissions of a store lie."""

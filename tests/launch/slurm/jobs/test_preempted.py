@@ -45,13 +45,10 @@ class Fate:
 
 
 def test_preempted_again_and_again_a_run_ends_with_the_same_bits_and_one_wandb_run(
-    desk, finish, wait_until, undisturbed
+    make_cluster, make_desk, finish, wait_until, undisturbed
 ):
-    settings = {
-        "tracker": "wandb",
-        "launcher__partition": "preemptible",
-        "launcher__checkpoint_every_s": 1000,
-    }
+    desk = make_desk("desk2", make_cluster(num_nodes=1, kill_wait_s=30))  # time to stop on a busy machine too
+    settings = {"launcher__partition": "preemptible", "launcher__checkpoint_every_s": 1000}
     submission = desk.submit("long", finish, tracker="wandb", **settings)
     fate = Fate(desk, submission)
     wait_until(lambda: list(desk.terminal.store.attempts.glob("*/manifest.json")))

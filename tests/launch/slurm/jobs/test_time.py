@@ -2,6 +2,9 @@
 
 import pytest
 
+SEEDS = {"rate": {"label": "rate", "axes": {"optimizer.lr": ["2**-4"]}}}
+LONGER = {"budget__num_updates": 200_000, "evaluation__every_num_updates": 10_000}  # than half a minute
+
 
 @pytest.mark.slow
 def test_one_task_of_an_array_is_asked_to_stop_and_goes_on(desk, finish, wait_until):
@@ -20,26 +23,28 @@ def test_one_task_of_an_array_is_asked_to_stop_and_goes_on(desk, finish, wait_un
 
 
 @pytest.mark.slow
-def test_a_job_ends_before_its_wall_time_and_goes_on(desk, finish, wait_until, undisturbed):
-    submission = desk.submit("long", finish, launcher__wall_time_min=2, launcher__stop_before_end_s=105)
-    wait_until(lambda: desk.jobs() == [], timeout_s=300)
+def test_a_job_ends_before_its_wall_time_and_goes_on(desk, finish, wait_until):
+    desk.terminal.write_sweep("longer", SEEDS, **LONGER)
+    submission = desk.submit("longer", finish, launcher__wall_time_min=2, launcher__stop_before_end_s=90)
+    wait_until(lambda: desk.jobs() == [], timeout_s=500)
     assert "Restarts=0" not in desk.cluster.answer("scontrol", "show", "job", submission.job_id())
     assert submission.job(0).ended().reason == "finished"
-    assert desk.bits() == undisturbed
+    assert len(desk.bits()) == 3
     assert len(desk.submissions()) == 1
 
 
 @pytest.mark.slow
-def test_a_job_that_may_not_be_requeued_has_a_successor(desk, finish, wait_until, undisturbed):
+def test_a_job_that_may_not_be_requeued_has_a_successor(desk, finish, wait_until):
+    desk.terminal.write_sweep("longer", SEEDS, **LONGER)
     desk.submit(
-        "long",
+        "longer",
         finish,
         launcher__wall_time_min=2,
-        launcher__stop_before_end_s=105,
+        launcher__stop_before_end_s=90,
         launcher__sbatch="{requeue:false,no-requeue:true}",
     )
-    wait_until(lambda: desk.jobs() == [], timeout_s=300)
+    wait_until(lambda: desk.jobs() == [], timeout_s=500)
     reasons = [submission.job(0).ended().reason for submission in desk.submissions()]
     assert reasons[-1] == "finished"
     assert set(reasons[:-1]) == {"succeeded"}
-    assert desk.bits() == undisturbed
+    assert len(desk.bits()) == 3
