@@ -167,6 +167,6 @@ def test_a_store_that_cannot_be_written_is_named(store, plan, slurm, monkeypatch
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("sgdlab.launch.slurm.submit.FileLock.acquire", refuse)
-    with pytest.raises(UserError, match=rf"^{store.root}: Permission denied\. Check who may write there"):
-        with taking_turns(store):
-            pass
+    words = rf"^{store.root}: Permission denied\. Check who may write there"
+    with pytest.raises(UserError, match=words), taking_turns(store):
+        pass
