@@ -3,7 +3,7 @@
 PYTHON   ?= python3
 SCALE    ?= laptop
 LAUNCHER ?= local
-WORKERS  ?= 2
+WORKERS  ?= 3
 KILLS    ?= 50
 
 VENV   := .venv
@@ -47,14 +47,15 @@ report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SW
 
 # ---- development ----------------------------------------------------------------------------------------
 
+# Half of their time the tests wait, for processes and for Slurm: a worker more than there are cores.
 # Small matrices on busy cores are far slower with several threads each; xdist already uses the cores.
 test test-slow kill-test bench bench-slurm penalty-error: export OMP_NUM_THREADS := 1
 
 test: $(VENV)/dev.stamp ## The tests, without the slow ones
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 test-slow: $(VENV)/dev.stamp ## The slow tests
-	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow
 
 kill-test: $(VENV)/runtime.stamp ## Kill commands and workers [KILLS=50] times; results must be the same to the bit
 	$(BIN)/python benchmarks/kill_test.py --kills $(KILLS)

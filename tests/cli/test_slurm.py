@@ -75,8 +75,8 @@ def test_cancelling_a_sweep_stops_only_what_no_other_wants(desk, cluster, wait_u
 
 
 def test_runs_that_two_submissions_have_go_on_where_a_cancelled_one_left_them(desk, wait_until):
-    desk.write_sweep("one", budget__num_updates=60_000)
-    desk.write_sweep("more", rates("pow2(-6, -3)"), budget__num_updates=60_000)
+    desk.write_sweep("one", budget__num_updates=20_000)
+    desk.write_sweep("more", rates("pow2(-6, -3)"), budget__num_updates=20_000)
     submit(desk, "one")
     wait_until(lambda: state(desk, "one")["counts"]["running"] == 12)
     assert submit(desk, "more").startswith("submitted")

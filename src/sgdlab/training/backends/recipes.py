@@ -27,6 +27,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from sgdlab.machine.devices import together
 from sgdlab.models.layers import Convolution, convolve_grouped, convolve_unfolded
 from sgdlab.training.backends.backend import Backend, Stepwise, UpdateRule
 from sgdlab.training.backends.batched import batched, per_run
@@ -72,7 +73,8 @@ def make_backend(name: str, rule: UpdateRule, like: Tensor) -> Backend:
         If the backend can't train such a pack on that device.
     """
     if not _RECIPES[name].serves(rule, like.device, rule.ranks.size):
-        raise ValueError(f"backend {name} can't train this pack on {rule.ranks.size} × {like.device}")
+        where = together(str(like.device), rule.ranks.size)
+        raise ValueError(f"backend {name} can't train this pack on {where}")
     return _RECIPES[name].make(rule, like)
 
 
