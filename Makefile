@@ -3,7 +3,7 @@
 PYTHON   ?= python3
 SCALE    ?= laptop
 LAUNCHER ?= local
-WORKERS  ?= 3
+WORKERS  ?= 4
 KILLS    ?= 50
 
 VENV   := .venv
@@ -47,7 +47,7 @@ report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SW
 
 # ---- development ----------------------------------------------------------------------------------------
 
-# Half of their time the tests wait, for processes and for Slurm: a worker more than there are cores.
+# Half of their time the tests wait, for processes and for Slurm: twice as many workers as there are cores.
 # Small matrices on busy cores are far slower with several threads each; xdist already uses the cores.
 test test-slow kill-test bench bench-slurm penalty-error: export OMP_NUM_THREADS := 1
 

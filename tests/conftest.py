@@ -77,6 +77,11 @@ SHARED = ClusterOptions(num_nodes=3, num_gpus=2)
 CAREFUL = ("tracker=none", "launcher.num_workers=1", "launcher.device=cpu")
 
 
+def _hear_ctrl_c() -> None:
+    """Undo what a shell does to commands in the background, should the tests be one."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @dataclass
 class Terminal:
     """A working folder, and commands given in it."""
@@ -118,6 +123,7 @@ class Terminal:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_hear_ctrl_c,
         )
 
     def sgdlab(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
