@@ -157,7 +157,7 @@ def open_composer() -> Iterator[Composer]:
             groups = (group for group in hydra.config_loader().list_groups("") if group != "hydra")
             yield Composer(frozenset(groups))
     finally:
-        hydra.hydra = outer
+        GlobalHydra.instance().hydra = outer  # Hydra may have put another instance in its place
 
 
 def validate_run(composer: Composer, overrides: Overrides, origin: str = "command line") -> Run:
