@@ -55,7 +55,7 @@ MANY = {  # 6 learning rates × 8 batch sizes × 6 λ × 35 seeds
         "regularizer.strength": [0, "2**-8", "2**-7", "2**-6", "2**-5", "2**-4"],
     },
 }
-LASTING = {"num_updates": 30_000, "num_seeds": 160, "axes": {"optimizer.lr": RATES}}
+LASTING = {"num_updates": 70_000, "num_seeds": 160, "axes": {"optimizer.lr": RATES}}
 
 
 @dataclass(frozen=True)
