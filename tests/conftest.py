@@ -82,6 +82,19 @@ def _hear_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def living(program: str, folder: Path) -> list[int]:
+    """Return the processes of a program in launch/ whose commands name a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if f"sgdlab.launch.{program}" in command and str(folder) in command:
+            found.append(int(path.parent.name))
+    return found
+
+
 @dataclass
 class Terminal:
     """A working folder, and commands given in it."""
@@ -136,15 +149,7 @@ class Terminal:
 
     def workers(self) -> list[int]:
         """The worker processes of this folder's store, whoever started them."""
-        found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                command = path.read_bytes().decode(errors="replace")
-            except OSError:
-                continue
-            if "sgdlab.launch.worker_process" in command and str(self.store.root) in command:
-                found.append(int(path.parent.name))
-        return found
+        return living("worker_process", self.store.root)
 
     def results(self) -> dict[str, tuple[Any, ...]]:
         """Key → how the run ended, its summary, the bits of its curves."""
@@ -172,6 +177,12 @@ def finish(process: subprocess.Popen[str], timeout_s: float = 180) -> subprocess
 def _finish() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Wait for a started command; a traceback is a failure."""
     return finish
+
+
+@pytest.fixture(name="living", scope="session")
+def _living() -> Callable[[str, Path], list[int]]:
+    """Find the living processes of a program whose commands name a folder."""
+    return living
 
 
 @pytest.fixture(scope="session")

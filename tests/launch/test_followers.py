@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -17,21 +16,9 @@ from sgdlab.training.population import Population
 
 
 @pytest.fixture
-def pids(tmp_path):
+def pids(tmp_path, living):
     """The living processes of a program of this test: their commands name its folder."""
-
-    def of(program: str) -> list[int]:
-        found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                command = path.read_bytes().decode(errors="replace")
-            except OSError:
-                continue
-            if f"sgdlab.launch.{program}" in command and str(tmp_path) in command:
-                found.append(int(path.parent.name))
-        return found
-
-    return of
+    return lambda program: living(program, tmp_path)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import typer
@@ -40,8 +40,7 @@ def status(
         if verify:
             censuses = {name: verified(census, request.store) for name, census in censuses.items()}
         standings = {name: standing_of(census, request.store) for name, census in censuses.items()}
-        missing = {key for census in censuses.values() for key in census.missing}
-        queue, views = _submissions(request, missing)
+        queue, views = _submissions(request, any(census.missing for census in censuses.values()))
     if not named:
         _print_overview(standings, as_json)
     elif as_json:
@@ -106,12 +105,12 @@ def print_standing(standing: Standing) -> None:
     print(*standing.damages, sep="\n", end="\n" if standing.damages else "")
 
 
-def _submissions(request: Request, missing: Collection[str]) -> tuple[Queue, list[SubmissionView]]:
+def _submissions(request: Request, is_work_left: bool) -> tuple[Queue, list[SubmissionView]]:
     """Return the submissions of these sweeps, and what Slurm says; nobody is asked where there is none."""
     if not submissions(request.store):
         return Queue(), []
     queue = look(request.store)
-    return queue, overview(request.store, request.titles, request.wanted(), missing, queue)
+    return queue, overview(request.store, request.titles, request.wanted(), is_work_left, queue)
 
 
 def _every_sweep(scale: str) -> list[str]:

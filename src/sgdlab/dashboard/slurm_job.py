@@ -11,11 +11,12 @@ from pathlib import Path
 from submitit.core.utils import DelayedSubmission
 
 from sgdlab.config.execution import WandbTracker
-from sgdlab.dashboard.tracking import export_stored
-from sgdlab.dashboard.wandb_export import SweepContext, exported_keys
+from sgdlab.dashboard.tracking import export_stored, unexported
+from sgdlab.dashboard.wandb_export import SweepContext
 from sgdlab.errors import UserError
 from sgdlab.launch.local import PoolStatus
 from sgdlab.launch.slurm.job import work
+from sgdlab.launch.slurm.job_folder import COMES_BACK
 from sgdlab.launch.slurm.submission import Submission
 from sgdlab.runs.files import naming
 from sgdlab.runs.files import replace as replace_file
@@ -37,7 +38,7 @@ class SlurmJob:
             return work(submission, store, self.in_place_of_this)
         exporter = _Exporter(self.folder, store, self.tracker)
         reason = work(submission, store, self.in_place_of_this, exporter.look)
-        if reason not in ("requeued", "stopped"):  # Slurm is about to kill it, and may start it again
+        if reason not in COMES_BACK:  # Slurm is about to kill it, and may start it again
             exporter.export_rest()
         return reason
 
@@ -80,9 +81,8 @@ class _Exporter:
 
     def export_rest(self) -> None:
         """Export what the pool had no time for, and what jobs had none for that were killed."""
-        exported = exported_keys(self._tracker)
-        for key in self._contexts:
-            if key not in exported and self._store.has_result(key):
+        for key in unexported(self._contexts, self._tracker):
+            if self._store.has_result(key):
                 self._export(key)
 
     def _export(self, key: str) -> None:

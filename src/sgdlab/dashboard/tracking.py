@@ -21,7 +21,11 @@ def export_rest(
     keys: Iterable[str], store: Store, contexts: Mapping[str, SweepContext], tracker: WandbTracker
 ) -> None:
     """Export those of the published runs that have not been exported yet; raises as `export_stored` does."""
+    for key in unexported(keys, tracker):
+        export_stored(key, store, contexts[key], tracker)
+
+
+def unexported(keys: Iterable[str], tracker: WandbTracker) -> list[str]:
+    """Return those of the keys that have not been exported yet."""
     exported = exported_keys(tracker)
-    for key in keys:
-        if key not in exported:
-            export_stored(key, store, contexts[key], tracker)
+    return [key for key in keys if key not in exported]

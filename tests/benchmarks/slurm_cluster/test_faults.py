@@ -42,7 +42,8 @@ def nodes_with_processes(cluster, job):
 def test_a_requeued_job_runs_again_and_knows_it(cluster, start, wait_until):
     job, _ = start()
     cluster.requeue(job)
-    wait_until(lambda: [count for count, _ in runs(cluster, job)] == [0, 1])
+    wait_until(lambda: len(runs(cluster, job)) == 2)
+    assert [count for count, _ in runs(cluster, job)] == [0, 1]
 
 
 def test_a_preempted_job_runs_again_elsewhere(cluster, start, wait_until):

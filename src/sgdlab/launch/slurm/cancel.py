@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from sgdlab.errors import UserError
 from sgdlab.launch.slurm.queue import cancel_jobs
-from sgdlab.launch.slurm.submission import Submission, submissions
+from sgdlab.launch.slurm.submission import Submission, counting_submissions
 from sgdlab.launch.slurm.submit import taking_turns
 from sgdlab.runs.store import Store
 
@@ -23,7 +23,7 @@ def cancel(store: Store, titles: Collection[str]) -> list[Submission]:
         If one command submitted these sweeps together with others; or if Slurm doesn't answer: marked all
         the same.
     """
-    alive = [s for s in submissions(store) if not s.is_void() and not s.is_cancelled()]
+    alive = counting_submissions(store)
     wishes = [(s, sweeps) for s in alive for sweeps in s.wanted_by() if set(sweeps) & set(titles)]
     for _, sweeps in wishes:
         others = sorted(set(sweeps) - set(titles))

@@ -21,6 +21,7 @@ from sgdlab.runs.processes import Process
 
 EndReason = Literal["finished", "idle", "requeued", "succeeded", "stopped", "cancelled", "broken"]
 """`succeeded`: by a job of a further submission. `stopped`: by a signal; Slurm may start it again."""
+COMES_BACK: tuple[EndReason, ...] = ("requeued", "stopped")  # in the same place of the array
 
 _NUM_BYTES_RESERVED = 4096
 

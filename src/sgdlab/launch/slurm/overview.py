@@ -9,7 +9,7 @@ from typing import Any
 
 from sgdlab.launch.slurm.job_folder import Ended
 from sgdlab.launch.slurm.queue import Queue
-from sgdlab.launch.slurm.submission import Submission, submissions
+from sgdlab.launch.slurm.submission import Submission, counting_submissions
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import keys_of_plan, plan_id
 
@@ -38,7 +38,7 @@ class SubmissionView:
 
 
 def overview(
-    store: Store, titles: Collection[str], wanted: Collection[str], missing: Collection[str], queue: Queue
+    store: Store, titles: Collection[str], wanted: Collection[str], is_work_left: bool, queue: Queue
 ) -> list[SubmissionView]:
     """Return the submissions that matter to some sweeps: jobs of theirs are left, or work is.
 
@@ -48,22 +48,28 @@ def overview(
         Where the submissions are, and Slurm's latest answer.
     titles
         Of the sweeps: "smith2021/fig1b @ laptop".
-    wanted, missing
-        Keys of all their runs, and of those without an outcome.
+    wanted
+        Keys of all their runs.
+    is_work_left
+        Whether some of these have no outcome.
     """
-    concerned = [s for s in submissions(store) if not s.is_void() and not s.is_cancelled()]
-    found = [s for s in concerned if any(set(sweeps) & set(titles) for sweeps in s.wanted_by())]
+    keys = frozenset(wanted)
+    found = [
+        submission
+        for submission in counting_submissions(store)
+        if any(set(sweeps) & set(titles) for sweeps in submission.wanted_by())
+    ]
     latest = max(found, key=lambda s: s.intent.at, default=None)
     return [
-        _view(submission, wanted, queue)
+        _view(submission, keys, queue)
         for submission in found
         if queue.jobs_of(submission)
         or submission.name not in queue.knows
-        or (submission == latest and missing)
+        or (submission == latest and is_work_left)
     ]
 
 
-def _view(submission: Submission, wanted: Collection[str], queue: Queue) -> SubmissionView:
+def _view(submission: Submission, wanted: frozenset[str], queue: Queue) -> SubmissionView:
     intent, jobs = submission.intent, queue.jobs_of(submission)
     ended = [last for job in submission.jobs() if (last := job.ended()) is not None]
     broken = tuple(last for last in ended if last.reason == "broken")
@@ -86,11 +92,11 @@ def _view(submission: Submission, wanted: Collection[str], queue: Queue) -> Subm
     )
 
 
-def _num_dropped(submission: Submission, wanted: Collection[str]) -> int:
+def _num_dropped(submission: Submission, wanted: frozenset[str]) -> int:
     """Count the runs that were submitted and that nobody asks for any more."""
     if plan_id(wanted) == submission.plan_id:
         return 0
-    return len(keys_of_plan(submission.path / "plan.json.gz") - set(wanted))
+    return len(keys_of_plan(submission.path / "plan.json.gz") - wanted)
 
 
 def _last_words(submission: Submission, num_lines: int = 4) -> Sequence[str]:

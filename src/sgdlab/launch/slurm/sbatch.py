@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from pathlib import Path
@@ -22,12 +22,7 @@ from sgdlab.config.execution import SlurmLauncher
 from sgdlab.errors import UserError
 from sgdlab.runs.files import naming
 
-_KEYS = {  # ours → sbatch's
-    "partition": "partition",
-    "account": "account",
-    "qos": "qos",
-    "constraint": "constraint",
-}
+_AS_GIVEN = ("partition", "account", "qos", "constraint")
 _JOBS_VARIABLES = ("SLURM", "SRUN", "SUBMITIT")
 _PICKLE = "job.pkl"
 _SIGNAL_BEFORE_END_S = 1  # submitit's own signal: a job stops by its own clock before
@@ -106,7 +101,7 @@ def _parameters(
         parameters["gpus_per_node"] = launcher.gpus_per_job
     if launcher.memory_gb is not None:
         parameters["mem"] = f"{round(1024 * launcher.memory_gb)}MB"
-    chosen: Mapping[str, str | None] = {theirs: getattr(launcher, ours) for ours, theirs in _KEYS.items()}
+    chosen = {name: getattr(launcher, name) for name in _AS_GIVEN}
     return parameters | {name: value for name, value in chosen.items() if value is not None}
 
 

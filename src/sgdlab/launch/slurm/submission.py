@@ -141,11 +141,10 @@ class Submission:
     def decide(self, verdict: Verdict) -> Verdict:
         """Write a verdict unless there is one; return the one that counts."""
         path = self.path / "verdict"
-        with naming(self.path):
-            with temporary(path) as name:
-                write_synced(name, verdict.encode())
-                link(name, path)
-            return "void" if path.read_text() == "void" else "started"
+        with naming(self.path), temporary(path) as name:
+            write_synced(name, verdict.encode())
+            link(name, path)
+        return "void" if self.is_void() else "started"
 
     def is_void(self) -> bool:
         """Whether nobody counts on the jobs of this submission."""
@@ -204,3 +203,8 @@ def submissions(store: Store, plan: str = "*") -> list[Submission]:
     paths = folder_of_submissions(store).glob(f"{plan}-*")
     found = [Submission(path) for path in paths if _NAME.fullmatch(path.name) and path.is_dir()]
     return sorted(found, key=lambda submission: (submission.plan_id, submission.number))
+
+
+def counting_submissions(store: Store, plan: str = "*") -> list[Submission]:
+    """Return those submissions that somebody counts on: neither void nor cancelled."""
+    return [s for s in submissions(store, plan) if not s.is_void() and not s.is_cancelled()]

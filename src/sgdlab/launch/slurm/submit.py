@@ -17,14 +17,19 @@ from filelock import FileLock
 
 from sgdlab.config.execution import SlurmLauncher
 from sgdlab.launch.code import snapshot_code
+from sgdlab.launch.slurm.job_folder import COMES_BACK
 from sgdlab.launch.slurm.queue import Queue, look, look_anew
 from sgdlab.launch.slurm.sbatch import RefusedError, submit_array
-from sgdlab.launch.slurm.submission import Intent, Submission, folder_of_submissions, submissions
+from sgdlab.launch.slurm.submission import (
+    Intent,
+    Submission,
+    counting_submissions,
+    folder_of_submissions,
+)
 from sgdlab.runs.files import naming
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import FrozenPlan
 
-_COMES_BACK = ("requeued", "stopped")
 MakeJob = Callable[[Submission], Callable[[], object]]
 """Gives what each job of a submission calls; it is pickled."""
 
@@ -104,11 +109,7 @@ def taking_turns(store: Store) -> Iterator[None]:
 
 def _num_jobs(plan: FrozenPlan, store: Store, on_wait: Callable[[float], None]) -> int:
     """Count the jobs of a plan that wait or run."""
-    counting = [
-        submission
-        for submission in submissions(store, plan.id)
-        if not submission.is_void() and not submission.is_cancelled()
-    ]
+    counting = counting_submissions(store, plan.id)
     if not counting:
         return 0
     unanswered = [submission for submission in counting if submission.job_id() is None]
@@ -140,7 +141,7 @@ def _num_alive(submission: Submission, queue: Queue) -> int:
     if submission.name not in queue.knows:
         indices = set(range(submission.intent.num_jobs))
     ends = {job.index: job.ended() for job in submission.jobs()}
-    over = {index for index, ended in ends.items() if ended and ended.reason not in _COMES_BACK}
+    over = {index for index, ended in ends.items() if ended and ended.reason not in COMES_BACK}
     return len(indices - over)
 
 
