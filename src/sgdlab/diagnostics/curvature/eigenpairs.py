@@ -12,15 +12,16 @@ within ‖A u − θ u‖ of θ.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sgdlab.diagnostics.curvature.products import SymmetricOperator
-from sgdlab.diagnostics.vectors import rademacher
+from sgdlab.diagnostics.curvature.span import Span
 from sgdlab.errors import UserError
 
+_ROOM = 24  # vectors that the span may hold beyond two a pair
 _CLOSEST = 0.02  # a guide's eigenvalue is taken to be at least this part of θ away from it
 
 
@@ -70,103 +71,56 @@ def top_eigenpairs(
     size = operator.shape[1]
     if not 1 <= num_pairs <= size:
         raise UserError(f"num_pairs={num_pairs} must be between 1 and the {size} parameters")
-    span = _Span(operator, num_pairs, torch.Generator().manual_seed(seed))
-    starts = span.random() if guide is None else guide.vectors[:, : num_pairs + 1]
-    for start in starts.unbind(1):
+    span = Span(operator, 2 * num_pairs + _ROOM, torch.Generator().manual_seed(seed))
+    starts = [span.random()] if guide is None else guide.vectors[:, : num_pairs + 1].unbind(1)
+    for start in starts:
         span.extend(start)
     while True:
-        found = span.solve(tolerance)
-        if bool(found.has_converged.all()) or span.num_products >= max_products or span.is_everything:
-            return found
-        direction = span.residual_of_first(found.residuals > span.bound(tolerance))
-        span.extend(direction if guide is None else _bent(direction, found.values[:, 0], guide))
+        ritz = _Ritz.of(span, num_pairs)
+        is_open = ritz.residuals.double().norm(dim=2).cpu() > ritz.scale.unsqueeze(1) * tolerance
+        has_all = ritz.vectors.shape[1] == num_pairs
+        if (has_all and not bool(is_open.any())) or span.num_products >= max_products or span.is_everything:
+            return ritz.eigenpairs(~is_open.any(dim=1) & has_all, span.num_products)
+        direction = ritz.residual_of_first(is_open)
+        if span.is_full:
+            kept = num_pairs + _ROOM // 2
+            span.keep(ritz.mixtures[:, :, :kept], ritz.values[:, :kept])
+        span.extend(direction if guide is None else _bent(direction, ritz.values[:, 0], guide))
 
 
-class _Span:
-    """An orthonormal basis of each run's span, its products, and what A is within."""
+@dataclass(frozen=True)
+class _Ritz:
+    """The eigenpairs of the matrices within a span, in descending order, and the first k of them outside."""
 
-    def __init__(self, operator: SymmetricOperator, num_pairs: int, generator: torch.Generator) -> None:
-        self._operator, self._generator, self._k = operator, generator, num_pairs
-        num_runs, size = operator.shape
-        self._capacity = min(size, 2 * num_pairs + 24)
-        self._basis = operator.like.new_zeros(num_runs, self._capacity, size)
-        self._products = torch.zeros_like(self._basis)
-        self._within = torch.zeros(num_runs, self._capacity, self._capacity, dtype=torch.float64)
-        self._dim = 0
-        self._values: Tensor  # (R, dim), (R, dim, dim), (R, k, P): of the latest solution
-        self._mixtures: Tensor
-        self._residuals: Tensor
-        self.num_products = 0
+    values: Tensor  # (R, dim) float64
+    mixtures: Tensor  # (R, dim, dim) float64: of the basis
+    vectors: Tensor  # (R, k, P)
+    residuals: Tensor  # (R, k, P)
+
+    @classmethod
+    def of(cls, span: Span, num_pairs: int) -> Self:
+        """Solve within the span."""
+        values, mixtures = (solved.flip(-1) for solved in torch.linalg.eigh(span.within))
+        chosen = mixtures[:, :, :num_pairs].to(span.basis).transpose(1, 2)
+        vectors = chosen @ span.basis
+        residuals = chosen @ span.products - values[:, :num_pairs, None].to(vectors) * vectors
+        return cls(values, mixtures, vectors, residuals)
 
     @property
-    def is_everything(self) -> bool:
-        """Whether it is the whole space."""
-        return self._dim == self._operator.shape[1]
-
-    def random(self) -> Tensor:
-        """Draw a direction, the same for each run: ``(R, 1, P)``."""
-        num_runs, size = self._operator.shape
-        return rademacher((1, 1, size), self._generator, self._operator.like).expand(num_runs, 1, size)
-
-    def extend(self, direction: Tensor) -> None:
-        """Add a direction ``(R, P)`` and its product; a run's that lies in the span already is replaced."""
-        if self._dim == self._capacity:
-            self._restart()
-        vector = self._orthonormal(direction)
-        lies_within = ~(vector.norm(dim=1) > 0.5)
-        if bool(lies_within.any()):
-            replacement = self._orthonormal(self.random()[:, 0])
-            vector = torch.where(lies_within.unsqueeze(1), replacement, vector)
-        self._basis[:, self._dim] = vector
-        self._products[:, self._dim] = self._operator(vector)
-        self.num_products += 1
-        self._dim += 1
-        column = self._basis[:, : self._dim] @ self._products[:, self._dim - 1].unsqueeze(2)
-        entries = column.squeeze(2).double().cpu()
-        self._within[:, : self._dim, self._dim - 1] = entries
-        self._within[:, self._dim - 1, : self._dim] = entries
-
-    def solve(self, tolerance: float) -> Eigenpairs:
-        """Return the best pairs of the span."""
-        self._values, self._mixtures = torch.linalg.eigh(self._within[:, : self._dim, : self._dim])
-        k = min(self._k, self._dim)
-        self._values, self._mixtures = self._values.flip(1), self._mixtures.flip(2)
-        mixtures = self._mixtures[:, :, :k].to(self._basis).transpose(1, 2)
-        vectors = mixtures @ self._basis[:, : self._dim]
-        self._residuals = mixtures @ self._products[:, : self._dim]
-        self._residuals -= self._values[:, :k].to(self._basis).unsqueeze(2) * vectors
-        norms = self._residuals.double().norm(dim=2).cpu()
-        is_small = (norms <= self.bound(tolerance)).all(dim=1) & (k == self._k)
-        return Eigenpairs(self._values[:, :k], vectors, norms, is_small, self.num_products)
-
-    def bound(self, tolerance: float) -> Tensor:
-        """Return what a residual may be: ``(R, 1)``."""
-        return self._values.abs().amax(dim=1, keepdim=True) * tolerance
+    def scale(self) -> Tensor:
+        """The largest magnitude of an eigenvalue that was met, (R,)."""
+        return self.values.abs().amax(dim=1)
 
     def residual_of_first(self, is_open: Tensor) -> Tensor:
         """Return the residual of each run's first open pair, of its last where none is: ``(R, P)``."""
         last = is_open.shape[1] - 1
         first = torch.where(is_open.any(dim=1), is_open.int().argmax(dim=1), last)
-        return self._residuals[torch.arange(len(first)), first]
+        return self.residuals[torch.arange(len(first)), first]
 
-    def _orthonormal(self, direction: Tensor) -> Tensor:
-        """Return what of a direction lies outside, of length 1; 0 where next to nothing does."""
-        vector, basis = F.normalize(direction), self._basis[:, : self._dim]
-        for _ in range(2):  # once leaves rounding errors of the size of what was taken away
-            vector = vector - ((basis @ vector.unsqueeze(2)).transpose(1, 2) @ basis).squeeze(1)
-            is_left = vector.norm(dim=1, keepdim=True) > 1e-3
-            vector = F.normalize(torch.where(is_left, vector, 0))
-        return vector
-
-    def _restart(self) -> None:
-        """Keep the better half of the span."""
-        kept = self._k + (self._capacity - self._k) // 2
-        mixtures = self._mixtures[:, :, :kept].to(self._basis).transpose(1, 2)
-        self._basis[:, :kept] = mixtures @ self._basis
-        self._products[:, :kept] = mixtures @ self._products
-        self._within.zero_()
-        self._within[:, :kept, :kept] = torch.diag_embed(self._values[:, :kept])
-        self._dim = kept
+    def eigenpairs(self, has_converged: Tensor, num_products: int) -> Eigenpairs:
+        """Return them as a result."""
+        norms = self.residuals.double().norm(dim=2).cpu()
+        return Eigenpairs(self.values[:, : norms.shape[1]], self.vectors, norms, has_converged, num_products)
 
 
 def _bent(residual: Tensor, values: Tensor, guide: Eigenpairs) -> Tensor:
