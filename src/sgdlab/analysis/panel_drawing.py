@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sgdlab.analysis.labels import label_of_number
-from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
+from sgdlab.analysis.series import FigureSeries, OrderLine, PanelSeries, Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +27,7 @@ STAR: dict[str, Any] = {
     "linestyle": "none",
 }
 _THIN: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.5, "zorder": 2}
+_ORDER_LINE: dict[str, Any] = {"color": "#777777", "linestyle": (0, (4, 3)), "linewidth": 0.9, "zorder": 1}
 
 _MAX_X_LABELS = 11
 _ZERO_GAP = 1.5  # zero has no log2; it stands this far left of the smallest positive value
@@ -38,7 +39,9 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
     labels = list(dict.fromkeys(one.label for each in figure.panels for one in each.series))
     place = _places(panel)
     axes.set_title(mathtext(panel.title))
-    axes.set_xlabel(figure.x_label)
+    axes.set_xlabel(panel.x_label or figure.x_label)
+    if panel.y_label is not None:
+        axes.set_ylabel(panel.y_label)
     if figure.y_scale == "log":
         axes.set_yscale("log")
     for one in panel.series:
@@ -51,6 +54,8 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
             _draw_optimum(axes, one, place, colour)
     if panel.reference is not None:
         axes.axhline(panel.reference.mean, zorder=1, **REFERENCE)
+    for line in panel.order_lines:
+        _draw_order_line(axes, line, place)
     if panel.y_range is not None:
         axes.set_ylim(*panel.y_range)
     _mark_points_without_value(axes, panel, place, labels)
@@ -116,6 +121,22 @@ def _draw_trajectory(axes: Axes, one: Series, colour: str) -> None:
     axes.fill_between(one.x, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0, zorder=2)
     axes.plot(one.x, mean, color=colour, linewidth=1.4, zorder=3)
     axes.plot(one.x, _floats(one.unselected), color=colour, **_THIN)
+
+
+def _draw_order_line(axes: Axes, line: OrderLine, place: Callable[[Any], float]) -> None:
+    """Draw it thin and dashed, its order written below its lower end, where curves are apart."""
+    first, last = line.x
+    y = line.y * (first / last) ** line.order
+    axes.plot([place(first), place(last)], [y, line.y], **_ORDER_LINE)
+    axes.annotate(
+        f"order {line.order}",
+        (place(first), y),
+        xytext=(4, -3),
+        textcoords="offset points",
+        va="top",
+        fontsize=7.5,
+        color=_ORDER_LINE["color"],
+    )
 
 
 def _mark_points_without_value(
