@@ -127,15 +127,17 @@ def _draw_trajectory(axes: Axes, one: Series, colour: str) -> None:
 
 
 def _draw_order_line(axes: Axes, line: OrderLine, place: Callable[[Any], float]) -> None:
-    """Draw it thin and dashed, its order written below its lower end, where curves are apart."""
+    """Draw it thin and dashed, its order written below its lower end."""
     first, last = line.x
-    y = line.y * (first / last) ** line.order
-    axes.plot([place(first), place(last)], [y, line.y], **_ORDER_LINE)
+    ends = [(place(first), line.y * (first / last) ** line.order), (place(last), line.y)]
+    axes.plot(*zip(*ends, strict=True), **_ORDER_LINE)
+    is_rising = line.order > 0
     axes.annotate(
-        f"order {line.order}",
-        (place(first), y),
-        xytext=(4, -3),
+        f"order {line.order}".replace("-", "−"),
+        ends[0] if is_rising else ends[1],
+        xytext=(4 if is_rising else -4, -3),
         textcoords="offset points",
+        ha="left" if is_rising else "right",
         va="top",
         fontsize=7.5,
         color=_ORDER_LINE["color"],

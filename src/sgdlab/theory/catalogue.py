@@ -82,6 +82,13 @@ _SMITH2021 = (
         title="Bias and noise of shuffled, independent and forward-then-reverse orders",
         run=_of("smith2021.bias_and_noise"),
     ),
+    Check(
+        name="smith2021/matched-loss",
+        paper="smith2021",
+        equations="eq. 1, fig. 1c",
+        title="C_reg of several learning rates where the training loss is the same",
+        run=_of("smith2021.matched_loss"),
+    ),
 )
 
 CHECKS: dict[str, Check] = {check.name: check for check in (*_SMITH2021,)}

@@ -11,13 +11,13 @@ from itertools import combinations
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Reference
 from sgdlab.sweeps.claims import Expectation
 from sgdlab.theory.check import CheckReport, Finding
 from sgdlab.theory.drawing import curve
+from sgdlab.theory.intervals import mean_interval
 from sgdlab.theory.problems import digits_mlp
 
 FEW, MANY = 8, 256  # examples
@@ -35,8 +35,8 @@ def run() -> CheckReport:
     drawn = [shuffled_regularizers(many, size) for size in BATCH_SIZES]
     ratios = [one / expected_regularizer(many, size) for one, size in zip(drawn, BATCH_SIZES, strict=True)]
     notes = (
-        "cross-entropy of tanh MLPs at initialisation, float64: 64-4-10 on 8 digits, whose partitions are all "
-        f"taken, 64-8-10 on {MANY}, of which {NUM_SHUFFLES} random shuffles are; drawn are the latter",
+        "cross-entropy of tanh MLPs at initialisation, float64: 64-4-10 on 8 digits, whose partitions are "
+        f"all taken, 64-8-10 on {MANY}, of which {NUM_SHUFFLES} random shuffles are; drawn are the latter",
         "bars: left one standard deviation over shuffles, right the 95 % interval of their mean",
     )
     return CheckReport(
@@ -75,7 +75,7 @@ def run() -> CheckReport:
                             "mean over shuffles",
                             BATCH_SIZES,
                             [one.mean() for one in ratios],
-                            [_half_interval(one) for one in ratios],
+                            [mean_interval(one)[1] for one in ratios],
                         ),
                     ),
                     reference=Reference("ratio 1", 1.0, None),
@@ -145,12 +145,7 @@ def _finding_of_enumeration(ratios: Sequence[float]) -> Finding:
 
 
 def _finding_of_shuffles(batch_size: int, ratios: np.ndarray) -> Finding:
-    mean, half = float(ratios.mean()), _half_interval(ratios)
+    mean, half = mean_interval(ratios)
     off = (mean - 1) / (ratios.std(ddof=1) / np.sqrt(len(ratios)))
     says = f"B = {batch_size}: over shuffles of {MANY} digits C_reg is eq. 22 on average: ratio."
     return Finding(says, mean, (mean - half, mean + half), _AGREES, f"{off:+.1f} standard errors off 1.")
-
-
-def _half_interval(values: np.ndarray) -> float:
-    """Return half of the 95 % interval of the mean, by Student's t."""
-    return float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))

@@ -4,8 +4,8 @@ E ω_m = ω_0 − mε∇C + (m²ε²/4)∇(‖∇C‖² − (1/m²) Σ_j ‖∇C
 
 and so it is within O(m³ε³) of the flow on C_SGD = C + (ε/4m) Σ_k ‖∇C_k‖² after time mε (20). How the errors
 grow with m at one ε is measured too: the bound says m³ at most. There 7 and more batches have too many
-orders: the mean is over random ones, each paired with its reverse, so that the noise that is left is O(ε³), as the
-errors are.
+orders: the mean is over random ones, each paired with its reverse, so that the noise that is left is O(ε³)
+as well.
 """
 
 from __future__ import annotations

@@ -73,18 +73,17 @@ def one_batch_error(problem: Problem, inner_steps: int, lr_effective: float) -> 
     """Return how far n updates on the first batch end from eq. 35 without its remainder."""
     batch = problem.batches(NUM_BATCHES)[:1]
     first = torch.zeros(1, 1, dtype=torch.int64)
-    (end,) = descend(problem, batch, first, lr_effective / inner_steps, inner_steps)
-    (gradient,) = problem.gradients(problem.start[None], batch)
+    end = descend(problem, batch, first, lr_effective / inner_steps, inner_steps)[0]
+    gradient = problem.gradients(problem.start[None], batch)[0]
     correction = mean_square_norm_gradient(problem, batch, problem.start)
     share = (1 - 1 / inner_steps) / 4
     expanded = problem.start - lr_effective * gradient + share * lr_effective**2 * correction
-    return (end - expanded).norm().item()
+    return float((end - expanded).norm())
 
 
 def epoch_error(problem: Problem, inner_steps: int, lr_effective: float, strength: float) -> float:
     """Return how far the mean epoch ends from the flow on C + s·(1/m) Σ_k ‖∇C_k‖²."""
-    away = _away_from_flow(problem, inner_steps, lr_effective, strength)
-    return float(away.norm())
+    return float(_away_from_flow(problem, inner_steps, lr_effective, strength).norm())
 
 
 def relative_strength(problem: Problem, inner_steps: int, lr_effective: float) -> float:
@@ -93,7 +92,8 @@ def relative_strength(problem: Problem, inner_steps: int, lr_effective: float) -
     away = _away_from_flow(problem, inner_steps, lr_effective, strength=0.0)
     push = mean_square_norm_gradient(problem, batches, problem.start) / 4
     time = NUM_BATCHES * lr_effective
-    return float(-(away @ push) / push.square().sum()) / time / lr_effective
+    strength = float((away @ push) / push.square().sum()) / -time
+    return strength / lr_effective
 
 
 def _away_from_flow(problem: Problem, inner_steps: int, lr_effective: float, strength: float) -> Tensor:
