@@ -59,7 +59,7 @@ def test_batches_are_equal_or_refused():
 
 @pytest.mark.parametrize(("num_examples", "largest_time"), [(20, 2**-5), (60, 5 * 2**-7), (60, 60 * 2**-11)])
 def test_the_time_of_an_epoch_is_short_beside_the_curvature(num_examples, largest_time):
-    """What the notes of the checks say of their ε: the largest mε times the largest eigenvalue is below 0.15."""
+    """What the checks say of their ε: mε times the largest eigenvalue is below 0.15."""
     problem = digits_mlp(num_examples)
 
     def cost(point):
