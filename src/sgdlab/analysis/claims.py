@@ -71,6 +71,16 @@ def decide(interval: tuple[float, float], expect: Expectation) -> Decision:
     return "not supported" if outside else "inconclusive"
 
 
+def describe_expectation(expect: Expectation) -> str:
+    """Write what is expected: ``above 0``, ``below 1``, ``within [2.8, 3.2]``."""
+    if expect.above is not None:
+        return f"above {expect.above:g}"
+    if expect.below is not None:
+        return f"below {expect.below:g}"
+    low, high = expect.within or (0.0, 0.0)
+    return f"within [{low:g}, {high:g}]"
+
+
 def _estimate(claim: Claim, grids: Mapping[str, GridRuns], protocol: Protocol) -> Estimate:
     match claim.kind:
         case "gain":
@@ -86,7 +96,7 @@ def _estimate(claim: Claim, grids: Mapping[str, GridRuns], protocol: Protocol) -
 
 
 def _verdict(claim: Claim, panel: str, estimate: Estimate) -> Verdict:
-    expected = _describe(claim.expect)
+    expected = describe_expectation(claim.expect)
     if estimate.obstacle is not None or estimate.interval is None:
         decision: Decision = "inconclusive"
         reason = estimate.obstacle or "no interval"
@@ -107,12 +117,3 @@ def _verdict(claim: Claim, panel: str, estimate: Estimate) -> Verdict:
         rule=f"{estimate.rule}; expected {expected}",
         reason="; ".join((reason, *estimate.remarks)),
     )
-
-
-def _describe(expect: Expectation) -> str:
-    if expect.above is not None:
-        return f"above {expect.above:g}"
-    if expect.below is not None:
-        return f"below {expect.below:g}"
-    low, high = expect.within or (0.0, 0.0)
-    return f"within [{low:g}, {high:g}]"

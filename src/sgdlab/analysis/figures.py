@@ -87,7 +87,8 @@ def _figure(series: FigureSeries) -> Figure:
 
     num_panels = len(series.panels)
     panel_width = _PANEL_WIDTH.get(num_panels, _PANEL_WIDTH[3])
-    width = _LEFT + num_panels * panel_width + (num_panels - 1) * _GAP + _RIGHT
+    gap = _LEFT if any(panel.y_label for panel in series.panels[1:]) else _GAP
+    width = _LEFT + num_panels * panel_width + (num_panels - 1) * gap + _RIGHT
     legend = _legend(series)
     num_columns = _num_columns(list(legend), width)
     num_rows = -(-len(legend) // num_columns)
@@ -102,12 +103,12 @@ def _figure(series: FigureSeries) -> Figure:
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     for i, panel in enumerate(series.panels):
-        left = _LEFT + i * (panel_width + _GAP)
+        left = _LEFT + i * (panel_width + gap)
         axes = figure.add_axes(
             (left / width, bottom / height, panel_width / width, _PANEL_HEIGHT / height), label=panel.name
         )
         draw_panel(axes, panel, series)
-        if i == 0:
+        if i == 0 and panel.y_label is None:
             axes.set_ylabel(series.y_label)
     figure.legend(
         list(legend.values()),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sgdlab.analysis.labels import label_of_number
-from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
+from sgdlab.analysis.series import FigureSeries, OrderLine, PanelSeries, Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,9 +27,11 @@ STAR: dict[str, Any] = {
     "linestyle": "none",
 }
 _THIN: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.5, "zorder": 2}
+_ORDER_LINE: dict[str, Any] = {"color": "#777777", "linestyle": (0, (4, 3)), "linewidth": 0.9, "zorder": 1}
 
 _MAX_X_LABELS = 11
 _ZERO_GAP = 1.5  # zero has no log2; it stands this far left of the smallest positive value
+_ORDER_LABEL_ROOM = 0.05  # of the panel's height, below the lowest line
 _NO_VALUE_ROW = 0.036  # of the panel's height; points without a value are marked in rows at the bottom
 
 
@@ -38,9 +40,10 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
     labels = list(dict.fromkeys(one.label for each in figure.panels for one in each.series))
     place = _places(panel)
     axes.set_title(mathtext(panel.title))
-    axes.set_xlabel(figure.x_label)
-    if figure.y_scale == "log":
-        axes.set_yscale("log")
+    axes.set_xlabel(panel.x_label or figure.x_label)
+    if panel.y_label is not None:
+        axes.set_ylabel(panel.y_label)
+    axes.set_yscale(panel.y_scale or figure.y_scale)
     for one in panel.series:
         index = labels.index(one.label)
         colour = COLOURS[index % len(COLOURS)]
@@ -51,11 +54,15 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
             _draw_optimum(axes, one, place, colour)
     if panel.reference is not None:
         axes.axhline(panel.reference.mean, zorder=1, **REFERENCE)
+    for line in panel.order_lines:
+        _draw_order_line(axes, line, place)
+    if panel.order_lines:
+        _make_room_below(axes, _ORDER_LABEL_ROOM)
     if panel.y_range is not None:
         axes.set_ylim(*panel.y_range)
     _mark_points_without_value(axes, panel, place, labels)
     _label_x(axes, panel, place)
-    if figure.y_scale == "log":
+    if axes.get_yscale() == "log":
         _label_log_y(axes)
 
 
@@ -118,6 +125,34 @@ def _draw_trajectory(axes: Axes, one: Series, colour: str) -> None:
     axes.plot(one.x, _floats(one.unselected), color=colour, **_THIN)
 
 
+def _draw_order_line(axes: Axes, line: OrderLine, place: Callable[[Any], float]) -> None:
+    """Draw it thin and dashed, its order written below its lower end."""
+    first, last = line.x
+    ends = [(place(first), line.y * (first / last) ** line.order), (place(last), line.y)]
+    axes.plot(*zip(*ends, strict=True), **_ORDER_LINE)
+    is_rising = line.order > 0
+    axes.annotate(
+        f"order {line.order}".replace("-", "−"),
+        ends[0] if is_rising else ends[1],
+        xytext=(4 if is_rising else -4, -3),
+        textcoords="offset points",
+        ha="left" if is_rising else "right",
+        va="top",
+        fontsize=7.5,
+        color=_ORDER_LINE["color"],
+    )
+
+
+def _make_room_below(axes: Axes, room: float) -> None:
+    """Extend the y axis downwards, so that `room` is the new part's share of its height."""
+    low, high = axes.get_ylim()
+    share = room / (1 - room)  # of the present height
+    if axes.get_yscale() == "log":
+        axes.set_ylim(low * (low / high) ** share, high)
+    else:
+        axes.set_ylim(low - share * (high - low), high)
+
+
 def _mark_points_without_value(
     axes: Axes, panel: PanelSeries, place: Callable[[Any], float], labels: Sequence[str]
 ) -> None:
@@ -125,13 +160,7 @@ def _mark_points_without_value(
     marked = [one for one in panel.series if one.diverged_x or one.unfinished_x]
     if not marked:
         return
-    low, high = axes.get_ylim()
-    rows = _NO_VALUE_ROW * (len(marked) + 0.5)
-    share = rows / (1 - rows)  # of the present height, to be added below it
-    if axes.get_yscale() == "log":
-        axes.set_ylim(low * (low / high) ** share, high)
-    else:
-        axes.set_ylim(low - share * (high - low), high)
+    _make_room_below(axes, _NO_VALUE_ROW * (len(marked) + 0.5))
     for row, one in enumerate(marked):
         colour = COLOURS[labels.index(one.label) % len(COLOURS)]
         height = _NO_VALUE_ROW * (row + 0.8)

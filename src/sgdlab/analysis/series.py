@@ -45,6 +45,15 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class OrderLine:
+    """A line of known slope in a panel whose axes are both logarithmic, to compare curves with."""
+
+    order: int  # y ∝ x^order
+    x: tuple[float, float]  # from, to
+    y: float  # at the larger x
+
+
+@dataclass(frozen=True)
 class PanelSeries:
     """One panel of a figure."""
 
@@ -54,6 +63,10 @@ class PanelSeries:
     series: tuple[Series, ...]
     reference: Reference | None
     y_range: tuple[float, float] | None = None  # of the drawing; None: whatever holds all points
+    x_label: str | None = None  # None: the figure's
+    y_label: str | None = None  # None: the figure's, at the first panel
+    y_scale: Literal["linear", "log"] | None = None  # None: the figure's
+    order_lines: tuple[OrderLine, ...] = ()
 
 
 @dataclass(frozen=True)

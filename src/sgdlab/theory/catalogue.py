@@ -1,0 +1,94 @@
+"""Every check, by name. To list them nothing is computed and torch isn't imported."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from sgdlab.errors import UsageError
+from sgdlab.theory.check import Check, CheckReport
+
+
+def find_checks(names: Sequence[str]) -> list[Check]:
+    """Return the checks of these names, in their order; without a name, all of them.
+
+    Raises
+    ------
+    UsageError
+        If there is no check of a name.
+    """
+    for name in names:
+        if name not in CHECKS:
+            nearest = difflib.get_close_matches(name, CHECKS, n=1, cutoff=0)
+            raise UsageError(
+                f"there is no check {name!r}; did you mean {nearest[0]}? "
+                "`sgdlab theory --list` shows all of them"
+            )
+    return [CHECKS[name] for name in names or CHECKS]
+
+
+def _of(module: str) -> Callable[[], CheckReport]:
+    """Return the function `run` of a module of this room, imported when it is called."""
+
+    def run() -> CheckReport:
+        report = import_module(f"sgdlab.theory.{module}").run()
+        assert isinstance(report, CheckReport)
+        return report
+
+    return run
+
+
+_SMITH2021 = (
+    Check(
+        name="smith2021/eq9-11",
+        paper="smith2021",
+        equations="eq. 9–11",
+        title="Gradient descent follows the flow on C + (ε/4)‖∇C‖²",
+        run=_of("smith2021.gradient_descent"),
+    ),
+    Check(
+        name="smith2021/eq18-20",
+        paper="smith2021",
+        equations="eq. 18, 20",
+        title="The mean epoch of SGD follows the flow on C + ε·C_reg",
+        run=_of("smith2021.mean_epoch"),
+    ),
+    Check(
+        name="smith2021/forward-reverse",
+        paper="smith2021",
+        equations="§2.2, remarks",
+        title="Forward-then-reverse epochs: one run follows the modified flow",
+        run=_of("smith2021.forward_reverse"),
+    ),
+    Check(
+        name="smith2021/eq22",
+        paper="smith2021",
+        equations="eq. 22, 32",
+        title="C_reg over shuffles: gradient norm and covariance of examples' gradients",
+        run=_of("smith2021.expected_regularizer"),
+    ),
+    Check(
+        name="smith2021/eq35-39",
+        paper="smith2021",
+        equations="eq. 35–39",
+        title="n-step SGD is regularised by its bare learning rate α",
+        run=_of("smith2021.n_step"),
+    ),
+    Check(
+        name="smith2021/bias-and-noise",
+        paper="smith2021",
+        equations="eq. 14–18",
+        title="Bias and noise of shuffled, independent and forward-then-reverse orders",
+        run=_of("smith2021.bias_and_noise"),
+    ),
+    Check(
+        name="smith2021/matched-loss",
+        paper="smith2021",
+        equations="eq. 1, fig. 1c",
+        title="C_reg of several learning rates where the training loss is the same",
+        run=_of("smith2021.matched_loss"),
+    ),
+)
+
+CHECKS: dict[str, Check] = {check.name: check for check in (*_SMITH2021,)}
