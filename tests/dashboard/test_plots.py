@@ -7,7 +7,8 @@ import plotly.graph_objects as go
 import pytest
 
 from sgdlab.analysis.series import FigureSeries, OptimumMark, PanelSeries, Reference, Series
-from sgdlab.dashboard.plots import MAX_TICKS, plot_of, superscripts
+from sgdlab.dashboard.plot_text import superscripts
+from sgdlab.dashboard.plots import MAX_TICKS, plot_of
 
 CURVE = Series(
     label="SGD",

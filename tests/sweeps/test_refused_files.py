@@ -61,17 +61,17 @@ REFUSED = {
     "unknown key": (
         at("bases", {}),
         "made.yaml: bases is not a key (did you mean base?); known here: base, claims, drawing, extends, "
-        "figure, grids, notes, paper, protocol, scales, symbols, title, y_range",
+        "figure, grids, notes, paper, protocol, scales, symbols, title, x_range, y_range",
     ),
     "unknown key of a scale": (
         at("scales/laptop", {"extends": "x"}),
         "made.yaml: scales.laptop: extends is not a key; known here: base, claims, default_panels, drawing, "
-        "figure, grids, notes, panels, paper, protocol, symbols, title, y_range",
+        "figure, grids, notes, panels, paper, protocol, symbols, title, x_range, y_range",
     ),
     "unknown key of a panel": (
         at("scales/laptop", {"panels": {"digits": {"bases": {}}}}),
         "made.yaml: scales.laptop.panels.digits: bases is not a key (did you mean base?); "
-        "known here: base, grids, symbols, title, y_range",
+        "known here: base, grids, symbols, title, x_range, y_range",
     ),
     "unknown key of a grid": (
         at("grids/rate/axis", {}),
@@ -196,7 +196,7 @@ REFUSED = {
     "a claim of no kind": (
         at("claims", [{**GAIN, "kind": "gains"}]),
         "made.yaml: claims[0].kind=gains: "
-        "allowed are 'gain', 'optimum_ratio', 'trend', 'difference', 'collapse'",
+        "allowed are 'gain', 'optimum_ratio', 'trend', 'difference', 'collapse', 'level', 'slope', 'share'",
     ),
     "a claim that expects nothing": (
         at("claims", [{**GAIN, "expect": {}}]),

@@ -14,7 +14,10 @@ from sgdlab.analysis.estimators.collapse import estimate_collapse
 from sgdlab.analysis.estimators.difference import estimate_difference
 from sgdlab.analysis.estimators.estimate import Estimate
 from sgdlab.analysis.estimators.gain import estimate_gain
+from sgdlab.analysis.estimators.level import estimate_level
 from sgdlab.analysis.estimators.optimum_ratio import estimate_optimum_ratio
+from sgdlab.analysis.estimators.share import estimate_share
+from sgdlab.analysis.estimators.slope import estimate_slope
 from sgdlab.analysis.estimators.trend import estimate_trend
 from sgdlab.analysis.observations import Observation
 from sgdlab.analysis.points import GridRuns, arrange
@@ -93,6 +96,12 @@ def _estimate(claim: Claim, grids: Mapping[str, GridRuns], protocol: Protocol) -
             return estimate_difference(claim, grids, protocol)
         case "collapse":
             return estimate_collapse(claim, grids, protocol)
+        case "level":
+            return estimate_level(claim, grids, protocol)
+        case "slope":
+            return estimate_slope(claim, grids, protocol)
+        case "share":
+            return estimate_share(claim, grids, protocol)
 
 
 def _verdict(claim: Claim, panel: str, estimate: Estimate) -> Verdict:

@@ -14,7 +14,7 @@ from sgdlab.sweeps.spec import Sweep
 
 
 def observe(sweep: Sweep, known: SweepKeys, store: Store) -> list[Observation]:
-    """Look up the runs of a sweep; curves are read where it draws them.
+    """Look up the runs of a sweep; curves are read where it draws them or makes claims about them.
 
     A damaged run counts as failed. Raises `DamagedRunError` where curves are needed and damaged.
     """
@@ -26,7 +26,12 @@ def _observations(sweep: Sweep, known: SweepKeys, store: Store) -> Iterator[Obse
     with Index(store) as index:
         indexed = index.lookup(keys)
     on_disk = store.state_on_disk(key for key in keys if key not in indexed)
-    drawn = {curve.grid for curve in sweep.drawing.curves} if sweep.drawing.kind == "trajectories" else set()
+    over_training = {
+        (panel, reference.grid)
+        for panel in sweep.panels
+        for reference in sweep.references(panel)
+        if reference.is_over_training
+    }
     for place, key in zip(places(sweep), keys, strict=True):
         run = indexed.get(key)
         state: Literal["done", "diverged", "failed", "missing"]
@@ -34,7 +39,7 @@ def _observations(sweep: Sweep, known: SweepKeys, store: Store) -> Iterator[Obse
             state = "failed" if on_disk[key] == "failed" else "missing"
         else:
             state = "failed" if run.state == "damaged" else run.state
-        reads_curves = state in ("done", "diverged") and place.grid in drawn
+        reads_curves = state in ("done", "diverged") and (place.panel, place.grid) in over_training
         yield Observation(
             panel=place.panel,
             grid=place.grid,

@@ -14,7 +14,8 @@ from sgdlab.analysis.optimum import Optimum, find_optimum
 from sgdlab.analysis.points import GridRuns, hashable, is_number
 from sgdlab.analysis.protocol import PointSummary, summarize_curve
 from sgdlab.analysis.series import Made, OptimumMark, Series
-from sgdlab.sweeps.spec import Curve, Sweep
+from sgdlab.sweeps.drawings import Curve
+from sgdlab.sweeps.spec import Sweep
 
 
 def make_curves(grid_runs: GridRuns, curve: Curve, sweep: Sweep) -> Made:

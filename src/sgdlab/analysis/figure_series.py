@@ -6,17 +6,20 @@ training and the runs have it, with the epoch chosen on one half of the test set
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sgdlab.analysis.curves import make_curves
 from sgdlab.analysis.observations import Observation
 from sgdlab.analysis.penalty_error import describe_penalty_error
+from sgdlab.analysis.phase import make_phase
 from sgdlab.analysis.points import GridRuns, arrange, describe_point, is_number
 from sgdlab.analysis.protocol import summarize_point
-from sgdlab.analysis.series import FigureSeries, PanelSeries, Reference, Series, XScale
+from sgdlab.analysis.series import FigureSeries, PanelSeries, Reference, Rule, Series, XScale
 from sgdlab.analysis.trajectories import make_trajectories
-from sgdlab.sweeps.spec import Curve, Protocol, Sweep
+from sgdlab.sweeps.drawings import Curve
+from sgdlab.sweeps.spec import Protocol, Sweep
 
 
 def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSeries:
@@ -28,7 +31,7 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
         If an observation doesn't belong to the sweep, or an expression on x can't be evaluated.
     """
     drawing = sweep.drawing
-    make = make_trajectories if drawing.kind == "trajectories" else make_curves
+    make = {"curves": make_curves, "trajectories": make_trajectories, "phase": make_phase}[drawing.kind]
     arranged = arrange(sweep, observations)
     drawn = [*drawing.curves, *([drawing.reference] if drawing.reference else [])]
     grids = {(panel, curve.grid): arranged[panel, curve.grid] for panel in sweep.panels for curve in drawn}
@@ -41,8 +44,18 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
         reference = None
         if drawing.reference:
             reference = _reference(arranged[name, drawing.reference.grid], drawing.reference, sweep.protocol)
-        scale: XScale = "linear" if drawing.kind == "trajectories" else _scale_of(series)
-        panels.append(PanelSeries(name, panel.title, scale, series, reference, panel.y_range))
+        panels.append(
+            PanelSeries(
+                name=name,
+                title=panel.title,
+                x_scale=_scale_of(series) if drawing.kind == "curves" else "linear",
+                series=series,
+                reference=reference,
+                y_range=panel.y_range,
+                x_range=panel.x_range,
+                rules=tuple(Rule(**line.model_dump()) for line in drawing.lines),
+            )
+        )
         warnings += [where + text for text in _outside(panels[-1])]
     return FigureSeries(
         name=sweep.name,
@@ -79,6 +92,10 @@ def _scale_of(series: Sequence[Series]) -> XScale:
 def _protocol(sweep: Sweep) -> str:
     protocol = sweep.protocol
     where = f"{sweep.name} at {sweep.scale} scale"
+    if sweep.drawing.kind == "phase":
+        return f"{where}. A point is one evaluation of one run; {protocol.num_seeds} runs, none selected."
+    if sweep.drawing.seed is not None:
+        return f"{where}. The run of seed {sweep.drawing.seed} of {protocol.num_seeds} alone."
     if protocol.keep == protocol.num_seeds:
         return f"{where}. Mean ± s.d. of {protocol.num_seeds} runs a point."
     return (
@@ -101,14 +118,18 @@ def _counts(grids: Iterable[GridRuns]) -> str:
 
 
 def _outside(panel: PanelSeries) -> list[str]:
-    """Count the points that the panel's range of y leaves out."""
-    if panel.y_range is None:
-        return []
-    low, high = panel.y_range
-    means = [mean for one in panel.series for mean in one.mean if mean is not None]
-    num_outside = sum(not low <= mean <= high for mean in means)
-    points = "point lies" if num_outside == 1 else "points lie"
-    return [f"{num_outside} {points} outside the range of y that is drawn"] if num_outside else []
+    """Count the points that the panel's ranges leave out."""
+    points = [(x, y) for one in panel.series for x, y in zip(one.x, one.mean, strict=True) if y is not None]
+    leave_out = []
+    for name, bounds, values in (
+        ("x", panel.x_range, [x for x, _ in points]),
+        ("y", panel.y_range, [y for _, y in points]),
+    ):
+        low, high = bounds or (-math.inf, math.inf)
+        if num_outside := sum(not low <= value <= high for value in values if bounds):
+            lie = "point lies" if num_outside == 1 else "points lie"
+            leave_out.append(f"{num_outside} {lie} outside the range of {name} that is drawn")
+    return leave_out
 
 
 def _thin_lines(panels: Sequence[PanelSeries]) -> list[str]:

@@ -18,7 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sgdlab.analysis.panel_drawing import COLOURS, MARKERS, OPTIMUM_BAR, REFERENCE, STAR, draw_panel, mathtext
+from sgdlab.analysis.panel_drawing import (
+    COLOURS,
+    ENDS,
+    MARKERS,
+    OPTIMUM_BAR,
+    POINTS,
+    REFERENCE,
+    STAR,
+    draw_panel,
+    mathtext,
+    rule_style,
+)
 from sgdlab.analysis.series import FigureSeries
 
 if TYPE_CHECKING:
@@ -138,12 +149,17 @@ def _legend(series: FigureSeries) -> dict[str, Any]:
         label: Line2D([], [], color=COLOURS[i % len(COLOURS)], **_line(series, i))
         for i, label in enumerate(labels)
     }
+    for i, rule in enumerate(series.panels[0].rules if series.panels else ()):
+        if rule.label is not None:
+            legend[rule.label] = Line2D([], [], **rule_style(i))
     for reference in (panel.reference for panel in series.panels if panel.reference):
         legend[reference.label] = Line2D([], [], **REFERENCE)
     grey: dict[str, Any] = {"color": "#555555", "linestyle": "none", "markerfacecolor": "none"}
     if any(one.optimum for one in curves):
         star = Line2D([], [], color="#555555", **STAR)
         legend["optimum and its error bar"] = (Line2D([], [], color="#555555", **OPTIMUM_BAR), star)
+    if any(one.ends for one in curves):
+        legend["last evaluation drawn"] = Line2D([], [], **{**ENDS, "color": "#555555"})
     if any(one.diverged_x for one in curves):
         legend["diverged"] = Line2D([], [], marker="x", markersize=5, **grey)
     if any(one.unfinished_x for one in curves):
@@ -154,6 +170,8 @@ def _legend(series: FigureSeries) -> dict[str, Any]:
 def _line(series: FigureSeries, index: int) -> dict[str, Any]:
     if series.kind == "trajectories":
         return {"linewidth": 1.4}
+    if series.kind == "phase":
+        return POINTS | {"markersize": 4, "alpha": 1}
     return {"linewidth": 1.3, "marker": MARKERS[index % len(MARKERS)], "markersize": 4}
 
 

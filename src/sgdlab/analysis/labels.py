@@ -9,7 +9,7 @@ from typing import Any
 
 from sgdlab.analysis.points import GridRuns, Point
 from sgdlab.config.numbers import format_number
-from sgdlab.sweeps.spec import Curve, Drawing
+from sgdlab.sweeps.drawings import Curve, Drawing
 
 _SYMBOLS = {
     "optimizer.lr": "ε",

@@ -1,4 +1,4 @@
-"""Draw one panel: its curves or trajectories, optima, reference, and the points that have no value."""
+"""Draw one panel: its curves, trajectories or points, optima, lines, and the points that have no value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sgdlab.analysis.labels import label_of_number
-from sgdlab.analysis.series import FigureSeries, OrderLine, PanelSeries, Series
+from sgdlab.analysis.series import FigureSeries, OrderLine, PanelSeries, Rule, Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +26,22 @@ STAR: dict[str, Any] = {
     "markeredgewidth": 0.7,
     "linestyle": "none",
 }
+POINTS: dict[str, Any] = {
+    "marker": "o",
+    "markersize": 2.6,
+    "markeredgewidth": 0,
+    "alpha": 0.55,
+    "linestyle": "none",
+    "zorder": 3,
+}
+ENDS: dict[str, Any] = {
+    "marker": "x",
+    "markersize": 6,
+    "markeredgewidth": 1.4,
+    "linestyle": "none",
+    "zorder": 5,
+}
+_RULE_DASHES = ("--", ":", "-.")
 _THIN: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.5, "zorder": 2}
 _ORDER_LINE: dict[str, Any] = {"color": "#777777", "linestyle": (0, (4, 3)), "linewidth": 0.9, "zorder": 1}
 
@@ -49,21 +65,32 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
         colour = COLOURS[index % len(COLOURS)]
         if figure.kind == "trajectories":
             _draw_trajectory(axes, one, colour)
+        elif figure.kind == "phase":
+            _draw_points(axes, one, colour)
         else:
             _draw_curve(axes, one, [place(x) for x in one.x], colour, MARKERS[index % len(MARKERS)])
             _draw_optimum(axes, one, place, colour)
     if panel.reference is not None:
         axes.axhline(panel.reference.mean, zorder=1, **REFERENCE)
+    for index, rule in enumerate(panel.rules):
+        _draw_rule(axes, rule, index)
     for line in panel.order_lines:
         _draw_order_line(axes, line, place)
     if panel.order_lines:
         _make_room_below(axes, _ORDER_LABEL_ROOM)
+    if panel.x_range is not None:
+        axes.set_xlim(*panel.x_range)
     if panel.y_range is not None:
         axes.set_ylim(*panel.y_range)
     _mark_points_without_value(axes, panel, place, labels)
     _label_x(axes, panel, place)
     if axes.get_yscale() == "log":
         _label_log_y(axes)
+
+
+def rule_style(index: int) -> dict[str, Any]:
+    """Return how a panel's line of that number looks."""
+    return {"color": "#333333", "linestyle": _RULE_DASHES[index % len(_RULE_DASHES)], "linewidth": 1.0}
 
 
 def mathtext(label: str) -> str:
@@ -123,6 +150,22 @@ def _draw_trajectory(axes: Axes, one: Series, colour: str) -> None:
     axes.fill_between(one.x, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0, zorder=2)
     axes.plot(one.x, mean, color=colour, linewidth=1.4, zorder=3)
     axes.plot(one.x, _floats(one.unselected), color=colour, **_THIN)
+
+
+def _draw_points(axes: Axes, one: Series, colour: str) -> None:
+    axes.plot(one.x, _floats(one.mean), color=colour, **POINTS)
+    axes.plot(*np.array(one.ends).reshape(-1, 2).T, color=colour, **ENDS)
+
+
+def _draw_rule(axes: Axes, rule: Rule, index: int) -> None:
+    """Draw it across the panel, without a part in the panel's limits."""
+    style = rule_style(index)
+    if rule.y is not None:
+        axes.axhline(rule.y, zorder=4, **style)
+    elif rule.x is not None:
+        axes.axvline(rule.x, zorder=4, **style)
+    elif rule.slope is not None:
+        axes.axline(rule.through, slope=rule.slope, zorder=4, **style)
 
 
 def _draw_order_line(axes: Axes, line: OrderLine, place: Callable[[Any], float]) -> None:

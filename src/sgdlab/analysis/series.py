@@ -20,7 +20,7 @@ class OptimumMark:
 
 @dataclass(frozen=True)
 class Series:
-    """One drawn curve, ascending in x."""
+    """One drawn curve, ascending in x; or the points of a phase drawing, run by run."""
 
     label: str
     metric: str
@@ -33,6 +33,7 @@ class Series:
     diverged_x: tuple[Any, ...] = ()  # points that have no value, since too many runs diverged
     unfinished_x: tuple[Any, ...] = ()  # points that have no value yet
     optimum: OptimumMark | None = None
+    ends: tuple[tuple[float, float], ...] = ()  # x, y: marked with a cross; of scattered points
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,17 @@ class Reference:
     label: str
     mean: float
     std: float | None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A straight line across the panel: a level, an upright, or a slope through a point."""
+
+    label: str | None
+    y: float | None = None
+    x: float | None = None
+    slope: float | None = None
+    through: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -63,10 +75,12 @@ class PanelSeries:
     series: tuple[Series, ...]
     reference: Reference | None
     y_range: tuple[float, float] | None = None  # of the drawing; None: whatever holds all points
+    x_range: tuple[float, float] | None = None  # the same, where x is linear
     x_label: str | None = None  # None: the figure's
     y_label: str | None = None  # None: the figure's, at the first panel
     y_scale: Literal["linear", "log"] | None = None  # None: the figure's
     order_lines: tuple[OrderLine, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,7 @@ class FigureSeries:
 
     name: str
     title: str
-    kind: Literal["curves", "trajectories"]
+    kind: Literal["curves", "trajectories", "phase"]
     x_label: str
     y_label: str
     y_scale: Literal["linear", "log"]

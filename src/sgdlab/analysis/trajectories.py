@@ -1,8 +1,12 @@
-"""Curves of a metric over training: mean and standard deviation over the kept runs at each evaluation."""
+"""Curves of a metric over training: mean and standard deviation over the kept runs at each evaluation.
+
+With `drawing.seed` it is one run's own curve: of an oscillation, a mean over runs would leave nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,14 +15,18 @@ from sgdlab.analysis.observations import Observation
 from sgdlab.analysis.points import GridRuns
 from sgdlab.analysis.protocol import PointSummary, summarize_curve
 from sgdlab.analysis.series import Made, Series
-from sgdlab.sweeps.spec import Curve, Sweep
+from sgdlab.sweeps.drawings import Curve
+from sgdlab.sweeps.spec import Sweep
 
 
 def make_trajectories(grid_runs: GridRuns, curve: Curve, sweep: Sweep) -> Made:
     """Make one curve for each point of the grid; a point that can't be drawn becomes a warning."""
     name = curve.metric.partition(".")[0]
     series, warnings = [], []
-    summaries = summarize_curve(grid_runs, sweep.protocol, sweep.protocol.rank_by)
+    summaries = [
+        _of_seed(summary, sweep.drawing.seed)
+        for summary in summarize_curve(grid_runs, sweep.protocol, sweep.protocol.rank_by)
+    ]
     axes = grid_runs.swept_axes if len(summaries) > 1 else []
     for runs, summary in zip(grid_runs.runs, summaries, strict=True):
         label = curve_label(sweep.drawing, curve, grid_runs, summary.point, axes)
@@ -28,6 +36,15 @@ def make_trajectories(grid_runs: GridRuns, curve: Curve, sweep: Sweep) -> Made:
         else:
             warnings.append(f"{label}: {obstacle}")
     return Made(tuple(series), tuple(warnings))
+
+
+def _of_seed(summary: PointSummary, seed: int | None) -> PointSummary:
+    """Restrict a summary to one run, if a seed is given."""
+    if seed is None:
+        return summary
+    states = [run.state for run in summary.left_out if run.seed == seed and run.state != "done"]
+    note = f"the run with seed {seed} is {states[0]}" if states else None
+    return replace(summary, kept_seeds=(seed,), num_asked=1, note=note)
 
 
 def _obstacle(runs: Sequence[Observation], kept_seeds: Sequence[int], name: str) -> str | None:

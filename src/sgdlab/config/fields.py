@@ -19,6 +19,7 @@ def _read_number(value: Any) -> Any:
 
 _number = BeforeValidator(_read_number)
 
+Number = Annotated[float, _number, Field(allow_inf_nan=False)]
 PositiveFloat = Annotated[float, _number, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, _number, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, _number, Field(ge=0, le=1)]

@@ -7,15 +7,14 @@ dark; symbols and dashes tell curves apart without colour. Plotly reads text as 
 
 from __future__ import annotations
 
-import html
 import math
-import re
-import textwrap
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from sgdlab.analysis.labels import label_of_number
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
+from sgdlab.dashboard.plot_rules import rules_of
+from sgdlab.dashboard.plot_text import name_of, superscripts, text_of
 
 NUM_COLOURS = 6  # --curve-0 … --curve-5 of the style sheet
 MAX_TICKS = 9
@@ -41,25 +40,23 @@ def plot_of(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
         shared = _shared(one, index)
         if figure.kind == "trajectories":
             data += [*_band(one, shared), _line(one, index, figure, place) | {"mode": "lines"}]
+        elif figure.kind == "phase":
+            data += [_line(one, index, figure, place) | _points(index), *_ends(one, shared)]
         else:
             data += [_line(one, index, figure, place) | _markers(one, index), *_optimum(one, shared, place)]
             data += _without_value(one, shared, place, bottom)
         data += _unselected(one, shared, place)
     layout = {
-        "xaxis": {"title": {"text": _name(figure.x_label)}, "automargin": True, **ticks},
+        "xaxis": {"title": {"text": name_of(figure.x_label)}, "automargin": True, **ticks, **_x_range(panel)},
         "yaxis": {
-            "title": {"text": _name(figure.y_label)},
+            "title": {"text": name_of(figure.y_label)},
             "automargin": True,
             "type": figure.y_scale,
             **_y_range(panel, figure),
         },
     }
-    return {"data": [trace for trace in [*data, *_reference(panel, place)] if trace["x"]], "layout": layout}
-
-
-def superscripts(escaped: str) -> str:
-    """Turn the ``^{…}`` of labels into HTML superscripts; the text must have been escaped."""
-    return re.sub(r"\^\{([^{}]*)\}", lambda power: f"<sup>{power[1].replace('-', '−')}</sup>", escaped)
+    data += [*rules_of(panel), *_reference(panel, place)]
+    return {"data": [trace for trace in data if trace["x"]], "layout": layout}
 
 
 def _axis(panel: PanelSeries) -> tuple[Place, dict[str, Any]]:
@@ -70,7 +67,7 @@ def _axis(panel: PanelSeries) -> tuple[Place, dict[str, Any]]:
     if panel.x_scale == "choices":
         positions = {choice: float(index) for index, choice in enumerate(values)}
         return positions.__getitem__, _ticks(
-            list(positions.values()), [_text(str(value)) for value in values]
+            list(positions.values()), [text_of(str(value)) for value in values]
         )
     logarithms = [math.log2(x) for x in values if x > 0] or [0.0]
     low, high = math.floor(min(logarithms)), math.ceil(max(logarithms))
@@ -92,7 +89,7 @@ def _shared(one: Series, index: int) -> Trace:
     """What all traces of one curve have in common; only the main one has an entry in the legend."""
     return {
         "type": "scatter",
-        "name": _name(one.label),
+        "name": name_of(one.label),
         "legendgroup": f"curve {index}",
         "hoverinfo": "skip",
         "showlegend": False,
@@ -116,13 +113,13 @@ def _hover(one: Series, position: int, figure: FigureSeries) -> str:
     mean, std, beside = one.mean[position], one.std[position], one.unselected[position]
     value = "no value" if mean is None else f"{mean:.5g}" + ("" if std is None else f" ± {std:.2g}")
     lines = [
-        _name(one.label),
-        f"{_text(figure.x_label)} = {_text(label_of_number(one.x[position]))}",
-        f"{_text(figure.y_label)} = {value}",
+        name_of(one.label),
+        f"{text_of(figure.x_label)} = {text_of(label_of_number(one.x[position]))}",
+        f"{text_of(figure.y_label)} = {value}",
         f"n = {one.num_done[position]} runs done",
     ]
     if beside is not None:
-        lines.append(_name(f"{beside:.5g}: {one.unselected_rule}"))
+        lines.append(name_of(f"{beside:.5g}: {one.unselected_rule}"))
     return "<br>".join(lines)
 
 
@@ -132,6 +129,18 @@ def _markers(one: Series, index: int) -> Trace:
         "marker": {"symbol": _SYMBOLS[index % len(_SYMBOLS)], "size": 8},
         "error_y": {"type": "data", "array": list(one.std), "thickness": 1.2, "width": 3},
     }
+
+
+def _points(index: int) -> Trace:
+    marker = {"symbol": _SYMBOLS[index % len(_SYMBOLS)], "size": 4}
+    return {"mode": "markers", "marker": marker, "opacity": 0.6}
+
+
+def _ends(one: Series, shared: Trace) -> list[Trace]:
+    """Crosses at the last evaluation of each run."""
+    xs, ys = [x for x, _ in one.ends], [y for _, y in one.ends]
+    marker = {"symbol": "x-thin", "size": 9, "line": {"width": 2}}
+    return [shared | {"x": xs, "y": ys, "mode": "markers", "marker": marker}]
 
 
 def _band(one: Series, shared: Trace) -> list[Trace]:
@@ -170,7 +179,7 @@ def _without_value(one: Series, shared: Trace, place: Place, bottom: float) -> l
             "mode": "markers",
             "marker": {"symbol": symbol, "size": 9},
             "hoverinfo": "text",
-            "hovertext": [f"{_name(one.label)}<br>{_text(label_of_number(x))}: {standing}" for x in xs],
+            "hovertext": [f"{name_of(one.label)}<br>{text_of(label_of_number(x))}: {standing}" for x in xs],
         }
         for xs, symbol, standing in (
             (one.diverged_x, "x", "diverged"),
@@ -195,7 +204,7 @@ def _reference(panel: PanelSeries, place: Place) -> list[Trace]:
     positions = [place(x) for one in panel.series for x in one.x]
     if panel.reference is None or not positions:
         return []
-    name, mean = _name(panel.reference.label), panel.reference.mean
+    name, mean = name_of(panel.reference.label), panel.reference.mean
     return [
         {
             "type": "scatter",
@@ -209,6 +218,10 @@ def _reference(panel: PanelSeries, place: Place) -> list[Trace]:
             "meta": {"colour": "text"},
         }
     ]
+
+
+def _x_range(panel: PanelSeries) -> dict[str, Any]:
+    return {} if panel.x_range is None else {"range": list(panel.x_range)}
 
 
 def _y_range(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
@@ -230,13 +243,3 @@ def _bottom(panel: PanelSeries, figure: FigureSeries) -> float:
         if mean is not None and (mean > 0 or not log)
     ]
     return min(lows, default=1.0 if log else 0.0)
-
-
-def _text(text: str) -> str:
-    """Escape what plotly would read as HTML or as a template; powers become superscripts."""
-    return superscripts(html.escape(text, quote=False).replace("%{", "%&#123;"))
-
-
-def _name(label: str) -> str:
-    """Break a long label into lines: plotly doesn't."""
-    return "<br>".join(_text(line) for line in textwrap.wrap(label, width=40))

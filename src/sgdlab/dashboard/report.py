@@ -19,7 +19,8 @@ from markupsafe import Markup, escape
 from sgdlab.analysis.points import describe_point
 from sgdlab.analysis.protocol import Spread
 from sgdlab.config.durations import describe_duration
-from sgdlab.dashboard.plots import plot_of, superscripts
+from sgdlab.dashboard.plot_text import superscripts
+from sgdlab.dashboard.plots import plot_of
 from sgdlab.dashboard.section import SweepSection
 from sgdlab.errors import UserError
 from sgdlab.sweeps.claims import Expectation

@@ -20,6 +20,7 @@ from sgdlab.config.compose import Choices, Composer, Overrides
 from sgdlab.config.folders import search_folders
 from sgdlab.config.messages import explain, nearest
 from sgdlab.errors import UsageError
+from sgdlab.sweeps.measured import refuse_unmeasured
 from sgdlab.sweeps.overriding import override_panel
 from sgdlab.sweeps.raw import EACH_PANEL, WHOLE_SWEEP, merge, read_raw, resolve
 from sgdlab.sweeps.spec import Sweep
@@ -137,7 +138,9 @@ def load_sweep(sweep: SweepFile, scale: str, composer: Composer, overrides: Over
         if panels and name not in panels:
             own["data"] = name
         overridden[name] = override_panel(read_panel, own, composer)
-    return read.model_copy(update={"panels": overridden})
+    sweep_as_asked = read.model_copy(update={"panels": overridden})
+    refuse_unmeasured(sweep_as_asked, composer)
+    return sweep_as_asked
 
 
 def _choose_panels(panels: Any, defaults: Any, data: Any, where: str) -> dict[str, Any]:

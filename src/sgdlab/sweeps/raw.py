@@ -14,7 +14,7 @@ from sgdlab.config.messages import nearest
 from sgdlab.errors import UsageError
 
 WHOLE_SWEEP = ("paper", "figure", "title", "notes", "protocol", "drawing", "claims")
-EACH_PANEL = ("base", "grids", "y_range")
+EACH_PANEL = ("base", "grids", "x_range", "y_range")
 
 _KEYS = {*WHOLE_SWEEP, *EACH_PANEL, "extends", "symbols", "scales"}
 _SCALE_KEYS = {*_KEYS - {"extends", "scales"}, "panels", "default_panels"}

@@ -16,6 +16,7 @@ from sgdlab.errors import UsageError
 
 if TYPE_CHECKING:
     from sgdlab.sweeps.spec import Grid, Panel
+    from sgdlab.sweeps.windows import Window
 
 Statistic = Literal["best", "final", "curve"]
 
@@ -42,6 +43,11 @@ class Reference:
     statistics: tuple[Statistic, ...] = ("best", "final")  # that make sense there
     axes: tuple[str, ...] = ()
     expressions: tuple[str, ...] = ()  # of axes, fixed and coupled values
+
+    @property
+    def is_over_training(self) -> bool:
+        """Whether it needs the curves of the runs, not only their summaries."""
+        return self.statistics == ("curve",)
 
     def refuse_dangling(self, panel_name: str, panel: Panel) -> None:
         """Raise ValueError if a panel doesn't have the curve, or the curve not what is needed of it."""
@@ -73,6 +79,12 @@ class Reference:
                 f"{self.where}: {expression!r} is neither an axis of grid {self.grid!r} nor an expression of "
                 f"what the sweep sets: {', '.join(usable)}"
             )
+
+
+def along_training(where: str, grid: str, window: Window | None) -> list[Reference]:
+    """Return the curves over training that a window's conditions read; `where` is the window's own place."""
+    metrics = {} if window is None else window.metrics()
+    return [Reference(f"{where}.{place}", grid, metric, ("curve",)) for place, metric in metrics.items()]
 
 
 def refuse_metric(where: str, metric: str, statistics: tuple[Statistic, ...] = ("best", "final")) -> None:

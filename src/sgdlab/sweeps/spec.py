@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -10,6 +10,7 @@ from sgdlab.config.fields import Component, PositiveInt
 from sgdlab.config.numbers import format_number, parse_numbers
 from sgdlab.errors import UsageError
 from sgdlab.sweeps.claims import Claim
+from sgdlab.sweeps.drawings import Drawing
 from sgdlab.sweeps.references import Reference, refuse_metric
 
 
@@ -66,55 +67,13 @@ class Grid(Component):
         return self
 
 
-class Curve(Component):
-    """One curve of a drawing, or a family of them (one for each value of `split_by`)."""
-
-    grid: str
-    metric: str  # e.g. test_accuracy.best
-    label: str | None = None  # default: the grid's
-    x: str | None = None  # default: the drawing's
-    split_by: str | None = None
-
-
-class Drawing(Component):
-    """How the figure looks. `curves` draws a metric against an axis, `trajectories` against updates."""
-
-    kind: Literal["curves", "trajectories"] = "curves"
-    x: str  # an axis, an expression of axes, or "updates"
-    x_label: str
-    y_label: str
-    y_scale: Literal["linear", "log"] = "linear"
-    curves: list[Curve] = Field(min_length=1)
-    mark_optimum: bool = False
-    reference: Curve | None = None  # drawn as a dotted line at its first point, e.g. plain SGD at ε = 2**-9
-
-    @model_validator(mode="after")
-    def _trajectories_run_over_updates(self) -> Self:
-        if self.kind == "trajectories" and self.x != "updates":
-            raise ValueError(f"drawing.x={self.x!r}: trajectories are drawn against updates: write that")
-        return self
-
-    def references(self) -> list[Reference]:
-        """Return what is drawn."""
-        drawn = []
-        for index, curve in enumerate(self.curves):
-            where, axes = f"drawing.curves[{index}]", (curve.split_by,) if curve.split_by else ()
-            if self.kind == "trajectories":
-                drawn.append(Reference(where, curve.grid, curve.metric, ("curve",), axes))
-            else:
-                x = (curve.x or self.x,)
-                drawn.append(Reference(where, curve.grid, curve.metric, axes=axes, expressions=x))
-        if self.reference:
-            drawn.append(Reference("drawing.reference", self.reference.grid, self.reference.metric))
-        return drawn
-
-
 class Panel(Component):
     """One panel: what is trained (base and grids). A scale with one panel has one called `main`."""
 
     title: str
     base: dict[str, Any] = {}
     grids: dict[str, Grid] = Field(min_length=1)
+    x_range: tuple[float, float] | None = None  # what is drawn of a phase drawing
     y_range: tuple[float, float] | None = None  # what is drawn; the caption counts the points outside
 
 
@@ -136,10 +95,23 @@ class Sweep(Component):
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         for name, panel in self.panels.items():
-            references = self.drawing.references()
-            for index, claim in enumerate(self.claims):
-                if claim.panels is None or name in claim.panels:
-                    references += claim.references(f"claims[{index}]")
-            for reference in references:
+            for reference in self.references(name):
                 reference.refuse_dangling(name, panel)
         return self
+
+    @model_validator(mode="after")
+    def _drawn_seed_is_asked_for(self) -> Self:
+        seed, num_seeds = self.drawing.seed, self.protocol.num_seeds
+        if seed is not None and seed >= num_seeds:
+            raise ValueError(
+                f"drawing.seed={seed}, and protocol.num_seeds={num_seeds} are 0 … {num_seeds - 1}"
+            )
+        return self
+
+    def references(self, panel: str) -> list[Reference]:
+        """Return what the drawing and the claims about a panel refer to."""
+        references = self.drawing.references()
+        for index, claim in enumerate(self.claims):
+            if claim.panels is None or panel in claim.panels:
+                references += claim.references(f"claims[{index}]")
+        return references

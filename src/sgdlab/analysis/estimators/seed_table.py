@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from sgdlab.analysis.estimators.estimate import MIN_SEEDS
+from sgdlab.analysis.observations import Observation
 from sgdlab.analysis.points import GridRuns, Point, describe_point, is_number
 from sgdlab.analysis.protocol import Standing, standing_of, why_unusable
 from sgdlab.config.metrics import lower_is_better
@@ -80,21 +81,31 @@ class SeedTable:
 
 def table_of(grid_runs: GridRuns, protocol: Protocol, metric: str) -> SeedTable:
     """Return the table of a grid, its points in the order of the sweep file."""
+    return fill_table(
+        grid_runs, protocol, metric, lambda run: why_unusable(run, metric) or run.metrics[metric]
+    )
+
+
+def fill_table(
+    grid_runs: GridRuns, protocol: Protocol, name: str, read: Callable[[Observation], float | str]
+) -> SeedTable:
+    """Return the table of what `read` gives for each run: a finite number, or why there is none."""
     seeds = tuple(sorted({run.seed for runs in grid_runs.runs for run in runs}))
     values = np.full((len(grid_runs.points), len(seeds)), np.nan)
     standings: list[Standing] = []
     gaps = []
     needed = max(MIN_SEEDS, protocol.keep)
     for i, runs in enumerate(grid_runs.runs):
-        reasons = [why_unusable(run, metric) for run in runs]
-        for run, reason in zip(runs, reasons, strict=True):
-            if reason is None:
-                values[i, seeds.index(run.seed)] = run.metrics[metric]
-        num_diverged = reasons.count("diverged")
-        standings.append(standing_of(reasons.count(None), num_diverged, needed, protocol.num_seeds))
-        gaps.append(Counter(reason for reason in reasons if reason is not None))
+        readings = [read(run) for run in runs]
+        for run, reading in zip(runs, readings, strict=True):
+            if not isinstance(reading, str):
+                values[i, seeds.index(run.seed)] = reading
+        reasons = [reading for reading in readings if isinstance(reading, str)]
+        num_finite = len(readings) - len(reasons)
+        standings.append(standing_of(num_finite, reasons.count("diverged"), needed, protocol.num_seeds))
+        gaps.append(Counter(reasons))
     return SeedTable(
-        grid_runs.grid_name, metric, grid_runs.points, seeds, values, tuple(standings), tuple(gaps)
+        grid_runs.grid_name, name, grid_runs.points, seeds, values, tuple(standings), tuple(gaps)
     )
 
 
@@ -111,6 +122,12 @@ def on_shared_seeds(*tables: SeedTable) -> list[SeedTable]:
 
 def curve_table_of(grid_runs: GridRuns, protocol: Protocol, metric: str) -> tuple[list[Any], SeedTable]:
     """Return a curve: the values of the grid's one axis, ascending where they are numbers, and its table."""
+    axis_values, order = order_of(grid_runs)
+    return axis_values, table_of(grid_runs, protocol, metric).select(order)
+
+
+def order_of(grid_runs: GridRuns) -> tuple[list[Any], list[int]]:
+    """Return the values of the grid's one axis, ascending where they are numbers, and the points they are of."""
     axes = grid_runs.swept_axes
     if len(axes) > 1:
         raise UsageError(
@@ -121,7 +138,7 @@ def curve_table_of(grid_runs: GridRuns, protocol: Protocol, metric: str) -> tupl
     order = list(range(len(axis_values)))
     if all(is_number(value) for value in axis_values):
         order.sort(key=lambda i: axis_values[i])
-    return [axis_values[i] for i in order], table_of(grid_runs, protocol, metric).select(order)
+    return [axis_values[i] for i in order], order
 
 
 def numbers_on(axis_values: Sequence[Any], grid: str) -> np.ndarray:

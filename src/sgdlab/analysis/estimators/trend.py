@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sgdlab.analysis.estimators.estimate import MIN_SEEDS, Estimate, t_interval
+from sgdlab.analysis.estimators.least_squares import slope_of
 from sgdlab.analysis.estimators.seed_table import curve_table_of, numbers_on
 from sgdlab.analysis.points import GridRuns
 from sgdlab.sweeps.claims import TrendClaim
@@ -34,7 +35,7 @@ def estimate_trend(claim: TrendClaim, grids: Mapping[str, GridRuns], protocol: P
         y = table.values[:, column]
         here = usable & (y > 0)  # NaN is not
         if np.sum(here) >= _MIN_POINTS:
-            slopes.append(_slope(np.log2(x[here]), np.log2(y[here])))
+            slopes.append(slope_of(np.log2(x[here]), np.log2(y[here])))
     rule = f"slope of log2 {claim.metric} on log2 of the axis of {claim.grid!r}, mean over seeds"
     obstacle = table.unfinished()
     if len(slopes) < MIN_SEEDS:
@@ -43,8 +44,3 @@ def estimate_trend(claim: TrendClaim, grids: Mapping[str, GridRuns], protocol: P
         )
         return Estimate(None, None, len(slopes), rule, tuple(remarks), obstacle)
     return Estimate(*t_interval(slopes), len(slopes), rule, tuple(remarks), obstacle)
-
-
-def _slope(x: np.ndarray, y: np.ndarray) -> float:
-    centred = x - x.mean()
-    return float(centred @ y / (centred @ centred))
