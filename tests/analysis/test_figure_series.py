@@ -8,7 +8,7 @@ import pytest
 from sgdlab.analysis.figure_series import figure_series
 from sgdlab.analysis.points import arrange
 from sgdlab.analysis.protocol import summarize_curve
-from sgdlab.analysis.series import OptimumMark
+from sgdlab.analysis.series import OptimumMark, Rule
 
 LR, N, B = "optimizer.lr", "optimizer.inner_steps", "optimizer.batch_size"
 BEST = "test_accuracy.best"
@@ -142,10 +142,10 @@ def test_choices_and_unfinished_points(make_sweep, make_runs):
 
 @pytest.fixture
 def trajectories(make_sweep, make_runs):
-    def build(change=lambda run: run, num_seeds=3, keep=2):
+    def build(change=lambda run: run, num_seeds=3, keep=2, **drawing):
         drawn = [{"grid": "plain", "metric": "test_accuracy.curve"}]
         sweep = make_sweep(
-            {"plain": {LR: [0.5]}}, num_seeds, keep, kind="trajectories", x="updates", curves=drawn
+            {"plain": {LR: [0.5]}}, num_seeds, keep, kind="trajectories", x="updates", curves=drawn, **drawing
         )
         runs = []
         for run in make_runs(sweep, lambda grid, point, seed: 0.5 + 0.1 * seed):
@@ -189,6 +189,21 @@ def test_a_trajectory_that_cannot_be_drawn_is_said(trajectories, change, warning
     assert figure.caption[-1] == warning
 
 
+def test_one_runs_own_trajectory(trajectories):
+    figure = trajectories(seed=0)
+    (series,) = figure.panels[0].series
+    assert series.mean == pytest.approx((0.1, 0.3, 0.5))
+    assert series.std == series.unselected == (None, None, None)
+    assert figure.caption[0] == "made/up at laptop scale. The run of seed 0 of 3 alone."
+    gone = trajectories(lambda run: replace(run, state="diverged") if run.seed == 0 else run, seed=0)
+    assert gone.caption[-1] == "plain: the run with seed 0 is diverged"
+
+
+def test_lines_of_the_sweep_file_are_in_every_panel(trajectories):
+    (panel,) = trajectories(lines=[{"y": 1, "label": "edge of stability"}]).panels
+    assert panel.rules == (Rule("edge of stability", y=1.0),)
+
+
 def test_points_outside_the_drawn_range_are_counted(make_sweep, make_runs):
     sweep = make_sweep({"plain": {LR: [0.125, 0.25, 0.5, 1.0]}})
     panels = {name: panel.model_copy(update={"y_range": (0.0, 0.25)}) for name, panel in sweep.panels.items()}
@@ -198,6 +213,14 @@ def test_points_outside_the_drawn_range_are_counted(make_sweep, make_runs):
     num_outside = sum(mean > 0.25 for mean in means)
     assert num_outside > 1
     assert f"{num_outside} points lie outside the range of y that is drawn" in figure.caption[-1]
+
+
+def test_points_outside_the_drawn_range_of_x_are_counted(make_sweep, make_runs):
+    sweep = make_sweep({"plain": {LR: [0.125, 0.25, 0.5]}})
+    panels = {name: panel.model_copy(update={"x_range": (0.2, 0.3)}) for name, panel in sweep.panels.items()}
+    sweep = sweep.model_copy(update={"panels": panels})
+    figure = figure_series(sweep, make_runs(sweep, value))
+    assert figure.caption[-1] == "2 points lie outside the range of x that is drawn"
 
 
 @pytest.mark.parametrize(("worst", "is_tolerable"), [(0.02, True), (4.5, False)])

@@ -6,7 +6,7 @@ from dataclasses import replace
 import plotly.graph_objects as go
 import pytest
 
-from sgdlab.analysis.series import FigureSeries, OptimumMark, PanelSeries, Reference, Series
+from sgdlab.analysis.series import FigureSeries, OptimumMark, PanelSeries, Reference, Rule, Series
 from sgdlab.dashboard.plot_text import superscripts
 from sgdlab.dashboard.plots import MAX_TICKS, plot_of
 
@@ -97,6 +97,31 @@ def test_a_trajectory_has_a_band_on_a_linear_axis():
     assert high["fill"] == "tonexty"
     assert (line["mode"], line["x"]) == ("lines", [10, 20, 30])
     assert made["layout"]["yaxis"]["type"] == "log"
+
+
+def test_a_phase_drawing_is_points_ends_and_lines():
+    cloud = Series(
+        "GD", "m.curve", (0.5, 2.0), (-0.5, 0.25), (None,) * 2, (None,) * 2, "", (5, 5), ends=((2.0, 0.25),)
+    )
+    drawn = figure(cloud, kind="phase", x_scale="linear")
+    rules = (Rule("quadratic", slope=2.0, through=(1.0, 0.0)), Rule(None, x=1.0), Rule("zero", y=0.0))
+    panel = replace(drawn.panels[0], rules=rules, x_range=(0.0, 3.0))
+    made = plot_of(panel, replace(drawn, panels=(panel,)))
+    go.Figure(made)
+    points, ends, slope, upright, level = made["data"]
+    assert (points["mode"], points["x"], points["y"]) == ("markers", [0.5, 2.0], [-0.5, 0.25])
+    assert (ends["x"], ends["y"]) == ([2.0], [0.25])
+    assert (slope["x"], slope["y"], slope["showlegend"]) == ([0.0, 3.0], [-2.0, 4.0], True)
+    assert (upright["x"], upright["y"], upright["showlegend"]) == ([1.0, 1.0], [-0.5, 0.25], False)
+    assert (level["x"], level["y"], level["name"]) == ([0.0, 3.0], [0.0, 0.0], "zero")
+    assert made["layout"]["xaxis"]["range"] == [0.0, 3.0]
+
+
+def test_lines_of_a_panel_without_points_are_left_out():
+    nothing = Series("GD", "m.curve", (), (), (), (), "", ())
+    drawn = figure(nothing, kind="phase", x_scale="linear")
+    panel = replace(drawn.panels[0], rules=(Rule("quadratic", slope=2.0),))
+    assert plot_of(panel, drawn)["data"] == []
 
 
 def test_choices_stand_side_by_side():

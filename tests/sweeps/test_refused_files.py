@@ -50,6 +50,20 @@ COLLAPSE = {
     "rival": "optimizer.lr * 2",
     "expect": {"below": 1},
 }
+LEVEL = {
+    "kind": "level",
+    "says": "It hovers.",
+    "metric": "instability.curve",
+    "grid": "rate",
+    "expect": {"within": [0.9, 1.1]},
+}
+PHASE = {
+    "kind": "phase",
+    "x": "train_loss.curve",
+    "x_label": "x",
+    "y_label": "y",
+    "curves": [{"grid": "rate", "metric": "test_loss.curve"}],
+}
 METRICS = (
     "test_accuracy, train_accuracy, test_loss, train_loss, train_cost, c_reg, gradient_norm_sq, "
     "or what landscape=measured adds (docs/diagnostics.md)"
@@ -215,6 +229,55 @@ REFUSED = {
         "made.yaml: claims[0]: 'optimizer.lr * n' is neither an axis of grid 'rate' nor an expression of what"
         f" the sweep sets: {SET}",
     ),
+    "a claim about what the runs don't measure": (
+        at("claims", [LEVEL]),
+        "made.yaml: claims[0].metric speaks of instability, which the runs of grid 'rate' don't measure: "
+        "set landscape to measured, and have interaction among landscape.quantities",
+    ),
+    "a claim over training about a summary": (
+        at("claims", [{**LEVEL, "metric": "instability.final"}]),
+        "made.yaml: claims[0].metric: 'instability.final' is not a metric here; "
+        f"write NAME.curve with NAME one of {METRICS}",
+    ),
+    "a window by no metric": (
+        at("claims", [{**LEVEL, "during": {"where": [{"metric": "sharpnes.curve", "above": 1}]}}]),
+        "made.yaml: claims[0].during.where[0]: 'sharpnes.curve' is not a metric here; "
+        f"write NAME.curve with NAME one of {METRICS}",
+    ),
+    "a condition of both kinds": (
+        at("claims", [{**LEVEL, "during": {"after": {"metric": "sharpness.curve", "above": 1, "below": 2}}}]),
+        "made.yaml: claims[0].during.after: a condition on sharpness.curve needs exactly one of "
+        "above and below",
+    ),
+    "a part of training that is empty": (
+        at("claims", [{**LEVEL, "during": {"part": [0.5, 0.5]}}]),
+        "made.yaml: claims[0].during: part=[0.5, 0.5] holds no evaluation: write [start, end], start < end",
+    ),
+    "a phase drawing against an axis": (
+        at("drawing", {**PHASE, "x": "optimizer.lr"}),
+        "made.yaml: drawing.x: 'optimizer.lr' is not a metric here; "
+        f"write NAME.curve with NAME one of {METRICS}",
+    ),
+    "a phase drawing with an optimum": (
+        at("drawing", {**PHASE, "mark_optimum": True}),
+        "made.yaml: drawing.mark_optimum is for kind curves, and this is phase",
+    ),
+    "a window of a curve against an axis": (
+        at("drawing/curves/0/during", {"part": [0, 0.5]}),
+        "made.yaml: drawing.curves[0].during is for kind phase, and this is curves",
+    ),
+    "a line of two kinds": (
+        at("drawing", {**PHASE, "lines": [{"x": 1, "y": 1}]}),
+        "made.yaml: drawing.lines[0]: a line needs exactly one of y, x, slope; it has y, x",
+    ),
+    "a slope on a log axis": (
+        at("drawing", {**PHASE, "y_scale": "log", "lines": [{"slope": 1}]}),
+        "made.yaml: drawing.lines: a slope is a line on linear axes; drawing.y_scale is log",
+    ),
+    "a drawn seed that isn't trained": (
+        at("drawing", {**PHASE, "kind": "trajectories", "x": "updates", "seed": 3}),
+        "made.yaml: drawing.seed=3, and protocol.num_seeds=3 are 0 … 2",
+    ),
     "a default panel that isn't there": (
         at("scales/laptop", {"panels": PANELS, "default_panels": ["digit"]}),
         "made.yaml: scales.laptop.default_panels names 'digit'; panels: digits, mnist1d",
@@ -240,6 +303,19 @@ def test_what_is_wrong_in_a_file_is_one_readable_line(load, small, change, messa
     with pytest.raises(UsageError) as refused:
         load(small)
     assert str(refused.value) == message
+
+
+def test_a_claim_about_the_landscape_needs_the_quantity_that_has_its_metric(load, small):
+    small["claims"] = [LEVEL]
+    small["base"] |= {"landscape": "measured", "landscape.quantities": ["noise", "sharpness"]}
+    with pytest.raises(UsageError, match=r"don't measure: .* have interaction among landscape.quantities"):
+        load(small)
+    small["base"]["landscape.quantities"] = ["noise", "interaction"]
+    assert load(small).claims
+    with pytest.raises(
+        UsageError, match=r"^made.yaml with landscape=none: claims.0..metric speaks of instability"
+    ):
+        load(small, "landscape=none")
 
 
 def test_an_unknown_scale_names_those_there_are(load, small):

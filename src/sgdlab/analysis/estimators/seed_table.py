@@ -127,7 +127,7 @@ def curve_table_of(grid_runs: GridRuns, protocol: Protocol, metric: str) -> tupl
 
 
 def order_of(grid_runs: GridRuns) -> tuple[list[Any], list[int]]:
-    """Return the values of the grid's one axis, ascending where they are numbers, and the points they are of."""
+    """Return the values of the grid's one axis, ascending where numbers, and the points they are of."""
     axes = grid_runs.swept_axes
     if len(axes) > 1:
         raise UsageError(
