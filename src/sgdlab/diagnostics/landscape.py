@@ -24,7 +24,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
 from sgdlab.config.landscape import METRICS, VALLEY_PERCENT, MeasuredLandscape, Quantity

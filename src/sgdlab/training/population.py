@@ -14,7 +14,6 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
 from typing import Any
 
 import torch
@@ -218,7 +217,7 @@ class Population(LightningModule):
     def _evaluate(self) -> None:
         """Measure the members that are due, each on its own grid."""
         due = [(slot, member) for slot, member in enumerate(self.slots) if member and member.is_due]
-        for with_gradients, is_known in product((False, True), (False, True)):
+        for with_gradients, is_known in itertools.product((False, True), repeat=2):
             chosen = [
                 (slot, member)
                 for slot, member in due

@@ -40,10 +40,10 @@ class Eigenpairs:
     def of_runs(cls, each: Sequence[Eigenpairs]) -> Self:
         """Put the pairs of single runs side by side."""
         return cls(
-            *(
-                torch.cat([getattr(one, field) for one in each])
-                for field in ("values", "vectors", "residuals", "has_converged")
-            ),
+            values=torch.cat([one.values for one in each]),
+            vectors=torch.cat([one.vectors for one in each]),
+            residuals=torch.cat([one.residuals for one in each]),
+            has_converged=torch.cat([one.has_converged for one in each]),
             num_products=max(one.num_products for one in each),
         )
 
@@ -54,7 +54,7 @@ class Eigenpairs:
         return Eigenpairs(values, vectors, residuals, self.has_converged[one], self.num_products)
 
     def unless(self, earlier: Eigenpairs | None) -> Eigenpairs:
-        """Return these, but of each run that had converged earlier those: no run depends on its companions."""
+        """Return these, but of each run that had converged earlier those: no run hangs on its companions."""
         if earlier is None or not bool(earlier.has_converged.any()):
             return self
         had, device = earlier.has_converged.unsqueeze(1), self.vectors.device
@@ -106,14 +106,14 @@ def top_eigenpairs(
     starts = [span.random()] if guide is None else guide.vectors[:, : num_pairs + 1].unbind(1)
     for start in starts:
         span.extend(start)
-    kept: Eigenpairs | None = None
+    found: Eigenpairs | None = None
     while True:
         ritz = _Ritz.of(span, num_pairs)
         is_open = ritz.residuals.double().norm(dim=2).cpu() > ritz.scale.unsqueeze(1) * tolerance
         has_all = ritz.vectors.shape[1] == num_pairs
-        kept = ritz.eigenpairs(~is_open.any(dim=1) & has_all, span.num_products).unless(kept)
-        if bool(kept.has_converged.all()) or span.num_products >= max_products or span.is_everything:
-            return kept
+        found = ritz.eigenpairs(~is_open.any(dim=1) & has_all, span.num_products).unless(found)
+        if bool(found.has_converged.all()) or span.num_products >= max_products or span.is_everything:
+            return found
         direction = ritz.residual_of_first(is_open)
         if span.is_full:
             kept = num_pairs + _ROOM // 2
