@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -91,37 +91,76 @@ class Lookout:
         learning_rates: Tensor,
         known: Eigenpairs | None,
     ) -> Surroundings:
-        pipeline, optimizer = self.pipeline, runs[0].optimizer
-        num_examples = settings.num_examples or len(pipeline.train_labels)
+        optimizer, width = runs[0].optimizer, self.pack_width
         l2 = parameters[0].new_tensor([run.loss.l2 for run in runs])
-        train = self._risk(parameters, pipeline.train_inputs[:num_examples], pipeline.train_labels, l2)
+        train = training_risk(self.network, self.names, parameters, self.pipeline, l2, width)
+        if settings.num_examples is not None:
+            train = train.on(train.examples[: settings.num_examples])
         return Surroundings(
             train=train,
-            test=self._risk(parameters, pipeline.test_inputs, pipeline.test_labels, None),
+            test=held_out_risk(self.network, self.names, parameters, self.pipeline, width),
             learning_rates=learning_rates,
-            batch_size=min(optimizer.batch_size, num_examples),
+            batch_size=min(optimizer.batch_size, train.num_examples),
             sampling="with" if optimizer.order == "with_replacement" else "without",
             known=known,
         )
 
-    def _risk(self, parameters: Tensors, inputs: Tensor, labels: Tensor, l2: Tensor | None) -> EmpiricalRisk:
-        num_runs = len(parameters[0])
 
-        def outputs(parameters: Tensors, examples: Tensor) -> Tensor:
-            x = inputs[examples]
-            named = dict(zip(self.names, parameters, strict=True))
-            return self.network.logits(named, x.expand(num_runs, *x.shape))
+def training_risk(
+    network: Network,
+    names: tuple[str, ...],
+    parameters: Tensors,
+    pipeline: Pipeline,
+    l2: Tensor,
+    pack_width: int = 1,
+) -> EmpiricalRisk:
+    """Return the cost of R runs over the whole training set, not augmented.
 
-        def losses(logits: Tensor, examples: Tensor) -> Tensor:
-            targets = labels[examples].expand(num_runs, -1)
-            each = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-            return each.view(num_runs, -1)
+    Parameters
+    ----------
+    network, names, parameters
+        Of the runs, each parameter ``(R, …)``.
+    pipeline
+        Their data.
+    l2
+        Strength of the L2 term of each, ``(R,)``.
+    pack_width
+        Runs by which chunks are measured out.
+    """
+    risk = _risk(network, names, parameters, pipeline.train_inputs, pipeline.train_labels, pack_width)
+    return replace(risk, l2=l2)
 
-        return EmpiricalRisk(
-            outputs,
-            losses,
-            parameters,
-            torch.arange(len(inputs), device=labels.device),
-            chunk_size=max(16, _ELEMENTS_PER_CHUNK // (self.pack_width * inputs[0].numel())),
-            l2=l2,
-        )
+
+def held_out_risk(
+    network: Network, names: tuple[str, ...], parameters: Tensors, pipeline: Pipeline, pack_width: int = 1
+) -> EmpiricalRisk:
+    """Return the loss of R runs over the test set, as `training_risk` does, without an L2 term."""
+    return _risk(network, names, parameters, pipeline.test_inputs, pipeline.test_labels, pack_width)
+
+
+def _risk(
+    network: Network,
+    names: tuple[str, ...],
+    parameters: Tensors,
+    inputs: Tensor,
+    labels: Tensor,
+    pack_width: int,
+) -> EmpiricalRisk:
+    num_runs = len(parameters[0])
+
+    def outputs(parameters: Tensors, examples: Tensor) -> Tensor:
+        x = inputs[examples]
+        return network.logits(dict(zip(names, parameters, strict=True)), x.expand(num_runs, *x.shape))
+
+    def losses(logits: Tensor, examples: Tensor) -> Tensor:
+        targets = labels[examples].expand(num_runs, -1)
+        each = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+        return each.view(num_runs, -1)
+
+    return EmpiricalRisk(
+        outputs,
+        losses,
+        parameters,
+        torch.arange(len(inputs), device=labels.device),
+        chunk_size=max(16, _ELEMENTS_PER_CHUNK // (pack_width * inputs[0].numel())),
+    )
