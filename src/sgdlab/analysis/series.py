@@ -54,6 +54,14 @@ class OrderLine:
 
 
 @dataclass(frozen=True)
+class VerticalLine:
+    """A place on the x axis that curves are read against."""
+
+    label: str  # written along it
+    x: float
+
+
+@dataclass(frozen=True)
 class PanelSeries:
     """One panel of a figure."""
 
@@ -66,6 +74,7 @@ class PanelSeries:
     x_label: str | None = None  # None: the figure's
     y_label: str | None = None  # None: the figure's, at the first panel
     order_lines: tuple[OrderLine, ...] = ()
+    vertical_lines: tuple[VerticalLine, ...] = ()
 
 
 @dataclass(frozen=True)
