@@ -43,8 +43,7 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
     axes.set_xlabel(panel.x_label or figure.x_label)
     if panel.y_label is not None:
         axes.set_ylabel(panel.y_label)
-    if figure.y_scale == "log":
-        axes.set_yscale("log")
+    axes.set_yscale(panel.y_scale or figure.y_scale)
     for one in panel.series:
         index = labels.index(one.label)
         colour = COLOURS[index % len(COLOURS)]
@@ -65,7 +64,7 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
         axes.set_ylim(*panel.y_range)
     _mark_points_without_value(axes, panel, place, labels)
     _label_x(axes, panel, place)
-    if figure.y_scale == "log":
+    if axes.get_yscale() == "log":
         _label_log_y(axes)
 
 
@@ -129,15 +128,17 @@ def _draw_trajectory(axes: Axes, one: Series, colour: str) -> None:
 
 
 def _draw_order_line(axes: Axes, line: OrderLine, place: Callable[[Any], float]) -> None:
-    """Draw it thin and dashed, its order written below its lower end, where curves are apart."""
+    """Draw it thin and dashed, its order written below its lower end."""
     first, last = line.x
-    y = line.y * (first / last) ** line.order
-    axes.plot([place(first), place(last)], [y, line.y], **_ORDER_LINE)
+    ends = [(place(first), line.y * (first / last) ** line.order), (place(last), line.y)]
+    axes.plot(*zip(*ends, strict=True), **_ORDER_LINE)
+    is_rising = line.order > 0
     axes.annotate(
-        f"order {line.order}",
-        (place(first), y),
-        xytext=(4, -3),
+        f"order {line.order}".replace("-", "−"),
+        ends[0] if is_rising else ends[1],
+        xytext=(4 if is_rising else -4, -3),
         textcoords="offset points",
+        ha="left" if is_rising else "right",
         va="top",
         fontsize=7.5,
         color=_ORDER_LINE["color"],

@@ -20,7 +20,7 @@ class ErrorCurve:
     label: str  # in the figure
     says: str  # what the equation says of it, in one sentence
     order: int
-    step_sizes: tuple[float, ...]  # (P,)
+    step_sizes: tuple[float, ...]  # (P,), or whatever x the error grows with
     errors: tuple[float, ...]  # (P,)
 
     @property
