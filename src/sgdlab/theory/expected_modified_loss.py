@@ -48,9 +48,7 @@ def expected_square_norm_gradient(problem: Problem, batch_size: int, point: Tens
 
 def _check_batch_size(problem: Problem, batch_size: int) -> None:
     if not 1 <= batch_size <= problem.num_examples:
-        raise ValueError(
-            f"batch_size={batch_size} must be between 1 and the {problem.num_examples} examples"
-        )
+        raise ValueError(f"batch_size={batch_size} must be between 1 and the {problem.num_examples} examples")
 
 
 def _cost_and_square_norm(problem: Problem, point: Tensor, batch_size: int) -> tuple[Tensor, Tensor]:

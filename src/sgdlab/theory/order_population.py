@@ -1,18 +1,18 @@
 """The mean of SGD's iterates over random shuffles, from many orders followed side by side.
 
-Each shuffle is followed twice from the same start: forward, and with the batches of each epoch in reverse. After
-one epoch of m updates (smith2021, eq. 14–17)
+Each shuffle is followed twice from the same start: forward, and with the batches of each epoch in reverse.
+After one epoch of m updates (smith2021, eq. 14–17)
 
     ω_m = ω_0 − mε∇C + ε²·Σ_j Σ_{k<j} H_j ∇C_k + O(ε³),
 
-and forward and reverse together have every pair of batches once each way. Their average no longer depends on the
-order at O(ε²); it still depends on which examples share a batch, through −(ε²m/4)·∇[(1/m) Σ_k ‖∇C_k‖²]. That is
-known at the start, and so is its mean over shuffles (eq. 22): subtracting the difference changes no mean, and
-leaves noise of O(ε³). Over several epochs each epoch's shuffle has that term too. It is taken at the start there,
-which is no longer the epoch's own start but has the same mean: it removes most of the noise while mε is small.
+and forward and reverse together have every two batches once in either order. So their average doesn't depend
+on the order at O(ε²). It does depend on which examples share a batch, through −(ε²m/4)·∇[(1/m) Σ_k ‖∇C_k‖²].
+That is known at the start, and so is its mean over shuffles (eq. 22): to subtract the difference changes no
+mean, and leaves noise of O(ε³). Over several epochs each epoch's shuffle adds such a term. All are taken at
+the first start: their mean is 0 there too, and while mε is small they are most of the noise.
 
-Shuffles come in groups, and what is kept of a group is its mean: the groups are what errors are estimated from.
-A group's shuffles depend on (seed, group) alone, so that different learning rates see the same ones.
+Shuffles come in groups, and of a group its mean is kept: from the groups, errors are estimated. A group's
+shuffles depend on (seed, group) alone, so that different learning rates see the same ones.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class GroupMeans:
 
 
 def follow_orders(problem: Problem, orders: Tensor, lr: float) -> Tensor:
-    """Follow SGD from the problem's start through R orders ``(R, E, m, B)``; ``(E, R, P)`` after each epoch."""
+    """Return where SGD is after each epoch, ``(E, R, P)``, of R orders of examples, ``(R, E, m, B)``."""
     points = problem.start.repeat(len(orders), 1)
     after = []
     for epoch in orders.unbind(dim=1):
@@ -94,8 +94,8 @@ def follow_groups(problem: Problem, shuffles: Shuffles, lr: float) -> GroupMeans
 def composition_noise(problem: Problem, shuffles: Shuffles) -> Tensor:
     """Return what the composition of the batches adds to a group's mean, over ε², at O(ε²): ``(E, G, P)``.
 
-    Its mean over shuffles is 0: −(m/4)·(∇[(1/m) Σ_k ‖∇C_k‖²] − ∇E‖∇C_k‖²), at the start, summed over the epochs
-    so far. It is the same for every learning rate.
+    That is −(m/4)·(∇[(1/m) Σ_k ‖∇C_k‖²] − ∇E‖∇C_k‖²) at the start, summed over the epochs so far. Its mean
+    over shuffles is 0, and it is the same for every learning rate.
     """
     expected = expected_square_norm_gradient(problem, shuffles.batch_size, problem.start)
     num_batches = problem.num_examples // shuffles.batch_size

@@ -30,8 +30,8 @@ def order_in_lr(
 ) -> Finding:
     """Fit the order of a statistic in ε, and hold it against the one that is expected.
 
-    The interval has two parts, added in squares: what is left of the straight line, which is curvature, and what
-    the shuffles do to its slope.
+    The interval has two parts, added in squares: what is left of the straight line, which is curvature, and
+    what the shuffles do to its slope.
     """
     lrs = [one.lr for one in iterates]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
 
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Series, VerticalLine
 from sgdlab.theory.drawing import curve, order_line
@@ -20,9 +22,7 @@ from sgdlab.theory.smith2021.real_network.setting import Setting
 _UNITY = VerticalLine("mελ = 1", 1.0)
 
 
-def real_network_figure(
-    setting: Setting, measured: Measurements, caption: tuple[str, ...]
-) -> FigureSeries:
+def real_network_figure(setting: Setting, measured: Measurements, caption: tuple[str, ...]) -> FigureSeries:
     """Return the three panels; error bars are standard errors over the shuffles."""
     return FigureSeries(
         name="smith2021/real-network",
@@ -48,19 +48,19 @@ def _unexplained(setting: Setting, measured: Measurements) -> PanelSeries:
             _curve(f"m = {many}, 1 epoch", measured.small_batches, MeanIterate.unexplained),
         ),
         reference=None,
-        vertical_lines=(
-            _UNITY,
-            VerticalLine(f"ε = 2/λ, m = {few}", 2.0 * few),
-            VerticalLine(f"ε = 2/λ, m = {many}", 2.0 * many),
-        ),
+        vertical_lines=(_UNITY, VerticalLine(f"ε = 2/λ, m = {few}", 2.0 * few)),
     )
 
 
 def _errors(setting: Setting, measured: Measurements) -> PanelSeries:
     few = setting.num_batches(ONE_EPOCH)
     errors = (
-        _curve("from the flow on E C_SGD", measured.one_epoch, lambda one, kept: one.error(kept) / one.displacement),
-        _curve("from the flow on C", measured.one_epoch, lambda one, kept: one.plain_error(kept) / one.displacement),
+        _modified_error(measured),
+        _curve(
+            "from the flow on C",
+            measured.one_epoch,
+            lambda one, kept: one.plain_error(kept) / one.displacement,
+        ),
     )
     return PanelSeries(
         name="errors",
@@ -82,23 +82,29 @@ def _noise(setting: Setting, measured: Measurements) -> PanelSeries:
     """Draw the deviation of one sample beside the error that is to be measured."""
     few, size = setting.num_batches(ONE_EPOCH), ONE_EPOCH.group_size
 
-    def of(label: str, attribute: str) -> Series:
+    def of(label: str, noise: Callable[[MeanIterate], Tensor]) -> Series:
         return _curve(
-            label, measured.one_epoch, lambda one, kept: deviation(getattr(one, attribute)[kept], size)
+            label, measured.one_epoch, lambda one, kept: deviation(noise(one)[kept], size) / one.displacement
         )
 
     return PanelSeries(
         name="noise",
-        title=f"Noise, m = {few}, 1 epoch",
+        title=f"Noise beside the error, m = {few}, 1 epoch",
         x_scale="log2",
         series=(
-            of("one run", "single"),
-            of("an order and its reverse, averaged", "pairs"),
-            of("and the batches' composition taken out", "corrected"),
-            _curve("error of the mean, from the flow on E C_SGD", measured.one_epoch, MeanIterate.error),
+            of("one run", lambda one: one.single),
+            of("an order and its reverse, averaged", lambda one: one.pairs),
+            of("the same, batches' composition taken out", lambda one: one.corrected),
+            _modified_error(measured),
         ),
         reference=None,
-        y_label="deviation of one sample, error",
+        y_label="deviation of one sample / displacement",
+    )
+
+
+def _modified_error(measured: Measurements) -> Series:
+    return _curve(
+        "from the flow on E C_SGD", measured.one_epoch, lambda one, kept: one.error(kept) / one.displacement
     )
 
 

@@ -1,8 +1,8 @@
 """SGD's mean iterate over shuffles, after some epochs, against the flows on C and on E C_SGD (eq. 14–22).
 
-What is left unexplained is the distance of the mean iterate from the flow on E C_SGD, as a share of its distance
-from the flow on C: 0 where the modified loss explains the whole effect of a finite learning rate, 1 where it
-explains nothing.
+What is left unexplained is the distance of the mean iterate from the flow on E C_SGD, as a share of its
+distance from the flow on C: 0 where the modified loss explains the whole effect of a finite learning rate,
+1 where it explains nothing.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class MeanIterate:
     plain_flow: Tensor  # (P,) on C
 
     def error(self, groups: Tensor) -> float:
-        """Return the distance of the mean iterate from the flow on E C_SGD, by the groups of these indices."""
+        """Return how far the mean iterate is from the flow on E C_SGD, by the groups of these indices."""
         return distance(self.corrected[groups], self.modified_flow)
 
     def plain_error(self, groups: Tensor) -> float:
-        """Return its distance from the flow on C."""
+        """Return how far it is from the flow on C."""
         return distance(self.corrected[groups], self.plain_flow)
 
     def unexplained(self, groups: Tensor) -> float:

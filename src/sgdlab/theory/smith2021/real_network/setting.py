@@ -38,7 +38,7 @@ def begin() -> Setting:
     fresh = digits_mlp(NUM_EXAMPLES, HIDDEN_WIDTHS)
     everything = fresh.batches(1)
     again_and_again = torch.zeros(1, NUM_WARM_UP_UPDATES, dtype=torch.int64)
-    start = descend(fresh, fresh.start, everything, again_and_again, WARM_UP_LR)[0]
+    start = descend(fresh, everything, again_and_again, WARM_UP_LR)[0]
 
     def cost(point: Tensor) -> Tensor:
         return fresh.costs(point[None], everything).mean()
