@@ -31,6 +31,12 @@ def test_a_finding_is_judged_as_a_claim_is(interval, verdict):
     assert Finding("", 1.0, interval, Expectation(within=(0.8, 1.2))).verdict == verdict
 
 
+def test_a_number_is_written_with_its_interval():
+    expect = Expectation(above=0)
+    assert Finding("", 2.98234, (2.96, 3.01), expect).measured == "2.982 [2.96, 3.01]"
+    assert Finding("", 1e-16, (1e-16, 1e-16), expect).measured == "1e-16, exact"
+
+
 def test_orders_are_written_as_people_do():
     assert [big_o(1), big_o(3), big_o(12, "m")] == ["O(ε)", "O(ε³)", "O(m¹²)"]
 
