@@ -23,7 +23,6 @@ from sgdlab.theory.smith2021.real_network.mean_iterate import (
 )
 from sgdlab.theory.smith2021.real_network.measurements import (
     EIGHT_EPOCHS,
-    EIGHT_EPOCHS_TIMES,
     FIXED_TIME,
     FOUR_EPOCHS,
     ONE_EPOCH,
@@ -137,8 +136,8 @@ def _precision(measured: Measurements) -> str:
     parts = (
         ("1 epoch", ONE_EPOCH, list(measured.one_epoch.values())),
         ("4 epochs", FOUR_EPOCHS, list(measured.four_epochs.values())),
-        ("6 and 8", EIGHT_EPOCHS, [measured.fixed_time[time] for time in EIGHT_EPOCHS_TIMES]),
-        ("1 of small batches", SMALL_BATCHES, list(measured.small_batches.values())),
+        ("8 epochs", EIGHT_EPOCHS, [measured.fixed_time[FIXED_TIME / 8]]),
+        ("1 epoch of small batches", SMALL_BATCHES, list(measured.small_batches.values())),
     )
     described = []
     for what, shuffles, iterates in parts:

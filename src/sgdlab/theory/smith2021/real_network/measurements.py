@@ -10,15 +10,14 @@ from sgdlab.theory.smith2021.real_network.mean_iterate import MeanIterate, mean_
 from sgdlab.theory.smith2021.real_network.setting import Setting
 
 ONE_EPOCH = Shuffles(batch_size=32, num_epochs=1, num_groups=24, group_size=120)
-FOUR_EPOCHS = Shuffles(batch_size=32, num_epochs=4, num_groups=24, group_size=32)
-EIGHT_EPOCHS = Shuffles(batch_size=32, num_epochs=8, num_groups=24, group_size=32)
-SMALL_BATCHES = Shuffles(batch_size=8, num_epochs=1, num_groups=24, group_size=64)
+FOUR_EPOCHS = Shuffles(batch_size=32, num_epochs=4, num_groups=24, group_size=40)
+EIGHT_EPOCHS = Shuffles(batch_size=32, num_epochs=8, num_groups=24, group_size=56)
+SMALL_BATCHES = Shuffles(batch_size=8, num_epochs=1, num_groups=24, group_size=48)
 
 SMALL_TIMES = (0.05, 0.1, 0.2, 0.4)  # to these the orders as ε → 0 are fitted
-FIXED_TIME = 0.4  # in units of 1/λ_max: 8 epochs of an eighth of it, 6 of a sixth, down to 1
+FIXED_TIME = 0.4  # in units of 1/λ_max: 8 epochs of an eighth of it, 4, 2, or 1
 ONE_EPOCH_TIMES = (*SMALL_TIMES, 0.8, 1.6, 3.2, 6.4, 12.8, 16.0)
-FOUR_EPOCHS_TIMES = (FIXED_TIME / 4, FIXED_TIME / 3, FIXED_TIME / 2, 0.8, 3.2, 6.4, 12.8)
-EIGHT_EPOCHS_TIMES = (FIXED_TIME / 8, FIXED_TIME / 6)
+FOUR_EPOCHS_TIMES = (FIXED_TIME / 4, FIXED_TIME / 2, 0.8, 3.2, 6.4, 12.8)
 SMALL_BATCHES_TIMES = (0.2, 0.8, 3.2, 12.8, 25.6)
 
 
@@ -29,7 +28,7 @@ class Measurements:
     one_epoch: dict[float, MeanIterate]
     four_epochs: dict[float, MeanIterate]
     small_batches: dict[float, MeanIterate]  # after one epoch
-    fixed_time: dict[float, MeanIterate]  # after 8, 6, 4, 3, 2 and 1 epochs
+    fixed_time: dict[float, MeanIterate]  # after 8, 4, 2 and 1 epochs
 
 
 def measure(setting: Setting) -> Measurements:
@@ -42,10 +41,10 @@ def measure(setting: Setting) -> Measurements:
         return dict(zip(times, mean_iterates(setting.problem, shuffles, lrs, after), strict=True))
 
     one = at(ONE_EPOCH, ONE_EPOCH_TIMES, (1,))
-    four = at(FOUR_EPOCHS, FOUR_EPOCHS_TIMES, (2, 3, 4))
-    eight = at(EIGHT_EPOCHS, EIGHT_EPOCHS_TIMES, (6, 8))
+    four = at(FOUR_EPOCHS, FOUR_EPOCHS_TIMES, (2, 4))
+    eight = at(EIGHT_EPOCHS, (FIXED_TIME / 8,), (8,))
     small = at(SMALL_BATCHES, SMALL_BATCHES_TIMES, (1,))
-    fixed = ((eight, 8), (eight, 6), (four, 4), (four, 3), (four, 2), (one, 1))
+    fixed = ((eight, 8), (four, 4), (four, 2), (one, 1))
     return Measurements(
         one_epoch={time: after[1] for time, after in one.items()},
         four_epochs={time: after[4] for time, after in four.items()},
