@@ -66,6 +66,14 @@ class OrderLine:
 
 
 @dataclass(frozen=True)
+class VerticalLine:
+    """A place on the x axis that curves are read against."""
+
+    label: str  # written along it
+    x: float
+
+
+@dataclass(frozen=True)
 class PanelSeries:
     """One panel of a figure."""
 
@@ -81,6 +89,7 @@ class PanelSeries:
     y_scale: Literal["linear", "log"] | None = None  # None: the figure's
     order_lines: tuple[OrderLine, ...] = ()
     rules: tuple[Rule, ...] = ()
+    vertical_lines: tuple[VerticalLine, ...] = ()
 
 
 @dataclass(frozen=True)

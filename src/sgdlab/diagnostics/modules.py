@@ -77,6 +77,7 @@ def risk_of_module(
         parameters=tuple(p.detach().unsqueeze(0) for p in trained.values()),
         examples=torch.arange(num_units, device=inputs.device),
         chunk_size=chunk_size,
+        unit="example" if ghost_batch_size is None else "ghost batch",
     )
 
 
@@ -92,7 +93,7 @@ class _Module:
 
     def outputs(self, parameters: Tensors, examples: Tensor) -> Tensor:
         """Call the model on a chunk: ``(1, b, …)``."""
-        return self._call(parameters, self.inputs[examples], int(examples[0])).unsqueeze(0)
+        return self._call(parameters, self.inputs[examples], _number_of(examples)).unsqueeze(0)
 
     def losses(self, outputs: Tensor, examples: Tensor) -> Tensor:
         """Return the loss of each example: ``(1, b)``."""
@@ -133,6 +134,14 @@ class _Module:
         if not isinstance(outputs, Tensor) or len(outputs) != len(inputs):
             raise UserError(f"the model must give one output an example, ({len(inputs)}, …)")
         return outputs
+
+
+def _number_of(examples: Tensor) -> int:
+    """Return what seeds a chunk's masks; under vmap, where none can be drawn, examples have no number."""
+    try:
+        return int(examples[0])
+    except RuntimeError:
+        return 0
 
 
 def _as_they_are(losses: Tensor, _batches: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -38,6 +39,9 @@ class EmpiricalRisk:
         Examples at a time. Memory grows with it; results differ by rounding only.
     l2
         Strength of the L2 term of each run, ``(R,)``; it belongs to every example's loss.
+    unit
+        What one of the N is. The two functions take any number of examples at once, by vmap too; of ghost
+        batches, whose examples are not independent, one at a time.
 
     Raises
     ------
@@ -51,6 +55,7 @@ class EmpiricalRisk:
     examples: Tensor
     chunk_size: int
     l2: Tensor | None = None
+    unit: Literal["example", "ghost batch"] = "example"
 
     def __post_init__(self) -> None:
         if len(self.examples) == 0:

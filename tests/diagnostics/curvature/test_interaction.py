@@ -29,7 +29,7 @@ def test_without_replacement_it_is_the_mean_over_all_batches(small, size):
 
 def test_with_replacement_it_is_the_mean_over_all_draws(small):
     examples = torch.arange(5)
-    found = exact_interaction(HessianProduct(small.risk().on(examples))).with_batches(3, "with replacement")
+    found = exact_interaction(HessianProduct(small.risk().on(examples))).with_batches(3, "with")
     expected = of_batches(small, examples, every(range(5), repeat=3))
     assert found[0].item() == pytest.approx(expected, rel=1e-9)
 
@@ -82,10 +82,10 @@ def test_the_l2_term_enters_gradients_and_curvature(small):
 
 def test_impossible_batches_are_refused(small):
     found = exact_interaction(HessianProduct(small.risk().on(torch.arange(3))))
-    with pytest.raises(UserError, match="batch_size=4 must be between 1 and the 3 examples"):
+    with pytest.raises(UserError, match="batch_size=4 must be at most the 3 examples"):
         found.with_batches(4)
     with pytest.raises(UserError, match="batch_size=0 must be at least 1"):
-        found.with_batches(0, "with replacement")
+        found.with_batches(0, "with")
     with pytest.raises(UserError, match="num_passes=1 must be at least 2"):
         interaction(HessianProduct(small.risk()), num_passes=1)
     with pytest.raises(UserError, match="num_groups=0 must be at least 1"):

@@ -11,7 +11,8 @@ within ‖A u − θ u‖ of θ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -34,6 +35,36 @@ class Eigenpairs:
     residuals: Tensor  # (R, k) float64, ‖A u − θ u‖: an eigenvalue of A lies this close to θ
     has_converged: Tensor  # (R,) bool
     num_products: int  # that it took, with one vector a matrix
+
+    @classmethod
+    def of_runs(cls, each: Sequence[Eigenpairs]) -> Self:
+        """Put the pairs of single runs side by side."""
+        return cls(
+            values=torch.cat([one.values for one in each]),
+            vectors=torch.cat([one.vectors for one in each]),
+            residuals=torch.cat([one.residuals for one in each]),
+            has_converged=torch.cat([one.has_converged for one in each]),
+            num_products=max(one.num_products for one in each),
+        )
+
+    def of_run(self, run: int) -> Eigenpairs:
+        """Return the pairs of one run, as of a pack of one."""
+        one = slice(run, run + 1)
+        values, vectors, residuals = self.values[one], self.vectors[one], self.residuals[one]
+        return Eigenpairs(values, vectors, residuals, self.has_converged[one], self.num_products)
+
+    def unless(self, earlier: Eigenpairs | None) -> Eigenpairs:
+        """Return these, but of each run that had converged earlier those: no run hangs on its companions."""
+        if earlier is None or not bool(earlier.has_converged.any()):
+            return self
+        had, device = earlier.has_converged.unsqueeze(1), self.vectors.device
+        return replace(
+            self,
+            values=torch.where(had, earlier.values, self.values),
+            vectors=torch.where(had.unsqueeze(2).to(device), earlier.vectors, self.vectors),
+            residuals=torch.where(had, earlier.residuals, self.residuals),
+            has_converged=self.has_converged | earlier.has_converged,
+        )
 
 
 def top_eigenpairs(
@@ -75,12 +106,14 @@ def top_eigenpairs(
     starts = [span.random()] if guide is None else guide.vectors[:, : num_pairs + 1].unbind(1)
     for start in starts:
         span.extend(start)
+    found: Eigenpairs | None = None
     while True:
         ritz = _Ritz.of(span, num_pairs)
         is_open = ritz.residuals.double().norm(dim=2).cpu() > ritz.scale.unsqueeze(1) * tolerance
         has_all = ritz.vectors.shape[1] == num_pairs
-        if (has_all and not bool(is_open.any())) or span.num_products >= max_products or span.is_everything:
-            return ritz.eigenpairs(~is_open.any(dim=1) & has_all, span.num_products)
+        found = ritz.eigenpairs(~is_open.any(dim=1) & has_all, span.num_products).unless(found)
+        if bool(found.has_converged.all()) or span.num_products >= max_products or span.is_everything:
+            return found
         direction = ritz.residual_of_first(is_open)
         if span.is_full:
             kept = num_pairs + _ROOM // 2

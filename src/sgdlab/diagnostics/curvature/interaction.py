@@ -22,8 +22,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sgdlab.diagnostics.batch_sampling import Sampling, noise_factor
 from sgdlab.diagnostics.curvature.products import HessianProduct
+from sgdlab.diagnostics.noise.sampling import Sampling, noise_share
 from sgdlab.diagnostics.vectors import dot, rademacher
 from sgdlab.errors import UserError
 
@@ -37,9 +37,7 @@ class Interaction:
     standard_error: Tensor  # (R,) float64, of `of_examples`
     num_examples: int
 
-    def with_batches(
-        self, batch_size: int, sampling: Sampling = "without replacement"
-    ) -> tuple[Tensor, Tensor]:
+    def with_batches(self, batch_size: int, sampling: Sampling = "without") -> tuple[Tensor, Tensor]:
         """Return tr(H S_b) and its standard error: ``(R,)`` each.
 
         Raises
@@ -47,7 +45,7 @@ class Interaction:
         UserError
             If there is no such batch.
         """
-        share = noise_factor(self.num_examples, batch_size, sampling)
+        share = noise_share(batch_size, self.num_examples, sampling)
         return share * self.of_examples + (1 - share) * self.of_mean, share * self.standard_error
 
 
