@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from sgdlab.analysis import figures
 from sgdlab.analysis.figure_series import figure_series
 from sgdlab.analysis.figures import draw
-from sgdlab.analysis.panel_drawing import draw_panel, mathtext
+from sgdlab.analysis.labels import mathtext
+from sgdlab.analysis.panel_drawing import draw_panel
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Series, VerticalLine
 
 LR = "optimizer.lr"

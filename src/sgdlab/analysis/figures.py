@@ -18,17 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sgdlab.analysis.labels import mathtext
+from sgdlab.analysis.line_drawing import REFERENCE, rule_style
 from sgdlab.analysis.panel_drawing import (
     COLOURS,
     ENDS,
     MARKERS,
     OPTIMUM_BAR,
     POINTS,
-    REFERENCE,
     STAR,
     draw_panel,
-    mathtext,
-    rule_style,
 )
 from sgdlab.analysis.series import FigureSeries
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sgdlab.analysis.labels import label_of_number
-from sgdlab.analysis.series import FigureSeries, OrderLine, PanelSeries, Rule, Series, VerticalLine
+from sgdlab.analysis.labels import label_of_number, mathtext
+from sgdlab.analysis.line_drawing import REFERENCE, draw_order_line, draw_rule, draw_vertical_line
+from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-REFERENCE: dict[str, Any] = {"color": "#333333", "linestyle": ":", "linewidth": 1.2}
 OPTIMUM_BAR: dict[str, Any] = {"linewidth": 6, "alpha": 0.28, "solid_capstyle": "butt"}
 STAR: dict[str, Any] = {
     "marker": "*",
@@ -41,9 +40,7 @@ ENDS: dict[str, Any] = {
     "linestyle": "none",
     "zorder": 5,
 }
-_RULE_DASHES = ("--", ":", "-.")
 _THIN: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.5, "zorder": 2}
-_ORDER_LINE: dict[str, Any] = {"color": "#777777", "linestyle": (0, (4, 3)), "linewidth": 0.9, "zorder": 1}
 
 _MAX_X_LABELS = 11
 _ZERO_GAP = 1.5  # zero has no log2; it stands this far left of the smallest positive value
@@ -73,11 +70,11 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
     if panel.reference is not None:
         axes.axhline(panel.reference.mean, zorder=1, **REFERENCE)
     for index, rule in enumerate(panel.rules):
-        _draw_rule(axes, rule, index)
+        draw_rule(axes, rule, index)
     for line in panel.order_lines:
-        _draw_order_line(axes, line, place)
+        draw_order_line(axes, line, place)
     for vertical in panel.vertical_lines:
-        _draw_vertical_line(axes, vertical, place)
+        draw_vertical_line(axes, vertical, place)
     if panel.order_lines:
         _make_room_below(axes, _ORDER_LABEL_ROOM)
     if panel.x_range is not None:
@@ -88,16 +85,6 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
     _label_x(axes, panel, place)
     if axes.get_yscale() == "log":
         _label_log_y(axes)
-
-
-def rule_style(index: int) -> dict[str, Any]:
-    """Return how a panel's line of that number looks."""
-    return {"color": "#333333", "linestyle": _RULE_DASHES[index % len(_RULE_DASHES)], "linewidth": 1.0}
-
-
-def mathtext(label: str) -> str:
-    """Turn ``2^{-6}`` into matplotlib's superscript, unless the label is already written for it."""
-    return label if "$" in label else re.sub(r"(\d+\^\{[^}]*\})", r"$\1$", label)
 
 
 def _places(panel: PanelSeries) -> Callable[[Any], float]:
@@ -159,35 +146,6 @@ def _draw_points(axes: Axes, one: Series, colour: str) -> None:
     axes.plot(*np.array(one.ends).reshape(-1, 2).T, color=colour, **ENDS)
 
 
-def _draw_rule(axes: Axes, rule: Rule, index: int) -> None:
-    """Draw it across the panel, without a part in the panel's limits."""
-    style = rule_style(index)
-    if rule.y is not None:
-        axes.axhline(rule.y, zorder=4, **style)
-    elif rule.x is not None:
-        axes.axvline(rule.x, zorder=4, **style)
-    elif rule.slope is not None:
-        axes.axline(rule.through, slope=rule.slope, zorder=4, **style)
-
-
-def _draw_order_line(axes: Axes, line: OrderLine, place: Callable[[Any], float]) -> None:
-    """Draw it thin and dashed, its order written below its lower end."""
-    first, last = line.x
-    ends = [(place(first), line.y * (first / last) ** line.order), (place(last), line.y)]
-    axes.plot(*zip(*ends, strict=True), **_ORDER_LINE)
-    is_rising = line.order > 0
-    axes.annotate(
-        f"order {line.order}".replace("-", "−"),
-        ends[0] if is_rising else ends[1],
-        xytext=(4 if is_rising else -4, -3),
-        textcoords="offset points",
-        ha="left" if is_rising else "right",
-        va="top",
-        fontsize=7.5,
-        color=_ORDER_LINE["color"],
-    )
-
-
 def _make_room_below(axes: Axes, room: float) -> None:
     """Extend the y axis downwards, so that `room` is the new part's share of its height."""
     low, high = axes.get_ylim()
@@ -196,23 +154,6 @@ def _make_room_below(axes: Axes, room: float) -> None:
         axes.set_ylim(low * (low / high) ** share, high)
     else:
         axes.set_ylim(low - share * (high - low), high)
-
-
-def _draw_vertical_line(axes: Axes, line: VerticalLine, place: Callable[[Any], float]) -> None:
-    """Draw it dotted, its label along its lower end."""
-    axes.axvline(place(line.x), zorder=1, **REFERENCE)
-    axes.annotate(
-        mathtext(line.label),
-        (place(line.x), 0),
-        xycoords=("data", "axes fraction"),
-        xytext=(-2, 4),
-        textcoords="offset points",
-        rotation=90,
-        ha="right",
-        va="bottom",
-        fontsize=7.5,
-        color=REFERENCE["color"],
-    )
 
 
 def _mark_points_without_value(

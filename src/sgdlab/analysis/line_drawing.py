@@ -1,0 +1,67 @@
+"""Draw the straight lines of a panel: levels, uprights, slopes, and orders between logarithmic axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sgdlab.analysis.labels import mathtext
+from sgdlab.analysis.series import OrderLine, Rule, VerticalLine
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+REFERENCE: dict[str, Any] = {"color": "#333333", "linestyle": ":", "linewidth": 1.2}
+_ORDER_LINE: dict[str, Any] = {"color": "#777777", "linestyle": (0, (4, 3)), "linewidth": 0.9, "zorder": 1}
+_RULE_DASHES = ("--", ":", "-.")
+
+
+def rule_style(index: int) -> dict[str, Any]:
+    """Return how a panel's line of that number looks."""
+    return {"color": "#333333", "linestyle": _RULE_DASHES[index % len(_RULE_DASHES)], "linewidth": 1.0}
+
+
+def draw_rule(axes: Axes, rule: Rule, index: int) -> None:
+    """Draw it from one side of the panel to the other."""
+    style = rule_style(index)
+    if rule.y is not None:
+        axes.axhline(rule.y, zorder=4, **style)
+    elif rule.x is not None:
+        axes.axvline(rule.x, zorder=4, **style)
+    elif rule.slope is not None:
+        axes.axline(rule.through, slope=rule.slope, zorder=4, **style)
+
+
+def draw_order_line(axes: Axes, line: OrderLine, place: Callable[[Any], float]) -> None:
+    """Draw it thin and dashed, its order written below its lower end."""
+    first, last = line.x
+    ends = [(place(first), line.y * (first / last) ** line.order), (place(last), line.y)]
+    axes.plot(*zip(*ends, strict=True), **_ORDER_LINE)
+    is_rising = line.order > 0
+    axes.annotate(
+        f"order {line.order}".replace("-", "−"),
+        ends[0] if is_rising else ends[1],
+        xytext=(4 if is_rising else -4, -3),
+        textcoords="offset points",
+        ha="left" if is_rising else "right",
+        va="top",
+        fontsize=7.5,
+        color=_ORDER_LINE["color"],
+    )
+
+
+def draw_vertical_line(axes: Axes, line: VerticalLine, place: Callable[[Any], float]) -> None:
+    """Draw it dotted, its label along its lower end."""
+    axes.axvline(place(line.x), zorder=1, **REFERENCE)
+    axes.annotate(
+        mathtext(line.label),
+        (place(line.x), 0),
+        xycoords=("data", "axes fraction"),
+        xytext=(-2, 4),
+        textcoords="offset points",
+        rotation=90,
+        ha="right",
+        va="bottom",
+        fontsize=7.5,
+        color=REFERENCE["color"],
+    )
