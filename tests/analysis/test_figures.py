@@ -130,6 +130,7 @@ def test_a_legend_is_as_wide_as_the_figure_at_most(series, tmp_path):
 
 def test_powers_of_two_are_superscripts():
     assert mathtext("ε = 2^{-9}, λ varies") == "ε = $2^{-9}$, λ varies"
+    assert mathtext("‖H‖_{S_n} · η/2") == "‖H‖$_{S_n}$ · η/2"
     assert mathtext("$C_{reg}$ 2^{-9}") == "$C_{reg}$ 2^{-9}"
 
 

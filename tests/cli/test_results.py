@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import yaml
 
 
 def test_results_are_a_table_for_each_curve_in_80_columns(trained):
@@ -56,6 +57,56 @@ def test_figure_and_report_write_files(trained):
     report = trained.sgdlab("report", "tiny")
     assert (report.returncode, report.stdout) == (0, "report: outputs/report.html\n")
     assert "A larger learning rate helps." in (trained.folder / "outputs/report.html").read_text()
+
+
+EDGE = {
+    "grids": {
+        "gd": {
+            "label": "GD",
+            "fixed": {"landscape.quantities": ["sharpness"]},
+            "axes": {"optimizer.lr": [0.25]},
+        }
+    },
+    "drawing": {
+        "kind": "phase",
+        "x": "relative_sharpness.curve",
+        "x_label": "‖H‖ · η/2",
+        "y_label": "‖H‖_{S} · η/2",
+        "lines": [{"slope": 1}, {"y": 1, "label": "edge of stability"}],
+        "curves": [{"grid": "gd", "metric": "relative_gradient_sharpness.curve"}],
+    },
+    "claims": [
+        {
+            "kind": "level",
+            "says": "The gradient's cosine with the top eigenvector is one.",
+            "grid": "gd",
+            "metric": "alignment.curve",
+            "during": {"part": [0.25, 1]},
+            "expect": {"within": [-1, 2]},
+        }
+    ],
+}
+
+
+def test_the_landscape_of_trained_runs_is_judged_and_drawn(terminal):
+    sweeps = terminal.folder / "sweeps"
+    tiny = yaml.safe_load((sweeps / "tiny.yaml").read_text())
+    sweep = {**tiny, **EDGE, "base": {**tiny["base"], "landscape": "measured"}}
+    (sweeps / "edge.yaml").write_text(yaml.safe_dump(sweep))
+    assert terminal.run("edge").returncode == 0
+    (content,) = json.loads(terminal.sgdlab("results", "edge", "--json").stdout)
+    (claim,) = content["claims"]
+    assert (claim["verdict"], claim["num_seeds"]) == ("supported", 3)
+    cosines = []
+    for path in terminal.store.runs.glob("*/*/result.json"):
+        curves = terminal.store.read_curves(json.loads(path.read_bytes())["key"])
+        cosines.append(curves["alignment"][curves["updates"] >= 16].mean())
+    assert claim["estimate"] == pytest.approx(np.mean(cosines))
+    figure = terminal.sgdlab("figure", "edge")
+    assert "outputs/figures/edge-laptop.png" in figure.stdout
+    assert "SUPPORTED" in figure.stdout
+    assert terminal.sgdlab("report", "edge").returncode == 0
+    assert "edge of stability" in (terminal.folder / "outputs/report.html").read_text()
 
 
 def test_finite_differences_with_relu_are_cautioned_against_from_plan_to_report(terminal, words):

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import pytest
 
 from sgdlab.analysis.series import FigureSeries, OptimumMark, PanelSeries, Reference, Rule, Series
-from sgdlab.dashboard.plot_text import superscripts
+from sgdlab.dashboard.plot_text import scripts
 from sgdlab.dashboard.plots import MAX_TICKS, plot_of
 
 CURVE = Series(
@@ -148,8 +148,9 @@ def test_plotly_gets_no_html_and_no_template():
     assert made["hovertext"][0].startswith(made["name"] + "<br>")
 
 
-def test_superscripts_are_those_of_labels():
-    assert superscripts("ε = 2^{-6}, n = 2^{11}") == "ε = 2<sup>−6</sup>, n = 2<sup>11</sup>"
+def test_scripts_are_those_of_labels():
+    assert scripts("ε = 2^{-6}, n = 2^{11}") == "ε = 2<sup>−6</sup>, n = 2<sup>11</sup>"
+    assert scripts("‖H‖_{S_n}") == "‖H‖<sub>S_n</sub>"
 
 
 def test_a_panels_range_of_y_is_the_axis_s():

@@ -119,7 +119,7 @@ def _figure(series: FigureSeries) -> Figure:
         )
         draw_panel(axes, panel, series)
         if i == 0 and panel.y_label is None:
-            axes.set_ylabel(series.y_label)
+            axes.set_ylabel(mathtext(series.y_label))
     figure.legend(
         list(legend.values()),
         [mathtext(label) for label in legend],

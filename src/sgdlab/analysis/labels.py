@@ -1,6 +1,6 @@
-"""How axes and their values are written in a figure: ``n = 4``, ``ε = 2^{-6}``.
+"""How axes and their values are written in a figure: ``n = 4``, ``ε = 2^{-6}``, ``‖H‖_{S_n}``.
 
-Powers of two are written in TeX's way; each drawing turns ``^{…}`` into its own superscript.
+Powers of two and indices are written in TeX's way; each drawing turns ``^{…}`` and ``_{…}`` into its own.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def label_of_number(value: Any) -> str:
 
 
 def mathtext(label: str) -> str:
-    """Turn ``2^{-6}`` into matplotlib's superscript, unless the label is already written for it."""
-    return label if "$" in label else re.sub(r"(\d+\^\{[^}]*\})", r"$\1$", label)
+    """Turn ``2^{-6}`` and ``_{n}`` into matplotlib's, unless the label is already written for it."""
+    return label if "$" in label else re.sub(r"(\d+\^\{[^}]*\}|_\{[^}]*\})", r"$\1$", label)
 
 
 def label_of_point(point: Point, axes: list[str]) -> str:

@@ -53,9 +53,9 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
     labels = list(dict.fromkeys(one.label for each in figure.panels for one in each.series))
     place = _places(panel)
     axes.set_title(mathtext(panel.title))
-    axes.set_xlabel(panel.x_label or figure.x_label)
+    axes.set_xlabel(mathtext(panel.x_label or figure.x_label))
     if panel.y_label is not None:
-        axes.set_ylabel(panel.y_label)
+        axes.set_ylabel(mathtext(panel.y_label))
     axes.set_yscale(panel.y_scale or figure.y_scale)
     for one in panel.series:
         index = labels.index(one.label)

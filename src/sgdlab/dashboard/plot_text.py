@@ -7,14 +7,15 @@ import re
 import textwrap
 
 
-def superscripts(escaped: str) -> str:
-    """Turn the ``^{…}`` of labels into HTML superscripts; the text must have been escaped."""
-    return re.sub(r"\^\{([^{}]*)\}", lambda power: f"<sup>{power[1].replace('-', '−')}</sup>", escaped)
+def scripts(escaped: str) -> str:
+    """Turn the ``^{…}`` and ``_{…}`` of labels into HTML's; the text must have been escaped."""
+    raised = re.sub(r"\^\{([^{}]*)\}", lambda power: f"<sup>{power[1].replace('-', '−')}</sup>", escaped)
+    return re.sub(r"_\{([^{}]*)\}", r"<sub>\1</sub>", raised)
 
 
 def text_of(text: str) -> str:
     """Escape what plotly would read as HTML or as a template; powers become superscripts."""
-    return superscripts(html.escape(text, quote=False).replace("%{", "%&#123;"))
+    return scripts(html.escape(text, quote=False).replace("%{", "%&#123;"))
 
 
 def name_of(label: str) -> str:

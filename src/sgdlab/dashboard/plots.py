@@ -14,7 +14,7 @@ from typing import Any
 from sgdlab.analysis.labels import label_of_number
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
 from sgdlab.dashboard.plot_rules import rules_of
-from sgdlab.dashboard.plot_text import name_of, superscripts, text_of
+from sgdlab.dashboard.plot_text import name_of, scripts, text_of
 
 NUM_COLOURS = 6  # --curve-0 … --curve-5 of the style sheet
 MAX_TICKS = 9
@@ -82,7 +82,7 @@ def _ticks(positions: Iterable[float], texts: Iterable[str]) -> dict[str, Any]:
 
 
 def _power_of_two(exponent: int) -> str:
-    return superscripts(f"2^{{{exponent}}}")
+    return scripts(f"2^{{{exponent}}}")
 
 
 def _shared(one: Series, index: int) -> Trace:

@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 from sgdlab.analysis.points import describe_point
 from sgdlab.analysis.protocol import Spread
 from sgdlab.config.durations import describe_duration
-from sgdlab.dashboard.plot_text import superscripts
+from sgdlab.dashboard.plot_text import scripts
 from sgdlab.dashboard.plots import plot_of
 from sgdlab.dashboard.section import SweepSection
 from sgdlab.errors import UserError
@@ -105,4 +105,4 @@ def _expectation(expect: Expectation) -> str:
 
 def _label(text: str) -> Markup:
     """A label with its powers as superscripts, everything else as it is."""
-    return Markup(superscripts(str(escape(text))))
+    return Markup(scripts(str(escape(text))))
