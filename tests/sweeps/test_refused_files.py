@@ -1,5 +1,6 @@
 """What is refused in a sweep file, in one line: the file, the key, what is wrong, what would be right."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -63,6 +64,19 @@ PHASE = {
     "x_label": "x",
     "y_label": "y",
     "curves": [{"grid": "rate", "metric": "test_loss.curve"}],
+}
+PHASE_OF_EVERY_KEY = {
+    **PHASE,
+    "mark_end": True,
+    "lines": [{"label": "l", "slope": 1, "through": ["1/2", 0]}, {"x": 1}, {"y": "2**-1"}],
+    "curves": [
+        {
+            "grid": "rate",
+            "metric": "sharpness.curve",
+            "x": "test_loss.curve",
+            "during": {"part": [0, 0.5], "where": [{"metric": "instability.curve", "above": 1}]},
+        }
+    ],
 }
 METRICS = (
     "test_accuracy, train_accuracy, test_loss, train_loss, train_cost, c_reg, gradient_norm_sq, "
@@ -372,6 +386,8 @@ def places(node, path=()):
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_written_in_a_file_no_other_error_escapes(load, composer, data):
     content = json.loads((Path(__file__).parent / "every_key.json").read_text())
+    content["drawing"] = data.draw(st.sampled_from([content["drawing"], PHASE_OF_EVERY_KEY]))
+    content = copy.deepcopy(content)
     path = data.draw(st.sampled_from(list(places(content))[1:]))
     inside = content
     for key in path[:-1]:
