@@ -19,6 +19,7 @@ from sgdlab.diagnostics.noise.covariance import gradient_covariance
 from sgdlab.diagnostics.noise.moments import GradientMoments, gradient_moments
 from sgdlab.diagnostics.noise.resultant import ResultantLength, resultant_length
 from sgdlab.diagnostics.risk import EmpiricalRisk
+from sgdlab.errors import UserError
 from sgdlab.models.build import build_network
 from sgdlab.training.landscape import training_risk
 
@@ -95,6 +96,10 @@ def measure_model(
     """
     risk = _risk(model, pipeline)
     if effort.num_examples is not None:
+        if effort.num_examples > risk.num_examples:
+            raise UserError(
+                f"examples={effort.num_examples} is more than the {risk.num_examples} of the training set"
+            )
         risk = risk.on(risk.examples[: effort.num_examples])
     product, seed = HessianProduct(risk), effort.seed
     on_stage("gradient noise")
