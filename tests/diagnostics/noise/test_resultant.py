@@ -57,16 +57,18 @@ def test_of_batches_it_is_unbiased_and_knows_its_error(
     assert 1 - 0.15 < errors.square().mean().sqrt() / values.std() < 2**0.5 * 1.15
 
 
-def test_its_error_is_that_of_leaving_each_batch_out(risk_with_gradients):
+@pytest.mark.parametrize(("batch_size", "num_zeros"), [(1, 0), (1, 15), (3, 0)])
+def test_its_error_is_that_of_leaving_each_batch_out(risk_with_gradients, batch_size, num_zeros):
     generator = torch.Generator().manual_seed(1)
     gradients, m = torch.randn(30, 4, generator=generator, dtype=torch.float64) + 0.5, 8
-    found = sampled_resultant_length(risk_with_gradients(gradients), 3, m, seed=5)
+    gradients[:num_zeros] = 0
+    found = sampled_resultant_length(risk_with_gradients(gradients), batch_size, m, seed=5)
     generator = torch.Generator().manual_seed(5)
-    batches = [gradients[torch.randperm(30, generator=generator)[:3]].mean(dim=0) for _ in range(m)]
-    directions = nn.functional.normalize(torch.stack(batches), dim=1)
+    draws = [torch.randperm(30, generator=generator)[:batch_size] for _ in range(m)]
+    directions = nn.functional.normalize(torch.stack([gradients[d].mean(dim=0) for d in draws]), dim=1)
 
     def squared(u):
-        return (u.sum(dim=0).square().sum() - len(u)) / (len(u) * (len(u) - 1))
+        return (u.sum(dim=0).square().sum() - u.square().sum()) / (len(u) * (len(u) - 1))
 
     assert found.squared.item() == pytest.approx(squared(directions).item())
     left_out = torch.stack([squared(torch.cat([directions[:i], directions[i + 1 :]])) for i in range(m)])
