@@ -87,7 +87,7 @@ def keys(terminal):
     return [path.name for path in terminal.store.runs.glob("*/*")]
 
 
-def test_what_cannot_be_measured_is_said_in_one_line(terminal, trained):
+def test_what_cannot_be_measured_is_said_in_one_line(trained):
     key = next(iter(trained.results()))
     for arguments, code, message in (
         ([key], 1, f"the weights of run {key} weren't kept: with launcher.keep=final"),
