@@ -49,4 +49,35 @@ _SMITH2021 = (
     ),
 )
 
-CHECKS: dict[str, Check] = {check.name: check for check in (*_SMITH2021,)}
+_LSSR2022 = (
+    Check(
+        name="lssr2022/eq1",
+        paper="lssr2022",
+        equations="eq. 1, 12",
+        title="Moments of minibatch gradients for every batch size",
+        run=_of("lssr2022.batch_moments"),
+    ),
+    Check(
+        name="lssr2022/eq6",
+        paper="lssr2022",
+        equations="eq. 3–7, fig. 1",
+        title="The expected change of the loss, and when it rises",
+        run=_of("lssr2022.loss_change"),
+    ),
+    Check(
+        name="lssr2022/prop4.1",
+        paper="lssr2022",
+        equations="prop. 4.1",
+        title="Gradient descent with one eigenvalue above 2/η",
+        run=_of("lssr2022.unstable_descent"),
+    ),
+    Check(
+        name="lssr2022/fig5left",
+        paper="lssr2022",
+        equations="eq. 12, fig. 5 left",
+        title="The linear and saturation scaling rule beside two others",
+        run=_of("lssr2022.scaling_rules"),
+    ),
+)
+
+CHECKS: dict[str, Check] = {check.name: check for check in (*_SMITH2021, *_LSSR2022)}
