@@ -21,7 +21,8 @@ class Sets:
 
     def mean(self, values: Tensor) -> Tensor:
         """Return the expectation ``(…)`` of what each set gives, ``(K, …)``."""
-        return torch.tensordot(self.probabilities, values, dims=1)
+        weighted: Tensor = torch.tensordot(self.probabilities, values, dims=1)
+        return weighted
 
 
 Draws = Callable[[int, int], Sets]  # number of examples, of draws → every set
