@@ -31,6 +31,7 @@ _ORDER_LINE: dict[str, Any] = {"color": "#777777", "linestyle": (0, (4, 3)), "li
 
 _MAX_X_LABELS = 11
 _ZERO_GAP = 1.5  # zero has no log2; it stands this far left of the smallest positive value
+_ORDER_LABEL_ROOM = 0.05  # of the panel's height, below the lowest line
 _NO_VALUE_ROW = 0.036  # of the panel's height; points without a value are marked in rows at the bottom
 
 
@@ -56,6 +57,8 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
         axes.axhline(panel.reference.mean, zorder=1, **REFERENCE)
     for line in panel.order_lines:
         _draw_order_line(axes, line, place)
+    if panel.order_lines:
+        _make_room_below(axes, _ORDER_LABEL_ROOM)
     if panel.y_range is not None:
         axes.set_ylim(*panel.y_range)
     _mark_points_without_value(axes, panel, place, labels)
@@ -124,19 +127,31 @@ def _draw_trajectory(axes: Axes, one: Series, colour: str) -> None:
 
 
 def _draw_order_line(axes: Axes, line: OrderLine, place: Callable[[Any], float]) -> None:
-    """Draw it thin and dashed, its order written below its lower end, where curves are apart."""
+    """Draw it thin and dashed, its order written below its lower end."""
     first, last = line.x
-    y = line.y * (first / last) ** line.order
-    axes.plot([place(first), place(last)], [y, line.y], **_ORDER_LINE)
+    ends = [(place(first), line.y * (first / last) ** line.order), (place(last), line.y)]
+    axes.plot(*zip(*ends, strict=True), **_ORDER_LINE)
+    is_rising = line.order > 0
     axes.annotate(
-        f"order {line.order}",
-        (place(first), y),
-        xytext=(4, -3),
+        f"order {line.order}".replace("-", "−"),
+        ends[0] if is_rising else ends[1],
+        xytext=(4 if is_rising else -4, -3),
         textcoords="offset points",
+        ha="left" if is_rising else "right",
         va="top",
         fontsize=7.5,
         color=_ORDER_LINE["color"],
     )
+
+
+def _make_room_below(axes: Axes, room: float) -> None:
+    """Extend the y axis downwards, so that `room` is the new part's share of its height."""
+    low, high = axes.get_ylim()
+    share = room / (1 - room)  # of the present height
+    if axes.get_yscale() == "log":
+        axes.set_ylim(low * (low / high) ** share, high)
+    else:
+        axes.set_ylim(low - share * (high - low), high)
 
 
 def _mark_points_without_value(
@@ -146,13 +161,7 @@ def _mark_points_without_value(
     marked = [one for one in panel.series if one.diverged_x or one.unfinished_x]
     if not marked:
         return
-    low, high = axes.get_ylim()
-    rows = _NO_VALUE_ROW * (len(marked) + 0.5)
-    share = rows / (1 - rows)  # of the present height, to be added below it
-    if axes.get_yscale() == "log":
-        axes.set_ylim(low * (low / high) ** share, high)
-    else:
-        axes.set_ylim(low - share * (high - low), high)
+    _make_room_below(axes, _NO_VALUE_ROW * (len(marked) + 0.5))
     for row, one in enumerate(marked):
         colour = COLOURS[labels.index(one.label) % len(COLOURS)]
         height = _NO_VALUE_ROW * (row + 0.8)

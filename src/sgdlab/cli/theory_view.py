@@ -64,8 +64,8 @@ def record_of_report(check: Check, report: CheckReport, paths: Sequence[Path]) -
 def _measured(finding: Finding) -> str:
     low, high = finding.interval
     if low == high == finding.value:
-        return f"{finding.value:.3g}, exact"
-    return f"{finding.value:.3g} [{low:.3g}, {high:.3g}]"
+        return f"{finding.value:.4g}, exact"
+    return f"{finding.value:.4g} [{low:.4g}, {high:.4g}]"
 
 
 def _record_of_finding(finding: Finding) -> dict[str, Any]:

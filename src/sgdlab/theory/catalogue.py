@@ -47,6 +47,48 @@ _SMITH2021 = (
         title="Gradient descent follows the flow on C + (ε/4)‖∇C‖²",
         run=_of("smith2021.gradient_descent"),
     ),
+    Check(
+        name="smith2021/eq18-20",
+        paper="smith2021",
+        equations="eq. 18, 20",
+        title="The mean epoch of SGD follows the flow on C + ε·C_reg",
+        run=_of("smith2021.mean_epoch"),
+    ),
+    Check(
+        name="smith2021/forward-reverse",
+        paper="smith2021",
+        equations="§2.2, remarks",
+        title="Forward-then-reverse epochs: one run follows the modified flow",
+        run=_of("smith2021.forward_reverse"),
+    ),
+    Check(
+        name="smith2021/eq22",
+        paper="smith2021",
+        equations="eq. 22, 32",
+        title="C_reg over shuffles: gradient norm and covariance of examples' gradients",
+        run=_of("smith2021.expected_regularizer"),
+    ),
+    Check(
+        name="smith2021/eq35-39",
+        paper="smith2021",
+        equations="eq. 35–39",
+        title="n-step SGD is regularised by its bare learning rate α",
+        run=_of("smith2021.n_step"),
+    ),
+    Check(
+        name="smith2021/bias-and-noise",
+        paper="smith2021",
+        equations="eq. 14–18",
+        title="Bias and noise of shuffled, independent and forward-then-reverse orders",
+        run=_of("smith2021.bias_and_noise"),
+    ),
+    Check(
+        name="smith2021/matched-loss",
+        paper="smith2021",
+        equations="eq. 1, fig. 1c",
+        title="C_reg of several learning rates where the training loss is the same",
+        run=_of("smith2021.matched_loss"),
+    ),
 )
 
 _LSSR2022 = (

@@ -20,7 +20,7 @@ class ErrorCurve:
     label: str  # in the figure
     says: str  # what the equation says of it, in one sentence
     order: int
-    step_sizes: tuple[float, ...]  # (P,)
+    step_sizes: tuple[float, ...]  # (P,), or whatever x the error grows with
     errors: tuple[float, ...]  # (P,)
 
     @property
@@ -30,14 +30,15 @@ class ErrorCurve:
 
 
 def big_o(order: int, of: str = "ε") -> str:
-    """Write O(ε), O(ε²), O(ε³) …"""
+    """Write O(ε), O(ε²), O(ε³)."""
     return f"O({of}{'' if order == 1 else str(order).translate(_SUPERSCRIPTS)})"
 
 
 def convergence_panel(
     title: str, curves: Sequence[ErrorCurve], x_label: str | None = None, y_label: str | None = None
 ) -> PanelSeries:
-    """Return the panel of these errors, each with a line of its expected order below it."""
+    """Return the panel of these errors, with a line of each expected order below the lowest of its curves."""
+    lowest = {one.order: one for one in sorted(curves, key=lambda one: -one.errors[-1])}
     return PanelSeries(
         name=title,
         title=title,
@@ -46,5 +47,5 @@ def convergence_panel(
         reference=None,
         x_label=x_label,
         y_label=y_label,
-        order_lines=tuple(order_line(one.order, one.step_sizes, one.errors) for one in curves),
+        order_lines=tuple(order_line(one.order, one.step_sizes, one.errors) for one in lowest.values()),
     )

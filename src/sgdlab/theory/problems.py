@@ -58,7 +58,7 @@ def digits_mlp(num_examples: int, hidden_widths: Sequence[int] = (4,), seed: int
     def costs(parameters: Tensor, examples: Tensor) -> Tensor:
         pieces = torch.split(parameters, sizes, dim=1)
         layers = {
-            name: piece.unflatten(1, shape) for name, piece, shape in zip(names, pieces, shapes, strict=True)
+            name: piece.view(-1, *shape) for name, piece, shape in zip(names, pieces, shapes, strict=True)
         }
         logits = network.logits(layers, inputs[examples])
         return F.cross_entropy(logits.flatten(0, 1), labels[examples].flatten(), reduction="none").view(

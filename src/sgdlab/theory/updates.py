@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from sgdlab.theory.problems import Problem
 
 
 def descend(
-    problem: Problem, start: Tensor, batches: Tensor, orders: Tensor, lr: float, inner_steps: int = 1
+    problem: Problem, batches: Tensor, orders: Tensor, lr: float, updates_per_batch: int = 1
 ) -> Tensor:
-    """Return where SGD ends from `start` ``(P,)`` for each of R orders of batches: ``(R, P)``.
+    """Return where SGD ends from the problem's start for each of R orders of batches: ``(R, P)``.
 
     Parameters
     ----------
@@ -21,18 +20,11 @@ def descend(
         Which batches are taken, one after the other, ``(R, L)``.
     lr
         Of each update: the bare α of n-step SGD.
-    inner_steps
+    updates_per_batch
         Updates made on a batch before the next is taken: n (smith2021, §4).
     """
-    points = start.expand(len(orders), -1)
+    points = problem.start.expand(len(orders), -1)
     for taken in orders.T:
-        for _ in range(inner_steps):
+        for _ in range(updates_per_batch):
             points = points - lr * problem.gradients(points, batches[taken])
     return points
-
-
-def every_order(num_batches: int) -> Tensor:
-    """Return all orders of m batches, ``(m!, m)``."""
-    from itertools import permutations
-
-    return torch.tensor(list(permutations(range(num_batches))))

@@ -63,7 +63,7 @@ def error_curves(
     errors: tuple[list[float], list[float]] = ([], [])
     for lr in lrs:
         updates = num_updates(lr)
-        end = descend(problem, problem.start, batches, torch.zeros(1, updates, dtype=torch.int64), lr)[0]
+        end = descend(problem, batches, torch.zeros(1, updates, dtype=torch.int64), lr)[0]
         for found, strength in zip(errors, (lr / 4, 0.0), strict=True):
             flowed = follow(modified_descent(problem, batches, strength), problem.start, updates * lr)
             found.append((end - flowed).norm().item())
