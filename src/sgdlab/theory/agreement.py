@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 import numpy as np
-from scipy import stats
 
 from sgdlab.sweeps.claims import Expectation
 from sgdlab.theory.check import Finding
+from sgdlab.theory.intervals import mean_interval
 
 ROUNDING = 1e-11  # relative; sums of up to some 10⁴ float64 terms, some of which cancel to a hundredth
 
@@ -25,17 +22,9 @@ def exact_finding(says: str, value: float, expect: Expectation, remark: str = ""
     return Finding(says, value, (value, value), expect, remark)
 
 
-def mean_interval(samples: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
-    """Return the mean of independent samples ``(R,)`` and the ends of its 95 % interval by Student's t."""
-    values = np.asarray(samples, dtype=float)
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
-    mean = float(values.mean())
-    return mean, mean - float(half), mean + float(half)
-
-
 def ratio_finding(
     says: str,
-    samples: Sequence[float] | np.ndarray,
+    samples: np.ndarray,
     predicted: float,
     tolerance: float,
     remark: str = "",
@@ -44,6 +33,6 @@ def ratio_finding(
 
     The tolerance has to hold what the equation leaves out at the step size at hand, and the sampling error.
     """
-    mean, low, high = (number / predicted for number in mean_interval(samples))
+    mean, half = mean_interval(samples / predicted)
     expect = Expectation(within=(1 - tolerance, 1 + tolerance))
-    return Finding(says, mean, (min(low, high), max(low, high)), expect, remark)
+    return Finding(says, mean, (mean - half, mean + half), expect, remark)

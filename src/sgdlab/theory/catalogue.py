@@ -122,4 +122,35 @@ _LSSR2022 = (
     ),
 )
 
-CHECKS: dict[str, Check] = {check.name: check for check in (*_SMITH2021, *_LSSR2022)}
+_ROBERTS2018 = (
+    Check(
+        name="roberts2018/eq7",
+        paper="roberts2018",
+        equations="eq. 6–8",
+        title="The change of a loss by one update, for sets that share draws",
+        run=_of("roberts2018.one_update"),
+    ),
+    Check(
+        name="roberts2018/eq9",
+        paper="roberts2018",
+        equations="eq. 9",
+        title="The generalisation gap that one update opens",
+        run=_of("roberts2018.generalization_gap"),
+    ),
+    Check(
+        name="roberts2018/eq12-13",
+        paper="roberts2018",
+        equations="eq. 10–13",
+        title="Two half-batch updates against two full-batch updates",
+        run=_of("roberts2018.two_updates"),
+    ),
+    Check(
+        name="roberts2018/emulate",
+        paper="roberts2018",
+        equations="§3",
+        title="Full batch with a penalty emulates small batches",
+        run=_of("roberts2018.emulation"),
+    ),
+)
+
+CHECKS: dict[str, Check] = {check.name: check for check in (*_SMITH2021, *_LSSR2022, *_ROBERTS2018)}

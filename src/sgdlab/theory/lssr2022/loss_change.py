@@ -141,9 +141,7 @@ def quadratic_steps(point: Tensor) -> list[Step]:
 def remainders() -> tuple[ErrorCurve, ErrorCurve]:
     """Return what eq. 6 leaves out on a network of digits, with tr(H S_b) and, as a control, without."""
     problem = digits_mlp(NUM_EXAMPLES)
-    trained = descend(
-        problem, problem.start, problem.batches(1), torch.zeros(1, 50, dtype=torch.int64), 0.05
-    )[0]
+    trained = descend(problem, problem.batches(1), torch.zeros(1, 50, dtype=torch.int64), lr=0.05)[0]
     curvature, square = interaction(problem, trained, NETWORK_BATCH_SIZE)
     changes = [expected_change(problem, trained, NETWORK_BATCH_SIZE, lr) for lr in LRS]
     pairs = list(zip(changes, LRS, strict=True))

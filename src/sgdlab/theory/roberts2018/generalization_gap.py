@@ -16,11 +16,12 @@ from torch import Tensor
 
 from sgdlab.analysis.series import FigureSeries, PanelSeries
 from sgdlab.sweeps.claims import Expectation
-from sgdlab.theory.agreement import mean_interval, ratio_finding
+from sgdlab.theory.agreement import ratio_finding
 from sgdlab.theory.check import CheckReport, Finding
 from sgdlab.theory.convergence import ErrorCurve, convergence_panel
 from sgdlab.theory.drawing import curve
 from sgdlab.theory.draws import draws_with_replacement
+from sgdlab.theory.intervals import mean_interval
 from sgdlab.theory.problems import Problem
 from sgdlab.theory.roberts2018.realisations import (
     NUM_DIGITS,
@@ -36,7 +37,7 @@ LRS = tuple(2.0**k for k in range(-13, -6))
 
 SAMPLED_LR = 2.0**-9
 NUM_TRAIN = (8, 16, 32, 64, 128)
-NUM_REALISATIONS = 20_000
+NUM_REALISATIONS = 10_000
 TOLERANCE = 0.1
 _NORMAL_95 = 1.959964
 
@@ -121,9 +122,7 @@ def enumerated_remainder(problem: Problem, point: Tensor, num_train: int) -> Err
         f"With N = {num_train} eq. 9 leaves out O(η²).",
         2,
         LRS,
-        tuple(
-            abs(gap - predicted_gap(trace, num_train, lr)) for gap, lr in zip(gaps, LRS, strict=True)
-        ),
+        tuple(abs(gap - predicted_gap(trace, num_train, lr)) for gap, lr in zip(gaps, LRS, strict=True)),
     )
 
 
@@ -136,7 +135,7 @@ def _figure(
         "Opening of the gap / η, 95 % intervals",
         "log2",
         (
-            curve("measured", NUM_TRAIN, [mean for mean, _, _ in rows], [high - mean for mean, _, high in rows]),
+            curve("measured", NUM_TRAIN, [mean for mean, _ in rows], [half for _, half in rows]),
             curve(r"$\mathrm{tr}\,\Sigma/N$", NUM_TRAIN, [trace / n for n in NUM_TRAIN]),
         ),
         reference=None,

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from sgdlab.analysis.series import FigureSeries, PanelSeries
-from sgdlab.theory.agreement import agreement_finding, mean_interval, ratio_finding
+from sgdlab.theory.agreement import agreement_finding, ratio_finding
 from sgdlab.theory.check import CheckReport, Finding
 from sgdlab.theory.convergence import ErrorCurve, convergence_panel
 from sgdlab.theory.derivatives import example_gradients
 from sgdlab.theory.drawing import curve
+from sgdlab.theory.intervals import mean_interval
 from sgdlab.theory.problems import Problem
 from sgdlab.theory.roberts2018.realisations import (
     NUM_DIGITS,
@@ -35,9 +36,11 @@ NUM_ENUMERATED = 4  # digits: so few that every realisation can be formed
 OVERLAPS = ((2, 2, 0), (2, 2, 1), (2, 2, 2), (3, 2, 1), (1, 2, 1), (3, 3, 3))  # |A|, |B|, |A∩B|
 LRS = tuple(2.0**k for k in range(-13, -6))
 
-SAMPLED_LR = 2.0**-9  # η times the Hessian's largest eigenvalue, 7.6, is 0.015: what eq. 7 leaves out is small
+SAMPLED_LR = (
+    2.0**-9
+)  # η times the Hessian's largest eigenvalue, 7.6, is 0.015: what eq. 7 leaves out is small
 NUM_TRAIN = (8, 16, 32, 64, 128)
-NUM_REALISATIONS = 10_000
+NUM_REALISATIONS = 5_000
 TOLERANCE = 0.1
 
 
@@ -155,7 +158,7 @@ def _figure(
         "log2",
         (
             *(
-                curve(label, NUM_TRAIN, [mean for mean, _, _ in row], [high - mean for mean, _, high in row])
+                curve(label, NUM_TRAIN, [mean for mean, _ in row], [half for _, half in row])
                 for label, row in rows.items()
             ),
             *(curve(label, NUM_TRAIN, values) for label, values in said.items()),

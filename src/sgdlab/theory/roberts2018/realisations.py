@@ -25,7 +25,7 @@ def trained_digits(num_examples: int, num_updates: int = 100, lr: float = 0.1) -
     """Return a tanh MLP 64-4-10 on digits, and its parameters after a short descent on all of them."""
     problem = digits_mlp(num_examples)
     orders = torch.zeros(1, num_updates, dtype=torch.int64)
-    return problem, descend(problem, problem.start, problem.batches(1), orders, lr)[0]
+    return problem, descend(problem, problem.batches(1), orders, lr)[0]
 
 
 @dataclass(frozen=True)
