@@ -1,13 +1,13 @@
 """Full-batch updates on a penalised loss that emulate an epoch of small batches (roberts2018, §3).
 
-m updates of SGD on the m batches of a set, averaged over their orders, end where m full-batch updates with the
-same η end on
+m updates of SGD on the m batches of a set, averaged over their orders, end where m full-batch updates with
+the same η end on
 
     ℓ + (η/4m) Σ_k ‖g_k − g‖²                                                                 up to O(η³).
 
 With m = 2 this is (η/16)‖g_B − g_C‖². Averaged over all splits of N examples as well, the penalty is
-(m − 1)/4 · η tr Σ̂/N, with the covariance Σ̂ of the set taken over N − 1: for m = 2 the paper's ¼⟨δε⟩, and the
-coefficient that it says is different for more updates. Over data realisations Σ is the distribution's.
+(m − 1)/4 · η tr Σ̂/N, with the covariance Σ̂ of the set taken over N − 1: for m = 2 the paper's ¼⟨δε⟩. It
+says that the coefficient is another for more updates; this is which. Over data realisations Σ is the distribution's.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HALF = 2
 def penalised_displacement(
     problem: Problem, point: Tensor, examples: Tensor, penalty: Scalar, lr: float, num_updates: int
 ) -> Tensor:
-    """Return θ_m − θ_0, ``(R, P)``, after full-batch updates on the losses of sets ``(R, N)`` plus a penalty."""
+    """Return θ_m − θ_0, ``(R, P)``, after m updates on the whole of sets ``(R, N)``, with a penalty."""
 
     def objective(parameters: Tensor, own: Tensor) -> Tensor:
         return mean_cost(problem, own)(parameters) + penalty(parameters)
@@ -92,7 +92,7 @@ def run() -> CheckReport:
 
 
 def fixed_split_errors(num_updates: int) -> tuple[ErrorCurve, ErrorCurve]:
-    """One split in m batches: SGD's mean over the m! orders against the penalty on their spread, and twice it."""
+    """One split in m batches, all orders: the penalty on the spread of their gradients, and twice it."""
     problem, point = trained_digits(NUM_EXAMPLES)
     batches = problem.batches(num_updates)
     sequences = batches[every_order(num_updates)].transpose(0, 1)
@@ -183,7 +183,7 @@ def realisation_errors() -> tuple[ErrorCurve, ErrorCurve]:
 def _distances(
     problem: Problem, point: Tensor, sequences: Tensor, penalty: Scalar, strength: float
 ) -> tuple[float, ...]:
-    """Return |mean of SGD over sequences ``(m, S, b)`` − full batch on ℓ + η·strength·penalty| at each of LRS."""
+    """Return how far SGD's mean over sequences ``(m, S, b)`` is from full batch on ℓ + η·strength·penalty."""
     everyone = torch.arange(problem.num_examples)[None]
     found = []
     for lr in LRS:

@@ -84,8 +84,8 @@ def run() -> CheckReport:
     notes = (
         f"orders: tanh MLP 64-4-10 after 100 updates on {NUM_ENUMERATED} digits, which are the distribution; "
         "every realisation",
-        f"ratios: the same network and {NUM_DIGITS} digits, {NUM_REALISATIONS:,} realisations of a training and "
-        f"a test set of N, η = 2⁻⁹, tr Σ = {trace:.3g}",
+        f"ratios: the same network and {NUM_DIGITS} digits, {NUM_REALISATIONS:,} realisations of a "
+        f"training and a test set of N, η = 2⁻⁹, tr Σ = {trace:.3g}",
     )
     return CheckReport(
         findings=(

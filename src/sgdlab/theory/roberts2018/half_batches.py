@@ -29,7 +29,8 @@ def hessian_products(problem: Problem, point: Tensor, of: Tensor, vectors: Tenso
         tangent: Tensor = jvp(grad(mean_cost(problem, examples)), (point,), (vector,))[1]
         return tangent
 
-    return vmap(product)(of, vectors)
+    products: Tensor = vmap(product)(of, vectors)
+    return products
 
 
 def spread(problem: Problem, batches: Tensor) -> Scalar:
@@ -48,7 +49,7 @@ def noise_trace(problem: Problem, examples: Tensor) -> Scalar:
 
 
 def displacement(problem: Problem, point: Tensor, sequence: Tensor, lr: float) -> Tensor:
-    """Return θ_m − θ_0, ``(R, P)``, after updates on the sets of `sequence` ``(m, R, b)``, one after the other.
+    """Return θ_m − θ_0, ``(R, P)``, after an update on each set of `sequence` ``(m, R, b)`` in turn.
 
     The distance is what is summed up: its digits aren't lost among those of θ.
     """

@@ -1,8 +1,8 @@
 """Data realisations: training and test sets drawn from a distribution of which every moment is known.
 
-The distribution is N real digits, equally likely, drawn with replacement: so the draws are independent, and the
-mean gradient G and the trace of the covariance Σ of one draw are sums over the N. Sets may share draws: a set A
-and a set B with |A∩B| draws in common have cov(g_A, g_B) = |A∩B|/(|A||B|)·Σ (roberts2018, eq. 5).
+The distribution is a number of real digits, equally likely, drawn with replacement: so the draws are
+independent, and the mean gradient G and the trace of the covariance Σ of one draw are sums over these digits.
+Sets A and B that have |A∩B| draws in common have cov(g_A, g_B) = |A∩B|/(|A||B|)·Σ (roberts2018, eq. 5).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def overlapping_sets(num_examples: int, num_a: int, num_b: int, num_common: int)
 
 
 def change_of_loss(problem: Problem, point: Tensor, of: Tensor, by: Tensor, lr: float) -> Tensor:
-    """Return δℓ^(A,B) of eq. 6, ``(R,)``: the losses of sets A ``(R, a)`` after updates on sets B ``(R, b)``."""
+    """Return δℓ of eq. 6, ``(R,)``: of the losses of sets A ``(R, a)`` by updates on sets B ``(R, b)``."""
     points = point.expand(len(by), -1)
     after = points - lr * problem.gradients(points, by)
     return losses(problem, after, of) - losses(problem, points, of)
@@ -90,7 +90,7 @@ def sample_changes(
     shape = (num_realisations, 2 * num_train)
     drawn = torch.randint(problem.num_examples, shape, generator=generator)
     train, test = [], []
-    for examples in drawn.split(_CHUNK):
+    for examples in torch.split(drawn, _CHUNK):
         mine, others = examples[:, :num_train], examples[:, num_train:]
         train.append(change_of_loss(problem, point, mine, mine, lr))
         test.append(change_of_loss(problem, point, others, mine, lr))

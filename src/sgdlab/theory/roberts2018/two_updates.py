@@ -5,8 +5,8 @@ With B and C of N/2 examples each, and δθ_GD − δθ_SGD = −η δg after tw
     δg = −(η/8)[∂‖g_B − g_C‖² + 4(h_B g_C − h_C g_B)] + O(η²)                                (eq. 12)
     ⟨δg⟩ = −½ ∂⟨δε⟩ + O(η²),  ⟨δε⟩ = η tr Σ/N                                               (eq. 13)
 
-Both hold as they are printed. SGD follows the larger gradient: δg is GD's less SGD's, over both updates, so that
-SGD adds ¼∂⟨δε⟩ an update. The second bracket changes sign with the order of B and C and has no mean.
+Both hold as they are printed. δg is GD's gradient less SGD's, over both updates: so SGD adds ¼∂⟨δε⟩ an update.
+The second bracket changes sign with the order of B and C and has no mean.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def gradient_difference(problem: Problem, point: Tensor, first: Tensor, second: 
 def predicted_difference(problem: Problem, point: Tensor, first: Tensor, second: Tensor, lr: float) -> Tensor:
     """Return eq. 12, ``(R, P)``; ‖g_B − g_C‖² is twice the spread of the two about their mean."""
     pairs = torch.stack([first, second], dim=1)
-    even = 2 * vmap(lambda batches: grad(spread(problem, batches))(point))(pairs)
+    even: Tensor = 2 * vmap(lambda batches: grad(spread(problem, batches))(point))(pairs)
     return -lr / 8 * (even + 4 * commutator(problem, point, first, second))
 
 
@@ -68,7 +68,7 @@ def gap_gradient(problem: Problem, point: Tensor, num_train: int) -> Tensor:
 
 
 def run() -> CheckReport:
-    """Evaluate eq. 12 on every realisation of small sets and eq. 13 as their mean; sample both on real digits."""
+    """Evaluate eq. 12 on every realisation of small sets, and eq. 13 as their mean; sample the latter."""
     problem, point = trained_digits(NUM_ENUMERATED)
     halves = draws_with_replacement(NUM_ENUMERATED, HALF)
     first, second = independent(halves, halves)
@@ -127,7 +127,7 @@ def sample_coefficient() -> tuple[float, tuple[float, float]]:
     generator = torch.Generator().manual_seed(0)
     drawn = torch.randint(NUM_DIGITS, (NUM_REALISATIONS, 2, SAMPLED_HALF), generator=generator)
     along = []
-    for first, second in (pair.unbind(dim=1) for pair in drawn.split(_CHUNK)):
+    for first, second in (pair.unbind(dim=1) for pair in torch.split(drawn, _CHUNK)):
         both = gradient_difference(problem, point, first, second, SAMPLED_LR) + gradient_difference(
             problem, point, second, first, SAMPLED_LR
         )
@@ -137,7 +137,7 @@ def sample_coefficient() -> tuple[float, tuple[float, float]]:
 
 
 def _orders_of_one(problem: Problem, point: Tensor, first: Tensor, second: Tensor) -> list[ErrorCurve]:
-    """Root mean square over the realisations of what eq. 12 leaves out, as printed and with its sign changed."""
+    """Root mean square over realisations of what eq. 12 leaves out, as printed and with one sign changed."""
     printed = predicted_difference(problem, point, first, second, lr=1.0)
     odd = commutator(problem, point, first, second)
     measured = [gradient_difference(problem, point, first, second, lr) for lr in LRS]
