@@ -43,8 +43,7 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
     axes.set_xlabel(panel.x_label or figure.x_label)
     if panel.y_label is not None:
         axes.set_ylabel(panel.y_label)
-    if figure.y_scale == "log":
-        axes.set_yscale("log")
+    axes.set_yscale(panel.y_scale or figure.y_scale)
     for one in panel.series:
         index = labels.index(one.label)
         colour = COLOURS[index % len(COLOURS)]
@@ -63,7 +62,7 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
         axes.set_ylim(*panel.y_range)
     _mark_points_without_value(axes, panel, place, labels)
     _label_x(axes, panel, place)
-    if figure.y_scale == "log":
+    if axes.get_yscale() == "log":
         _label_log_y(axes)
 
 

@@ -65,6 +65,7 @@ class PanelSeries:
     y_range: tuple[float, float] | None = None  # of the drawing; None: whatever holds all points
     x_label: str | None = None  # None: the figure's
     y_label: str | None = None  # None: the figure's, at the first panel
+    y_scale: Literal["linear", "log"] | None = None  # None: the figure's
     order_lines: tuple[OrderLine, ...] = ()
 
 

@@ -8,6 +8,7 @@ initialisation and order; the slope is of each seed, and its interval is Student
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -104,6 +105,9 @@ def train() -> dict[tuple[float, int], Trajectory]:
         new_checkpoint=lambda _: nullcontext(Path(os.devnull)),
         checkpoint_every_s=float("inf"),
     )
+    logging.getLogger("pytorch_lightning").setLevel(
+        logging.ERROR
+    )  # it tells of devices that weren't asked for
     train_pack(task, members, load_dataset(data, Path(os.devnull)), take)
     curves = {key: trained.curves for key, trained in finished.items()}
     return {
