@@ -47,7 +47,9 @@ def fit_order(step_sizes: Sequence[float], errors: Sequence[float]) -> OrderFit:
     for step_size, error in zip(step_sizes, errors, strict=True):
         for what, number in (("step size", step_size), ("error", error)):
             if not 0 < number < np.inf:
-                raise ValueError(f"{what} {number} (ε = {step_size}) has no logarithm: it must be positive and finite")
+                raise ValueError(
+                    f"{what} {number} (ε = {step_size}) has no logarithm: it must be positive and finite"
+                )
     if len(set(step_sizes)) < 2:
         raise ValueError(f"every step size is {step_sizes[0]}: an order needs different ones")
     fit = stats.linregress(np.log(step_sizes), np.log(errors))

@@ -7,7 +7,8 @@ the same η end on
 
 With m = 2 this is (η/16)‖g_B − g_C‖². Averaged over all splits of N examples as well, the penalty is
 (m − 1)/4 · η tr Σ̂/N, with the covariance Σ̂ of the set taken over N − 1: for m = 2 the paper's ¼⟨δε⟩. It
-says that the coefficient is another for more updates; this is which. Over data realisations Σ is the distribution's.
+says that the coefficient is another for more updates; this is which. Over data realisations Σ is that of the
+distribution.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sgdlab.analysis.series import FigureSeries, PanelSeries
+from sgdlab.analysis.series import FigureSeries, PanelSeries, Reference
 from sgdlab.sweeps.claims import Expectation
 from sgdlab.theory.agreement import ratio_finding
 from sgdlab.theory.check import CheckReport, Finding
@@ -129,18 +129,16 @@ def enumerated_remainder(problem: Problem, point: Tensor, num_train: int) -> Err
 def _figure(
     errors: list[ErrorCurve], gaps: dict[int, Tensor], trace: float, notes: tuple[str, ...]
 ) -> FigureSeries:
-    rows = [mean_interval(gap.numpy() / SAMPLED_LR) for gap in gaps.values()]
+    rows = [mean_interval(gap.numpy() / predicted_gap(trace, n, SAMPLED_LR)) for n, gap in gaps.items()]
     opening = PanelSeries(
         "gap",
-        "Opening of the gap / η, 95 % intervals",
+        r"$\langle\delta\varepsilon\rangle\ /\ (\eta\,\mathrm{tr}\,\Sigma/N)$, 95 % intervals",
         "log2",
-        (
-            curve("measured", NUM_TRAIN, [mean for mean, _ in rows], [half for _, half in rows]),
-            curve(r"$\mathrm{tr}\,\Sigma/N$", NUM_TRAIN, [trace / n for n in NUM_TRAIN]),
-        ),
-        reference=None,
+        (curve("real digits", NUM_TRAIN, [mean for mean, _ in rows], [half for _, half in rows]),),
+        reference=Reference("eq. 9", 1.0, None),
         x_label="number of training examples N",
         y_label="",
+        y_scale="linear",
     )
     orders = convergence_panel("What eq. 9 leaves out", errors, x_label="learning rate η", y_label="")
     return FigureSeries(

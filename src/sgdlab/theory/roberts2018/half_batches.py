@@ -37,7 +37,7 @@ def spread(problem: Problem, batches: Tensor) -> Scalar:
     """Return Σ_k ‖g_k − g‖² over the m batches ``(m, b)``, g their mean, as a function of the parameters."""
 
     def of_parameters(parameters: Tensor) -> Tensor:
-        gradients = vmap(lambda examples: grad(mean_cost(problem, examples))(parameters))(batches)
+        gradients: Tensor = vmap(lambda examples: grad(mean_cost(problem, examples))(parameters))(batches)
         return (gradients - gradients.mean(dim=0)).square().sum()
 
     return of_parameters

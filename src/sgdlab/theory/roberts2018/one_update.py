@@ -156,11 +156,11 @@ def _figure(
         "Fall of the loss / η, 95 % intervals",
         "log2",
         (
+            *(curve(label, NUM_TRAIN, values) for label, values in said.items()),
             *(
                 curve(label, NUM_TRAIN, [mean for mean, _ in row], [half for _, half in row])
                 for label, row in rows.items()
             ),
-            *(curve(label, NUM_TRAIN, values) for label, values in said.items()),
         ),
         reference=None,
         x_label="number of training examples N",

@@ -5,8 +5,8 @@ With B and C of N/2 examples each, and δθ_GD − δθ_SGD = −η δg after tw
     δg = −(η/8)[∂‖g_B − g_C‖² + 4(h_B g_C − h_C g_B)] + O(η²)                                (eq. 12)
     ⟨δg⟩ = −½ ∂⟨δε⟩ + O(η²),  ⟨δε⟩ = η tr Σ/N                                               (eq. 13)
 
-Both hold as they are printed. δg is GD's gradient less SGD's, over both updates: so SGD adds ¼∂⟨δε⟩ an update.
-The second bracket changes sign with the order of B and C and has no mean.
+Both hold as they are printed. δg is GD's gradient less SGD's, over both updates: so SGD adds ¼∂⟨δε⟩ an
+update. The second bracket changes sign with the order of B and C and has no mean.
 """
 
 from __future__ import annotations
