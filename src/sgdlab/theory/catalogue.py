@@ -151,6 +151,27 @@ _ROBERTS2018 = (
         title="Full batch with a penalty emulates small batches",
         run=_of("roberts2018.emulation"),
     ),
+    Check(
+        name="roberts2018/linear",
+        paper="roberts2018",
+        equations="§4",
+        title="The implicit regulariser of a linear model in closed form",
+        run=_of("roberts2018.linear_model"),
+    ),
+    Check(
+        name="roberts2018/diverge",
+        paper="roberts2018",
+        equations="§4",
+        title="The generalisation gap during training, printed and corrected",
+        run=_of("roberts2018.divergence"),
+    ),
+    Check(
+        name="roberts2018/precond",
+        paper="roberts2018",
+        equations="§4",
+        title="Σ⁻¹ as a preconditioner",
+        run=_of("roberts2018.preconditioning"),
+    ),
 )
 
 CHECKS: dict[str, Check] = {check.name: check for check in (*_SMITH2021, *_LSSR2022, *_ROBERTS2018)}

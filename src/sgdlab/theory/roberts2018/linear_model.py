@@ -1,13 +1,13 @@
 """SGD's implicit regulariser of a linear model in closed form (roberts2018, §4).
 
-With y = w*ᵀx + ν, x ~ N(0, S), ν ~ N(0, σ²), the loss ½(wᵀx − y)² and u = w − w*, the gradient of one example is
-x(xᵀu − ν). By Isserlis' theorem for the fourth moments of x,
+With y = w*ᵀx + ν, x ~ N(0, S), ν ~ N(0, σ²), the loss ½(wᵀx − y)² and u = w − w*, the gradient of one example
+is x(xᵀu − ν). By Isserlis' theorem for the fourth moments of x,
 
     G = Su,   Σ = (uᵀSu + σ²)·S + S u uᵀ S,   tr Σ = (uᵀSu + σ²)·tr S + ‖Su‖²,
 
-so that ¼⟨δε⟩ = (η/4N)[uᵀ(tr S·S + S²)u + σ² tr S]. With S = 1 in d dimensions this is (η/4N)(d + 1)‖u‖² and a
-constant: an L2 penalty, as the paper says, but on w − w*, about the truth; not on w. The loss being quadratic,
-eq. 13 has no remainder: ⟨δg⟩ = −(η/N)(tr S·S + S²)u for every η.
+so that ¼⟨δε⟩ = (η/4N)[uᵀ(tr S·S + S²)u + σ² tr S]. With S = 1 in d dimensions this is (η/4N)(d + 1)‖u‖² and
+a constant: an L2 penalty, as the paper says, but on w − w*, about the truth; not on w. The loss being
+quadratic, eq. 13 has no remainder: ⟨δg⟩ = −(η/N)(tr S·S + S²)u for every η.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class LinearModel:
         """Return Σ ``(d, d)`` at u = `offset` ``(d,)``."""
         mean = self.covariance @ offset
         variance = offset @ mean + self.noise_variance
-        return variance * self.covariance + np.outer(mean, mean)
+        return np.asarray(variance * self.covariance + np.outer(mean, mean))
 
     def gap_gradient(self, offset: np.ndarray, num_train: int, lr: float) -> np.ndarray:
         """Return ∂⟨δε⟩ ``(d,)``."""
         shape = np.trace(self.covariance) * self.covariance + self.covariance @ self.covariance
-        return 2 * lr / num_train * shape @ offset
+        return np.asarray(2 * lr / num_train * shape @ offset)
 
     def examples(self, shape: tuple[int, ...], generator: np.random.Generator) -> Examples:
         """Draw examples; w* is the origin."""
@@ -68,7 +68,7 @@ class Examples:
     def gradients(self, offset: np.ndarray) -> np.ndarray:
         """Return each example's gradient, ``(…, d)``, at offsets that broadcast to them."""
         residuals = (self.inputs * offset).sum(axis=-1) - self.noise
-        return self.inputs * residuals[..., None]
+        return np.asarray(self.inputs * residuals[..., None])
 
 
 def integrate_covariance(model: LinearModel, offset: np.ndarray) -> np.ndarray:
@@ -82,7 +82,7 @@ def integrate_covariance(model: LinearModel, offset: np.ndarray) -> np.ndarray:
     examples = Examples(grid[:, :-1] @ root.T, np.sqrt(model.noise_variance) * grid[:, -1])
     gradients = examples.gradients(offset)
     away = gradients - probabilities @ gradients
-    return np.einsum("k,ki,kj->ij", probabilities, away, away)
+    return np.asarray(np.einsum("k,ki,kj->ij", probabilities, away, away))
 
 
 def pair_up(covariance: np.ndarray, indices: tuple[int, ...]) -> float:
@@ -158,13 +158,13 @@ def paired_covariance(model: LinearModel, offset: np.ndarray) -> np.ndarray:
     for i, j, k, m in product(range(d), range(d), range(d + 1), range(d + 1)):
         second[i, j] += coefficients[k] * coefficients[m] * pair_up(joint, (i, j, k, m))
     mean = np.array([sum(coefficients[k] * pair_up(joint, (i, k)) for k in range(d + 1)) for i in range(d)])
-    return second - np.outer(mean, mean)
+    return np.asarray(second - np.outer(mean, mean))
 
 
 def _updates(offset: np.ndarray, first: Examples, second: Examples) -> np.ndarray:
     """Return the displacement ``(R, d)`` after an update on each of two sets."""
     moved = -LR * first.gradients(offset).mean(axis=1)
-    return moved - LR * second.gradients((offset + moved)[:, None]).mean(axis=1)
+    return np.asarray(moved - LR * second.gradients((offset + moved)[:, None]).mean(axis=1))
 
 
 def _drift_finding(model: LinearModel, offset: np.ndarray, says: str) -> Finding:
