@@ -183,7 +183,7 @@ def _figure(courses: list[Course], notes: tuple[str, ...]) -> FigureSeries:
                 "linear",
                 _curves(updates[1:], changes),
                 reference=None,
-                y_range=(-0.4, 0.8),
+                y_range=(-0.1, 0.6),
             ),
         ),
         caption=notes,

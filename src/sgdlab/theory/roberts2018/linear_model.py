@@ -18,7 +18,7 @@ from itertools import product
 
 import numpy as np
 
-from sgdlab.analysis.series import FigureSeries, PanelSeries
+from sgdlab.analysis.series import FigureSeries, PanelSeries, Reference
 from sgdlab.theory.agreement import agreement_finding, ratio_finding
 from sgdlab.theory.check import CheckReport, Finding
 from sgdlab.theory.drawing import curve
@@ -145,7 +145,7 @@ def sample_difference(model: LinearModel, offset: np.ndarray, seed: int) -> np.n
     second = Examples(examples.inputs[:, half:], examples.noise[:, half:])
     of_gd = _updates(offset, examples, examples)
     of_sgd = (_updates(offset, first, second) + _updates(offset, second, first)) / 2
-    return -(of_gd - of_sgd) / LR
+    return np.asarray((of_sgd - of_gd) / LR)
 
 
 def paired_covariance(model: LinearModel, offset: np.ndarray) -> np.ndarray:
@@ -196,33 +196,38 @@ def _relative(one: np.ndarray, other: np.ndarray) -> float:
 
 def _figure(model: LinearModel, notes: tuple[str, ...]) -> FigureSeries:
     """Draw the pull towards w* against the distance from it, measured and by the closed form."""
-    direction = np.array([1.0, 0.0, 0.0, 0.0])
-    measured = [
-        mean_interval(-sample_difference(model, distance * direction, seed=2)[:, 0]) for distance in DISTANCES
-    ]
+    direction = np.eye(len(model.covariance))[0]
+    pulls = [-sample_difference(model, distance * direction, seed=2)[:, 0] for distance in DISTANCES]
     said = [float(model.gap_gradient(distance * direction, NUM_TRAIN, LR)[0]) / 2 for distance in DISTANCES]
-    panel = PanelSeries(
-        "pull",
-        "S = 1, d = 4: the pull of SGD towards w*",
-        "log2",
-        (
-            curve("(η/N)(d + 1)‖w − w*‖", DISTANCES, said),
-            curve(
-                "−⟨δg⟩ along w − w*",
-                DISTANCES,
-                [mean for mean, _ in measured],
-                [half for _, half in measured],
-            ),
-        ),
-        reference=None,
-    )
+    measured = [mean_interval(pull) for pull in pulls]
+    ratios = [mean_interval(pull / one) for pull, one in zip(pulls, said, strict=True)]
+    label = "−⟨δg⟩ along w − w*"
     return FigureSeries(
         name="roberts2018/linear",
         title="The implicit regulariser of a linear model",
         kind="curves",
         x_label="‖w − w*‖",
-        y_label="gradient",
+        y_label="",
         y_scale="log",
-        panels=(panel,),
+        panels=(
+            PanelSeries(
+                "pull",
+                "Pull of SGD towards w*",
+                "log2",
+                (
+                    curve("(η/N)(d + 1)‖w − w*‖", DISTANCES, said),
+                    curve(label, DISTANCES, [mean for mean, _ in measured], [half for _, half in measured]),
+                ),
+                reference=None,
+            ),
+            PanelSeries(
+                "ratio",
+                "Measured over closed form, 95 % intervals",
+                "log2",
+                (curve(label, DISTANCES, [mean for mean, _ in ratios], [half for _, half in ratios]),),
+                reference=Reference("closed form", 1.0, None),
+                y_scale="linear",
+            ),
+        ),
         caption=notes,
     )

@@ -6,7 +6,7 @@ other directions Σ is taken for λ_{k+1}. Up to a factor that the learning rate
     θ ← θ − η P g,   P = 1 − Σ_i (1 − λ_{k+1}/λ_i) q_i q_iᵀ
 
 The eigenpairs are those of the N×N Gram matrix of the examples' gradients, computed anew every few updates.
-The paper says that the method "appears to work rather well" and gives no settings: those below are ours.
+The paper says that the method "appears to work rather well" and gives no settings: these are ours.
 
 Plain SGD and the preconditioned one have as many learning rates to choose from. A rate is chosen on some seeds
 and judged on others: otherwise the luckier of many rates would win.
@@ -14,6 +14,7 @@ and judged on others: otherwise the luckier of many rates would win.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -108,12 +109,12 @@ def run() -> CheckReport:
     of_test = {method: _tune(LRS[method], each.test) for method, each in courses.items()}
     half = NUM_UPDATES // MEASURE // 2
     notes = (
-        f"tanh MLP 64-8-10 on {NUM_TRAIN} digits, {NUM_TEST} others as test set; B = {BATCH_SIZE}, "
-        f"{NUM_UPDATES} updates",
-        f"{NUM_EIGENPAIRS} eigenpairs of Σ, computed anew every {REFRESH} updates; their cost, a gradient of each "
-        "training example every time, isn't counted",
-        f"{len(LRS['SGD'])} learning rates, powers of two, for each method; chosen for the mean final loss of "
-        f"{NUM_TUNING} seeds, compared on {NUM_JUDGED} others, paired by seed",
+        f"tanh MLP 64-8-10 on {NUM_TRAIN} digits, {NUM_TEST} others as test set; "
+        f"B = {BATCH_SIZE}, {NUM_UPDATES} updates",
+        f"{NUM_EIGENPAIRS} eigenpairs of Σ, computed anew every {REFRESH} updates; their cost, a gradient "
+        "of each training example every time, isn't counted",
+        f"{len(LRS['SGD'])} learning rates, powers of two, for each method; chosen for the mean final loss "
+        f"of {NUM_TUNING} seeds, compared on {NUM_JUDGED} others, paired by seed",
         *(
             f"{method}: η = {of_train[method].lr:g} for the training loss, {of_test[method].lr:g} for the test "
             f"loss{'; at an end of the grid' if of_train[method].at_edge or of_test[method].at_edge else ''}"
@@ -142,7 +143,7 @@ class Tuned:
 
 
 def _tune(lrs: tuple[float, ...], values: np.ndarray) -> Tuned:
-    """Choose the rate of the least mean final loss, of ``(rates, seeds, T)``; divergence counts as infinite."""
+    """Choose the rate of the least mean final loss among ``(rates, seeds, T)``; divergence counts as ∞."""
     final = np.nan_to_num(values[:, :NUM_TUNING, -1], nan=np.inf).mean(axis=1)
     best = int(final.argmin())
     return Tuned(lrs[best], best in (0, len(lrs) - 1), values[best, NUM_TUNING:])
@@ -191,7 +192,7 @@ def _figure(
         title="Σ⁻¹ as a preconditioner",
         kind="trajectories",
         x_label="updates",
-        y_label="mean and standard deviation over seeds",
+        y_label="mean ± standard error over seeds",
         y_scale="log",
         panels=tuple(
             PanelSeries(
@@ -203,7 +204,7 @@ def _figure(
                         method,
                         updates,
                         each.losses.mean(axis=0).tolist(),
-                        each.losses.std(axis=0, ddof=1).tolist(),
+                        (each.losses.std(axis=0, ddof=1) / math.sqrt(NUM_JUDGED)).tolist(),
                     )
                     for method, each in tuned.items()
                 ),
