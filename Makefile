@@ -17,7 +17,7 @@ PIP_INSTALL := $(BIN)/pip install -qq --constraint constraints.txt --build-const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo sweep sweep-is-named status figures report test test-slow kill-test lint format bench bench-gpu bench-slurm penalty-error clean-env
+.PHONY: help demo sweep sweep-is-named status figures theory report test test-slow kill-test lint format bench bench-gpu bench-slurm penalty-error theory-page clean-env
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value …]"
@@ -42,6 +42,9 @@ status: $(VENV)/runtime.stamp ## What is done, running, failed [SWEEP=…]
 figures: $(VENV)/runtime.stamp ## Draw figures and judge their claims [SWEEP=…, default the demo's] [SCALE=laptop]
 	$(SGDLAB) figure $(or $(SWEEP),$(DEMO)) --scale $(SCALE)
 
+theory: $(VENV)/runtime.stamp ## Check the papers' equations numerically, and draw what was measured [CHECK=…]
+	$(SGDLAB) theory $(CHECK)
+
 report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SWEEP=…] [SCALE=laptop]
 	$(SGDLAB) report $(or $(SWEEP),$(DEMO)) --scale $(SCALE)
 
@@ -49,7 +52,7 @@ report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SW
 
 # Half of their time the tests wait, for processes and for Slurm: twice as many workers as there are cores.
 # Small matrices on busy cores are far slower with several threads each; xdist already uses the cores.
-test test-slow kill-test bench bench-slurm penalty-error: export OMP_NUM_THREADS := 1
+theory test test-slow kill-test bench bench-slurm penalty-error theory-page: export OMP_NUM_THREADS := 1
 
 test: $(VENV)/dev.stamp ## The tests, without the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
@@ -81,6 +84,9 @@ bench-slurm: $(VENV)/runtime.stamp ## A private Slurm: submit 10,080 runs, and w
 
 penalty-error: $(VENV)/runtime.stamp ## Measure finite differences against the exact penalty: docs/penalty.md [QUICK=1]
 	$(BIN)/python benchmarks/difference_error.py $(if $(QUICK),--quick)
+
+theory-page: $(VENV)/runtime.stamp ## Run every check of the papers' equations: the numbers and picture of docs/theory.md
+	$(BIN)/python benchmarks/theory_page.py
 
 # ---- environment ----------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import sys
 HEAVY = {"torch", "pytorch_lightning", "wandb", "matplotlib", "plotly", "pandas", "sklearn", "scipy"}
 COMMANDS = [
     *("--help", "list", "plan tiny", "status tiny", "status", "status tiny --verify", "retry tiny"),
-    *("migrate", "run tiny tracker=none", "train --help"),
+    *("migrate", "run tiny tracker=none", "train --help", "theory --list"),
 ]
 RESULTS = ["results tiny", "results tiny --json", "results tiny --csv"]
 PROGRAM = """

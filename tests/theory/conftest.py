@@ -1,4 +1,4 @@
-"""A small problem whose flows are known in closed form: costs that are quadratic, each with its own Hessian."""
+"""A problem whose flows are known in closed form: quadratic costs, each with its own Hessian."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Flows on quadratics against the matrix exponential; gradients of modified losses against finite differences."""
+"""Flows on quadratics against the matrix exponential; modified losses against finite differences."""
 
 import numpy as np
 import pytest

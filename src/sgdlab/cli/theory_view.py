@@ -35,7 +35,7 @@ def print_report(check: Check, report: CheckReport, paths: Sequence[Path]) -> No
     for finding in report.findings:
         says = f"{finding.says} {finding.remark}".rstrip()
         expected = describe_expectation(finding.expect)
-        listing.add_row(finding.verdict.upper(), _measured(finding), expected, says)
+        listing.add_row(finding.verdict.upper(), finding.measured, expected, says)
     console().print(listing)
     print(*(f"  {note}" for note in report.notes), sep="\n")
     print(*(f"  {path}" for path in paths), sep="\n", end="\n\n")
@@ -59,13 +59,6 @@ def record_of_report(check: Check, report: CheckReport, paths: Sequence[Path]) -
         "notes": report.notes,
         "figures": [str(path) for path in paths],
     }
-
-
-def _measured(finding: Finding) -> str:
-    low, high = finding.interval
-    if low == high == finding.value:
-        return f"{finding.value:.4g}, exact"
-    return f"{finding.value:.4g} [{low:.4g}, {high:.4g}]"
 
 
 def _record_of_finding(finding: Finding) -> dict[str, Any]:

@@ -29,6 +29,14 @@ class Finding:
         """Hold the interval against the expectation."""
         return decide(self.interval, self.expect)
 
+    @property
+    def measured(self) -> str:
+        """Write the number and its interval: ``2.98 [2.96, 3.01]``, or ``1.1e-16, exact``."""
+        low, high = self.interval
+        if low == high == self.value:
+            return f"{self.value:.4g}, exact"
+        return f"{self.value:.4g} [{low:.4g}, {high:.4g}]"
+
 
 @dataclass(frozen=True)
 class CheckReport:

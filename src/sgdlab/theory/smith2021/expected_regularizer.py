@@ -149,4 +149,10 @@ def _finding_of_shuffles(batch_size: int, ratios: np.ndarray) -> Finding:
     mean, half = mean_interval(ratios)
     off = (mean - 1) / (ratios.std(ddof=1) / np.sqrt(len(ratios)))
     says = f"B = {batch_size}: over shuffles of {MANY} digits C_reg is eq. 22 on average: ratio."
-    return Finding(says, mean, (mean - half, mean + half), _AGREES, f"{off:+.1f} standard errors off 1.")
+    return Finding(
+        says,
+        mean,
+        (mean - half, mean + half),
+        _AGREES,
+        f"{off:+.1f} standard errors off 1.".replace("-", "−"),
+    )
