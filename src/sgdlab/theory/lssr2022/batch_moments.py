@@ -145,6 +145,7 @@ def _figure(
                 "linear",
                 tuple(curve(label, BATCH_SIZES, values) for label, values in rows.items()),
                 reference=None,
+                y_label=title,
             )
             for title, rows in numbers.items()
         ),

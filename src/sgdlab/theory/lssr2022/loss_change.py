@@ -182,15 +182,17 @@ def _figure(steps: list[Step], errors: tuple[ErrorCurve, ErrorCurve], notes: tup
     nearest, farthest = rows[0][0], rows[-1][0]
     line = PanelSeries(
         "line",
-        r"Quadratics: $|\,E L_{t+1} - L_t|\ /\ \mathrm{tr}\,S_n$; dashed: slope $\eta^2/2$",
+        r"Quadratics; dashed: slope $\eta^2/2$",
         "log2",
         tuple(series),
         reference=None,
         x_label=r"$|\,\mathrm{tr}(H S_b)/\mathrm{tr}\,S_n - 2/\eta\,|$",
-        y_label="",
+        y_label=r"$|\,E L_{t+1} - L_t|\ /\ \mathrm{tr}\,S_n$",
         order_lines=(OrderLine(1, (nearest, farthest), LR**2 / 2 * farthest),),
     )
-    order = convergence_panel("Network: what eq. 6 leaves out", errors, x_label="learning rate η", y_label="")
+    order = convergence_panel(
+        "Network", errors, x_label="learning rate η", y_label="distance from the expected change"
+    )
     return FigureSeries(
         name="lssr2022/eq6",
         title="Expected change of the loss",

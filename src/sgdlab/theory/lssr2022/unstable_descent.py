@@ -147,7 +147,7 @@ def _figure(generic: Descent, falling: Descent, notes: tuple[str, ...]) -> Figur
     first, second = "start along every eigenvector", "start mostly along the second"
     cosine = PanelSeries(
         "cosine",
-        r"$\cos(q_1, \nabla L)$ and its absolute value",
+        "Alignment of the gradient with $q_1$",
         "linear",
         (
             curve(first, updates, _floats(np.abs(generic.cosine))),
@@ -155,16 +155,18 @@ def _figure(generic: Descent, falling: Descent, notes: tuple[str, ...]) -> Figur
             curve("the same, with its sign", updates, _floats(falling.cosine)),
         ),
         reference=None,
+        y_label=r"$|\cos(q_1, \nabla L)|$, and with its sign",
     )
     sharpness = PanelSeries(
         "sharpness",
-        r"$\eta\,\|H\|_{S_n}$",
+        "Sharpness along the gradient",
         "linear",
         (
             curve(first, updates, _floats(LR * generic.sharpness)),
             curve(second, updates, _floats(LR * falling.sharpness)),
         ),
         reference=Reference("2, the bound of stability", 2.0, None),
+        y_label=r"$\eta\,\|H\|_{S_n}$",
     )
     return FigureSeries(
         name="lssr2022/prop4.1",

@@ -176,14 +176,15 @@ def _figure(courses: list[Course], notes: tuple[str, ...]) -> FigureSeries:
         y_label="",
         y_scale="linear",
         panels=(
-            PanelSeries("gap", "Gap", "linear", _curves(updates, sums), reference=None),
+            PanelSeries("gap", "Added up", "linear", _curves(updates, sums), reference=None, y_label="gap"),
             PanelSeries(
                 "change",
-                "Change of the gap in an update / η",
+                "Update by update",
                 "linear",
                 _curves(updates[1:], changes),
                 reference=None,
                 y_range=(-0.1, 0.6),
+                y_label="change of the gap / η",
             ),
         ),
         caption=notes,

@@ -132,15 +132,17 @@ def _figure(
     rows = [mean_interval(gap.numpy() / predicted_gap(trace, n, SAMPLED_LR)) for n, gap in gaps.items()]
     opening = PanelSeries(
         "gap",
-        r"$\langle\delta\varepsilon\rangle\ /\ (\eta\,\mathrm{tr}\,\Sigma/N)$, 95 % intervals",
+        "Real digits, 95 % intervals",
         "log2",
         (curve("real digits", NUM_TRAIN, [mean for mean, _ in rows], [half for _, half in rows]),),
         reference=Reference("eq. 9", 1.0, None),
         x_label="number of training examples N",
-        y_label="",
+        y_label=r"$\langle\delta\varepsilon\rangle\ /\ (\eta\,\mathrm{tr}\,\Sigma/N)$",
         y_scale="linear",
     )
-    orders = convergence_panel("What eq. 9 leaves out", errors, x_label="learning rate η", y_label="")
+    orders = convergence_panel(
+        "Every realisation", errors, x_label="learning rate η", y_label="distance from eq. 9"
+    )
     return FigureSeries(
         name="roberts2018/eq9",
         title="The generalisation gap opened by one update",

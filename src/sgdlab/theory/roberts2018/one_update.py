@@ -153,7 +153,7 @@ def _figure(
     }
     falls = PanelSeries(
         "falls",
-        "Fall of the loss / η, 95 % intervals",
+        "Real digits, 95 % intervals",
         "log2",
         (
             *(curve(label, NUM_TRAIN, values) for label, values in said.items()),
@@ -164,9 +164,11 @@ def _figure(
         ),
         reference=None,
         x_label="number of training examples N",
-        y_label="",
+        y_label="fall of the loss / η",
     )
-    orders = convergence_panel("What eq. 7 leaves out", errors, x_label="learning rate η", y_label="")
+    orders = convergence_panel(
+        "Every realisation", errors, x_label="learning rate η", y_label="distance from eq. 7"
+    )
     return FigureSeries(
         name="roberts2018/eq7",
         title="Change of the loss in one update",

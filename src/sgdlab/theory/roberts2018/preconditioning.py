@@ -6,10 +6,10 @@ other directions Σ is taken for λ_{k+1}. Up to a factor that the learning rate
     θ ← θ − η P g,   P = 1 − Σ_i (1 − λ_{k+1}/λ_i) q_i q_iᵀ
 
 The eigenpairs are those of the N×N Gram matrix of the examples' gradients, computed anew every few updates.
-The paper says that the method "appears to work rather well" and gives no settings: these are ours.
+The paper says "appears to work rather well" and gives no settings: these are ours.
 
-Plain SGD and the preconditioned one have as many learning rates to choose from. A rate is chosen on some seeds
-and judged on others: otherwise the luckier of many rates would win.
+Plain SGD and the preconditioned one have as many learning rates to choose from. A rate is chosen on some
+seeds and judged on others: otherwise the luckier of many rates would win.
 """
 
 from __future__ import annotations
@@ -113,11 +113,12 @@ def run() -> CheckReport:
         f"B = {BATCH_SIZE}, {NUM_UPDATES} updates",
         f"{NUM_EIGENPAIRS} eigenpairs of Σ, computed anew every {REFRESH} updates; their cost, a gradient "
         "of each training example every time, isn't counted",
-        f"{len(LRS['SGD'])} learning rates, powers of two, for each method; chosen for the mean final loss "
-        f"of {NUM_TUNING} seeds, compared on {NUM_JUDGED} others, paired by seed",
+        f"{len(LRS['SGD'])} learning rates, powers of two, for each method; chosen for the mean final "
+        f"loss of {NUM_TUNING} seeds, compared on {NUM_JUDGED} others, paired by seed",
         *(
-            f"{method}: η = {of_train[method].lr:g} for the training loss, {of_test[method].lr:g} for the test "
-            f"loss{'; at an end of the grid' if of_train[method].at_edge or of_test[method].at_edge else ''}"
+            f"{method}: η = {of_train[method].lr:g} for the training loss, {of_test[method].lr:g} for the "
+            "test loss"
+            + ("; at an end of the grid" if of_train[method].at_edge or of_test[method].at_edge else "")
             for method in LRS
         ),
     )
@@ -192,7 +193,7 @@ def _figure(
         title="Σ⁻¹ as a preconditioner",
         kind="trajectories",
         x_label="updates",
-        y_label="mean ± standard error over seeds",
+        y_label="loss, mean ± standard error",
         y_scale="log",
         panels=tuple(
             PanelSeries(
@@ -211,8 +212,8 @@ def _figure(
                 reference=None,
             )
             for title, tuned in (
-                ("Training loss, tuned for it", of_train),
-                ("Test loss, tuned for it", of_test),
+                ("Training", of_train),
+                ("Test", of_test),
             )
         ),
         caption=notes,
