@@ -55,3 +55,15 @@ def test_batches_are_equal_or_refused():
     assert problem.batches(3).tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
     with pytest.raises(ValueError, match="12 examples don't make 5 equal batches"):
         problem.batches(5)
+
+
+@pytest.mark.parametrize(("num_examples", "largest_time"), [(20, 2**-5), (60, 5 * 2**-7), (60, 60 * 2**-11)])
+def test_the_time_of_an_epoch_is_short_beside_the_curvature(num_examples, largest_time):
+    """What the checks say of their ε: mε times the largest eigenvalue is below 0.15."""
+    problem = digits_mlp(num_examples)
+
+    def cost(point):
+        return problem.costs(point[None], problem.batches(1)).mean()
+
+    hessian = torch.autograd.functional.hessian(cost, problem.start)
+    assert largest_time * torch.linalg.eigvalsh(hessian).abs().max() < 0.15

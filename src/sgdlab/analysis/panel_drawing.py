@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sgdlab.analysis.labels import label_of_number
-from sgdlab.analysis.series import FigureSeries, OrderLine, PanelSeries, Series
+from sgdlab.analysis.series import FigureSeries, OrderLine, PanelSeries, Series, VerticalLine
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,6 +56,8 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
         axes.axhline(panel.reference.mean, zorder=1, **REFERENCE)
     for line in panel.order_lines:
         _draw_order_line(axes, line, place)
+    for vertical in panel.vertical_lines:
+        _draw_vertical_line(axes, vertical, place)
     if panel.order_lines:
         _make_room_below(axes, _ORDER_LABEL_ROOM)
     if panel.y_range is not None:
@@ -151,6 +153,23 @@ def _make_room_below(axes: Axes, room: float) -> None:
         axes.set_ylim(low * (low / high) ** share, high)
     else:
         axes.set_ylim(low - share * (high - low), high)
+
+
+def _draw_vertical_line(axes: Axes, line: VerticalLine, place: Callable[[Any], float]) -> None:
+    """Draw it dotted, its label along its lower end."""
+    axes.axvline(place(line.x), zorder=1, **REFERENCE)
+    axes.annotate(
+        mathtext(line.label),
+        (place(line.x), 0),
+        xycoords=("data", "axes fraction"),
+        xytext=(-2, 4),
+        textcoords="offset points",
+        rotation=90,
+        ha="right",
+        va="bottom",
+        fontsize=7.5,
+        color=REFERENCE["color"],
+    )
 
 
 def _mark_points_without_value(

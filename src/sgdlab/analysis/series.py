@@ -54,6 +54,14 @@ class OrderLine:
 
 
 @dataclass(frozen=True)
+class VerticalLine:
+    """A place on the x axis that curves are read against."""
+
+    label: str  # written along it
+    x: float
+
+
+@dataclass(frozen=True)
 class PanelSeries:
     """One panel of a figure."""
 
@@ -67,6 +75,7 @@ class PanelSeries:
     y_label: str | None = None  # None: the figure's, at the first panel
     y_scale: Literal["linear", "log"] | None = None  # None: the figure's
     order_lines: tuple[OrderLine, ...] = ()
+    vertical_lines: tuple[VerticalLine, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,13 @@ _SMITH2021 = (
         title="C_reg of several learning rates where the training loss is the same",
         run=_of("smith2021.matched_loss"),
     ),
+    Check(
+        name="smith2021/real-network",
+        paper="smith2021",
+        equations="eq. 14–22",
+        title="How far the modified flow holds on a real network as ε grows",
+        run=_of("smith2021.real_network.check"),
+    ),
 )
 
 _LSSR2022 = (

@@ -46,8 +46,10 @@ def mean_square_norm_gradient(problem: Problem, batches: Tensor, point: Tensor) 
     return gradient
 
 
-def follow(field: Field, start: Tensor, time: float) -> Tensor:
-    """Follow ω̇ = field(ω) from `start` ``(P,)`` for `time`; DOP853 to a relative tolerance of 1e-12.
+def follow(
+    field: Field, start: Tensor, time: float, relative_tolerance: float = RELATIVE_TOLERANCE
+) -> Tensor:
+    """Follow ω̇ = field(ω) from `start` ``(P,)`` for `time`, by DOP853.
 
     The distance from the start is what is integrated: its digits aren't lost among those of ω.
 
@@ -66,7 +68,7 @@ def follow(field: Field, start: Tensor, time: float) -> Tensor:
         np.zeros(len(start)),
         method="DOP853",
         t_eval=(time,),
-        rtol=RELATIVE_TOLERANCE,
+        rtol=relative_tolerance,
         atol=ABSOLUTE_TOLERANCE,
     )
     if not solution.success:

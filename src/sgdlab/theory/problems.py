@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from sgdlab.data.digits import read_digits
 from sgdlab.models.mlp import Mlp
+from sgdlab.training.objective import Minibatches, Objective
 
 
 @dataclass(frozen=True)
@@ -52,20 +52,16 @@ def digits_mlp(num_examples: int, hidden_widths: Sequence[int] = (4,), seed: int
     labels = torch.from_numpy(arrays.train_labels[:num_examples]).long()
     network = Mlp((inputs.shape[1], *hidden_widths, 10), "tanh")
     initial = network.initial_parameters(torch.Generator().manual_seed(seed))
-    names, shapes = list(initial), [value.shape for value in initial.values()]
+    objective = Objective(network, tuple(initial), l2=None)
+    shapes = [value.shape for value in initial.values()]
     sizes = [shape.numel() for shape in shapes]
 
     def costs(parameters: Tensor, examples: Tensor) -> Tensor:
         pieces = torch.split(parameters, sizes, dim=1)
-        layers = {
-            name: piece.view(-1, *shape) for name, piece, shape in zip(names, pieces, shapes, strict=True)
-        }
-        logits = network.logits(layers, inputs[examples])
-        return F.cross_entropy(logits.flatten(0, 1), labels[examples].flatten(), reduction="none").view(
-            examples.shape
-        )
+        layers = tuple(piece.view(-1, *shape) for piece, shape in zip(pieces, shapes, strict=True))
+        return objective.example_losses(layers, Minibatches(inputs[examples], labels[examples]))
 
-    return Problem(num_examples, torch.cat([initial[name].flatten() for name in names]), costs)
+    return Problem(num_examples, torch.cat([value.flatten() for value in initial.values()]), costs)
 
 
 def quadratic(hessians: Tensor, minima: Tensor, start: Tensor) -> Problem:

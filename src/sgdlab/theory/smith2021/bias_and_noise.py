@@ -71,9 +71,9 @@ def run() -> CheckReport:
     ends = {scheme: [measure(problem, scheme, lr) for lr in LRS] for scheme in SCHEMES}
     left, noise = [], []
     for scheme, found in ends.items():
-        says = f"The mean of {scheme.label} runs is O(ε³) from the flow on {scheme.flow}."
+        says = f"{scheme.label.capitalize()}: the mean is O(ε³) from the flow on {scheme.flow}."
         left.append(ErrorCurve(scheme.label, says, 3, LRS, tuple(one.bias_left for one in found)))
-        says = f"The noise of {scheme.label} runs is {big_o(scheme.noise_order)}."
+        says = f"{scheme.label.capitalize()}: the noise is {big_o(scheme.noise_order)}."
         errors = tuple(one.noise for one in found)
         noise.append(ErrorCurve(scheme.label, says, scheme.noise_order, LRS, errors))
     ratios = {
@@ -154,15 +154,17 @@ def _leading_terms(problem: Problem, ends: dict[Scheme, list[Ends]]) -> tuple[Fi
     for scheme, measured in ends.items():
         expected = leading_bias(problem, scheme, lr)
         ratio = (measured[0].bias @ expected / expected.square().sum()).item()
-        found.append((f"The bias of {scheme.label} runs is that of {scheme.flow}: ratio at ε = 2⁻¹².", ratio))
+        found.append(
+            (f"{scheme.label.capitalize()}: the bias is that of {scheme.flow}: ratio at ε = 2⁻¹².", ratio)
+        )
     shuffled, _, independent = (measured[0].noise for measured in ends.values())
     found += [
         (
-            "The noise of shuffled runs is that of ξ, eq. 14: ratio at ε = 2⁻¹².",
+            "Shuffled: the noise is that of ξ, eq. 14: ratio at ε = 2⁻¹².",
             shuffled / leading_noise_of_shuffled(problem, lr),
         ),
         (
-            "The noise of independent runs is that of the batches' gradients: ratio at ε = 2⁻¹².",
+            "Independent: the noise is that of the batches' gradients: ratio at ε = 2⁻¹².",
             independent / leading_noise_of_independent(problem, lr),
         ),
     ]

@@ -30,9 +30,9 @@ def run() -> CheckReport:
         ("two shuffled epochs", two_shuffled_epochs(NUM_BATCHES), 2),
     ):
         furthest, spread = zip(*(furthest_and_spread(problem, orders, lr) for lr in LRS), strict=True)
-        says = f"Of {label} the furthest run ends {big_o(order)} from the flow on C_SGD."
+        says = f"{label.capitalize()}: the furthest run ends {big_o(order)} from the flow on C_SGD."
         far.append(ErrorCurve(label, says, order, LRS, furthest))
-        says = f"Of {label} the standard deviation over orders is {big_o(order)}."
+        says = f"{label.capitalize()}: the standard deviation over orders is {big_o(order)}."
         wide.append(ErrorCurve(label, says, order, LRS, spread))
     notes = (
         "cross-entropy of a tanh MLP 64-4-10 on 60 digits in 4 equal batches, at its initialisation, float64",

@@ -1,0 +1,1 @@
+"""The modified flow of SGD on a real network and real data."""
