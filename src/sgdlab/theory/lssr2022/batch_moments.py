@@ -61,7 +61,7 @@ def enumerate_moments(gradients: Tensor, hessian: Tensor, batch_size: int, sampl
     full, of_batches = gradients.mean(dim=0), gradients[batches.examples].mean(dim=1)
     away = of_batches - full
     return Moments(
-        covariance=batches.mean(away[:, :, None] * away[:, None, :]),
+        covariance=(batches.probabilities[:, None] * away).T @ away,
         curvature=float(batches.mean(((of_batches @ hessian) * of_batches).sum(dim=1))),
         concentration=float(full @ full / batches.mean(of_batches.square().sum(dim=1))),
     )
