@@ -6,7 +6,7 @@ import torch
 
 from sgdlab.theory.problems import digits_mlp
 from sgdlab.theory.roberts2018 import preconditioning
-from sgdlab.theory.roberts2018.preconditioning import leading_eigenpairs, train
+from sgdlab.theory.roberts2018.preconditioning import Tuned, leading_eigenpairs, train
 
 
 def test_the_preconditioner_is_the_inverse_of_sigma_with_a_flat_rest():
@@ -48,6 +48,15 @@ def test_both_methods_start_from_the_same_networks(monkeypatch):
     plain, other = (train(method, (0.25,), range(2)) for method in ("SGD", "preconditioned"))
     np.testing.assert_array_equal(plain.test[:, :, 0], other.test[:, :, 0])
     assert (plain.test[:, :, -1] != other.test[:, :, -1]).all()
+
+
+def test_a_difference_is_to_sgds_end_and_paired_by_seed():
+    """Differences −1 and −3 at the second measurement: mean −2, half of the interval 12.706·√2/√2."""
+    plain = Tuned(0.1, False, np.array([[9.0, 9.0, 5.0], [9.0, 9.0, 7.0]]))
+    other = Tuned(0.1, False, np.array([[9.0, 4.0, 0.0], [9.0, 4.0, 0.0]]))
+    finding = preconditioning._difference("Lower.", {"SGD": plain, "preconditioned": other}, at=1)
+    assert finding.value == -2
+    assert finding.interval == pytest.approx((-2 - 12.706, -2 + 12.706), rel=1e-4)
 
 
 def test_a_rate_is_chosen_on_the_first_seeds_and_judged_on_the_others(monkeypatch):

@@ -111,7 +111,7 @@ def run() -> CheckReport:
             y_label="distance from δg",
             y_scale="log",
             panels=(
-                convergence_panel("One realisation", each),
+                convergence_panel("Single realisations, root mean square", each),
                 convergence_panel("Mean over realisations", mean),
             ),
             caption=notes,
