@@ -370,9 +370,10 @@ def key_by_the_rule(run: Run) -> str:
     payload = {"schema": 1}
     for name, value in run.model_dump(mode="json").items():
         model = type(getattr(run, name))
+        if getattr(run, name) == Run.model_fields[name].default:
+            continue  # a variant that is its field's default, too: a new field leaves keys as they were
         if not isinstance(value, dict):
-            if value != Run.model_fields[name].default:
-                payload[name] = value
+            payload[name] = value
             continue
         defaults = {field: info.get_default() for field, info in model.model_fields.items()}
         payload[name] = {k: v for k, v in value.items() if k == "kind" or v != defaults[k]}

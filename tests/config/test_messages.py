@@ -17,7 +17,7 @@ MESSAGES = {
     "batchsize=1": "batchsize is not a key (did you mean optimizer.batch_size?)",
     "zzz=1": (
         "zzz is not a key; known here: seed, precision, data, model, loss, regularizer, optimizer, "
-        "schedule, budget, evaluation, diagnostics, tracker, launcher, folders"
+        "schedule, budget, evaluation, landscape, diagnostics, tracker, launcher, folders"
     ),
     "optimizer.lr.warmup=1": "optimizer.lr.warmup can't be set: lr is a value, not a group of keys",
     # a key of another option

@@ -75,13 +75,13 @@ def test_coupled_values_are_computed_at_each_point(load, small, composer):
 COUPLED = {
     "optimizer.lrs * 2": (
         "coupled.loss.l2: 'optimizer.lrs * 2' is not a number or an expression such as 2**-6, 1/32 or "
-        "pow2(-9, -3); it may use budget, data, evaluation, loss, model, optimizer, precision, regularizer, "
-        "schedule, seed"
+        "pow2(-9, -3); it may use budget, data, evaluation, landscape, loss, model, optimizer, precision, "
+        "regularizer, schedule, seed"
     ),
     "optimizer.lr *": (
         "coupled.loss.l2: 'optimizer.lr *' is not a number or an expression such as 2**-6, 1/32 or "
-        "pow2(-9, -3); it may use budget, data, evaluation, loss, model, optimizer, precision, regularizer, "
-        "schedule, seed"
+        "pow2(-9, -3); it may use budget, data, evaluation, landscape, loss, model, optimizer, precision, "
+        "regularizer, schedule, seed"
     ),
     "optimizer.lr - 1": "loss.l2=-0.9375: input should be greater than or equal to 0",
     "data.kind": "loss.l2='digits': input should be a number, such as 0.01, 2**-6 or 1/32",

@@ -50,7 +50,10 @@ COLLAPSE = {
     "rival": "optimizer.lr * 2",
     "expect": {"below": 1},
 }
-METRICS = "test_accuracy, train_accuracy, test_loss, train_loss, train_cost, c_reg, gradient_norm_sq"
+METRICS = (
+    "test_accuracy, train_accuracy, test_loss, train_loss, train_cost, c_reg, gradient_norm_sq, "
+    "or what landscape=measured adds (docs/diagnostics.md)"
+)
 SET = "budget.num_epochs, data, data.num_train, optimizer.batch_size, optimizer.lr"
 CURVE = "drawing/curves/0"
 

@@ -25,6 +25,7 @@ from sgdlab.config.components import (
     UpdateBudget,
     UpdateEvaluation,
 )
+from sgdlab.config.landscape import Landscape, NoLandscape
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.pipeline import Pipeline
@@ -64,6 +65,7 @@ def make_run() -> Callable[..., Run]:
         model: Model | None = None,
         schedule: Schedule | None = None,
         batch_size: int = 5,
+        landscape: Landscape = NoLandscape(),
         **optimizer: object,
     ) -> Run:
         penalty = GradientNormRegularizer(
@@ -80,6 +82,7 @@ def make_run() -> Callable[..., Run]:
             schedule=schedule or ConstantSchedule(),
             budget=UpdateBudget(num_updates=num_updates),
             evaluation=UpdateEvaluation(every_num_updates=every),
+            landscape=landscape,
         )
 
     return make

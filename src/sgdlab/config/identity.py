@@ -24,6 +24,7 @@ from sgdlab.config.components import (
     UpdateEvaluation,
 )
 from sgdlab.config.fields import Component
+from sgdlab.config.landscape import MeasuredLandscape
 from sgdlab.config.schema import Run
 
 SCHEMA_VERSION = 1
@@ -45,6 +46,8 @@ def normalize(run: Run) -> Run:
             changes["regularizer"] = NoRegularizer()
         elif regularizer.estimator == "exact":
             changes["regularizer"] = _with_default(regularizer, "difference_radius")
+    if isinstance(run.landscape, MeasuredLandscape):
+        changes["landscape"] = _without_unused(run.landscape, run.data.num_train)
     if isinstance(schedule, HoldThenDecaySchedule) and not _ever_drops(schedule, num_updates):
         changes["schedule"] = ConstantSchedule()
     drawn_anew = optimizer.order in ("independent", "with_replacement")
@@ -170,6 +173,16 @@ def _update_budget(num_updates: int) -> UpdateBudget:
 @lru_cache(maxsize=4096)
 def _update_evaluation(every_num_updates: int) -> UpdateEvaluation:
     return UpdateEvaluation(every_num_updates=every_num_updates)
+
+
+@lru_cache(maxsize=4096)
+def _without_unused(landscape: MeasuredLandscape, num_train: int) -> MeasuredLandscape:
+    """Put back to its default what no quantity reads."""
+    readers = {"tolerance": "sharpness", "num_passes": "interaction", "num_batches": "step"}
+    for field_name, quantity in readers.items():
+        if quantity not in landscape.quantities:
+            landscape = _with_default(landscape, field_name)
+    return _with_default(landscape, "num_examples") if landscape.num_examples == num_train else landscape
 
 
 @lru_cache(maxsize=4096)

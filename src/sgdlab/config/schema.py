@@ -25,6 +25,7 @@ from sgdlab.config.components import (
     WideResNetModel,
 )
 from sgdlab.config.fields import Component, NonNegativeInt
+from sgdlab.config.landscape import Landscape, MeasuredLandscape, NoLandscape
 
 
 def validate_component(name: str, values: Any) -> Any:
@@ -55,6 +56,7 @@ class Run(Component):
     schedule: Schedule
     budget: Budget
     evaluation: Evaluation
+    landscape: Landscape = NoLandscape()
 
     @property
     def num_updates(self) -> int:
@@ -96,6 +98,12 @@ class Run(Component):
                 f"optimizer.order={optimizer.order} visits the same batches each epoch, so "
                 f"optimizer.remainder=carry needs data.num_train={data.num_train} to be a multiple of "
                 f"optimizer.batch_size={optimizer.batch_size}; use optimizer.remainder=drop"
+            )
+        landscape = self.landscape
+        if isinstance(landscape, MeasuredLandscape) and (landscape.num_examples or 0) > data.num_train:
+            raise ValueError(
+                f"landscape.num_examples={landscape.num_examples} is more than "
+                f"data.num_train={data.num_train}"
             )
         is_image = len(data.sample_shape) == 3
         if data.flip and not is_image:

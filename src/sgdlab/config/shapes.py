@@ -16,6 +16,7 @@ from sgdlab.config.components import (
     WideResNetModel,
 )
 from sgdlab.config.identity import canonical_json
+from sgdlab.config.landscape import NoLandscape
 from sgdlab.config.schema import Run
 
 
@@ -29,6 +30,7 @@ def shape_of(run: Run) -> str:
         run.loss.kind,
         (optimizer.kind, optimizer.batch_size, optimizer.inner_steps, optimizer.order, optimizer.remainder),
         (regularizer.kind, estimator_of(regularizer)),
+        *_landscape_of(run),
     )
 
 
@@ -63,6 +65,15 @@ def describe_step(run: Run) -> str:
     parts += [f"{estimator.replace('_', ' ')} penalty"] if estimator else []
     parts += [run.precision] if run.precision != "float32" else []
     return " · ".join(parts)
+
+
+def _landscape_of(run: Run) -> tuple[Any, ...]:
+    """Runs are measured together or not at all; a shape without is named as it always was."""
+    return (
+        ()
+        if isinstance(run.landscape, NoLandscape)
+        else (canonical_json(run.landscape.model_dump(mode="json")),)
+    )
 
 
 @lru_cache(maxsize=4096)

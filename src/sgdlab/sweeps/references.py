@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from sgdlab.config.landscape import METRICS as LANDSCAPE_METRICS
 from sgdlab.config.numbers import evaluate, parse_number
 from sgdlab.errors import UsageError
 
@@ -27,6 +28,7 @@ METRICS = (
     "c_reg",
     "gradient_norm_sq",
 )
+LANDSCAPE = {metric: quantity for quantity, metrics in LANDSCAPE_METRICS.items() for metric in metrics}
 _MEASURED_ON_REQUEST = ("c_reg", "gradient_norm_sq")
 
 
@@ -76,10 +78,11 @@ class Reference:
 def refuse_metric(where: str, metric: str, statistics: tuple[Statistic, ...] = ("best", "final")) -> None:
     """Raise ValueError if a metric isn't one of METRICS with one of the given statistics."""
     name, _, statistic = metric.partition(".")
-    if name not in METRICS or statistic not in statistics:
+    if name not in (*METRICS, *LANDSCAPE) or statistic not in statistics:
         forms = " or ".join(f"NAME.{statistic}" for statistic in statistics)
         raise ValueError(
-            f"{where}: {metric!r} is not a metric here; write {forms} with NAME one of {', '.join(METRICS)}"
+            f"{where}: {metric!r} is not a metric here; write {forms} with NAME one of {', '.join(METRICS)}, "
+            "or what landscape=measured adds (docs/diagnostics.md)"
         )
     if name in _MEASURED_ON_REQUEST and statistic == "best":
         raise ValueError(

@@ -49,7 +49,7 @@ class CheckReport:
 
 @dataclass(frozen=True)
 class Check:
-    """A check that can be run: seconds on one core, in float64, the same numbers each time."""
+    """A check that can be run: in seconds to a minute and a half on one core, in float64, always the same."""
 
     name: str  # paper/equations, e.g. smith2021/eq9-11
     paper: str

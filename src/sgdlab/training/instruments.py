@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sgdlab.config.landscape import NoLandscape
 from sgdlab.config.schema import Run
 from sgdlab.data.pipeline import Pipeline
+from sgdlab.diagnostics.curvature.eigenpairs import Eigenpairs
 from sgdlab.diagnostics.implicit_regularizer import gradient_statistics
 from sgdlab.models.network import Network
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.batches import UpdateBatches
 from sgdlab.training.evaluation import Evaluator
+from sgdlab.training.landscape import Lookout
 from sgdlab.training.objective import Minibatches, Objective, Tensors, norm_sq
 from sgdlab.training.penalty import difference_penalty
 from sgdlab.training.ranks import ALONE, Ranks
@@ -29,6 +32,7 @@ class Measured:
 
     metrics: dict[str, float]
     test_correct: Tensor  # (M,) bool, on the CPU
+    top: Eigenpairs | None = None  # of the Hessian, where the landscape is measured
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,17 @@ class Instruments:
     names: tuple[str, ...]  # of the parameters
     evaluator: Evaluator
     pipeline: Pipeline
+    pack_width: int  # slots
     ranks: Ranks = ALONE  # which share the work, and all know what is measured
 
     def measure(
-        self, runs: Sequence[Run], parameters: Tensors, batches: UpdateBatches, with_gradients: bool
+        self,
+        runs: Sequence[Run],
+        parameters: Tensors,
+        batches: UpdateBatches,
+        with_gradients: bool,
+        learning_rates: Tensor,
+        known: Eigenpairs | None,
     ) -> list[Measured]:
         """Measure each run.
 
@@ -56,6 +67,10 @@ class Instruments:
             Their latest minibatches; on the last one, penalties by finite differences have their error.
         with_gradients
             Whether C_reg and ‖∇C‖² are measured too; they cost an epoch.
+        learning_rates
+            Of the update that comes next, ``(K,)``; the landscape is one of SGD at some η.
+        known
+            Eigenpairs of these runs' Hessians at an earlier point.
         """
         train = self.evaluator(parameters, self.pipeline.train_inputs, self.pipeline.train_labels)
         test = self.evaluator(parameters, self.pipeline.test_inputs, self.pipeline.test_labels)
@@ -74,7 +89,15 @@ class Instruments:
             metrics |= self._gradient_statistics(rule.objective, parameters, runs[0].optimizer.batch_size)
         table = torch.stack([values.double().cpu() for values in metrics.values()], dim=1).tolist()
         correct = test.correct.cpu()
-        return [Measured(dict(zip(metrics, row, strict=True)), correct[k]) for k, row in enumerate(table)]
+        measured = [Measured(dict(zip(metrics, row, strict=True)), correct[k]) for k, row in enumerate(table)]
+        if isinstance(runs[0].landscape, NoLandscape):
+            return measured
+        lookout = Lookout(self.network, self.names, self.pipeline, self.pack_width)
+        views = lookout.views(runs, parameters, learning_rates, known)
+        return [
+            Measured(one.metrics | view.metrics, one.test_correct, view.top)
+            for one, view in zip(measured, views, strict=True)
+        ]
 
     def _gradient_statistics(
         self, objective: Objective, parameters: Tensors, batch_size: int

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sgdlab.config.schema import Run
+from sgdlab.diagnostics.curvature.eigenpairs import Eigenpairs
 from sgdlab.training.recorder import Recorder
 
 
@@ -24,6 +25,7 @@ class Member:
     diverged_at: int | None = None  # update with the first non-finite loss
     recorder: Recorder = field(default_factory=Recorder)
     start: Mapping[str, Tensor] | None = None  # parameters to go on from; None: those that the seed draws
+    top: Eigenpairs | None = None  # of the Hessian as last measured: where the next measurement starts
 
     def __post_init__(self) -> None:
         self.num_updates = self.run.num_updates
@@ -33,11 +35,13 @@ class Member:
     def from_state(cls, key: str, run: Run, state: Mapping[str, Any]) -> Self:
         """Rebuild the member whose `state` a checkpoint holds."""
         recorder = Recorder.from_state(state["recorder"])
-        return cls(key, run, state["update"], recorder=recorder, start=state["parameters"])
+        top = Eigenpairs(**state["top"]) if state.get("top") else None
+        return cls(key, run, state["update"], recorder=recorder, start=state["parameters"], top=top)
 
     def state(self, parameters: Mapping[str, Tensor]) -> dict[str, Any]:
         """Return what a checkpoint holds of the member: tensors and plain values."""
-        return {"update": self.update, "recorder": self.recorder.state(), "parameters": dict(parameters)}
+        state = {"update": self.update, "recorder": self.recorder.state(), "parameters": dict(parameters)}
+        return state | ({"top": vars(self.top)} if self.top else {})
 
     @property
     def has_ended(self) -> bool:

@@ -21,6 +21,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from sgdlab.data.pipeline import Pipeline
+from sgdlab.diagnostics.curvature.eigenpairs import Eigenpairs
 from sgdlab.models.build import build_network
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.backends.recipes import make_backend, make_evaluator
@@ -77,7 +78,7 @@ class Population(LightningModule):
         self.rule = UpdateRule.of(self._runs, self.network, self.names, like, ranks)
         self.backend = make_backend(backend, self.rule, like)
         evaluator = make_evaluator(backend, self.rule, like)
-        self._instruments = Instruments(self.network, self.names, evaluator, pipeline, ranks)
+        self._instruments = Instruments(self.network, self.names, evaluator, pipeline, len(slots), ranks)
         self._batches = BatchSource(shared, pipeline)
         self._chunk_length = 1  # adapted to the speed
         self._take_in([(slot, member) for slot, member in enumerate(slots) if member is not None])
@@ -216,8 +217,12 @@ class Population(LightningModule):
     def _evaluate(self) -> None:
         """Measure the members that are due, each on its own grid."""
         due = [(slot, member) for slot, member in enumerate(self.slots) if member and member.is_due]
-        for with_gradients in (False, True):
-            chosen = [at for at in due if self._wants_gradients(at[1]) == with_gradients]
+        for with_gradients, is_known in itertools.product((False, True), repeat=2):
+            chosen = [
+                (slot, member)
+                for slot, member in due
+                if self._wants_gradients(member) == with_gradients and (member.top is not None) == is_known
+            ]
             if chosen:
                 self._measure(chosen, with_gradients)
 
@@ -229,11 +234,15 @@ class Population(LightningModule):
         slots, runs = [slot for slot, _ in chosen], [member.run for _, member in chosen]
         parameters = tuple(p.detach()[slots].requires_grad_() for p in self.stacked)
         batches = self._last_batches.of_slots(slots)
-        measured = self._instruments.measure(runs, parameters, batches, with_gradients)
+        rates = self._learning_rates(chosen, 1)[0, slots]
+        tops = [member.top for _, member in chosen if member.top is not None]
+        known = Eigenpairs.of_runs(tops) if tops else None
+        measured = self._instruments.measure(runs, parameters, batches, with_gradients, rates, known)
         for (slot, member), found in zip(chosen, measured, strict=True):
             if not math.isfinite(found.metrics["train_loss"]):
                 self._mark_diverged(slot, member, member.update)
             member.recorder.record(member.update, found.metrics, found.test_correct)
+            member.top = found.top
 
 
 class _Clock:

@@ -13,32 +13,23 @@ probabilities.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from sgdlab.analysis.series import FigureSeries, PanelSeries
+from sgdlab.diagnostics.noise.sampling import Sampling, noise_share
 from sgdlab.theory.agreement import agreement_finding
 from sgdlab.theory.check import CheckReport
 from sgdlab.theory.derivatives import example_gradients, full_hessian
 from sgdlab.theory.drawing import curve
-from sgdlab.theory.draws import draws_with_replacement, draws_without_replacement
+from sgdlab.theory.draws import Draws, draws_with_replacement, draws_without_replacement
 from sgdlab.theory.problems import digits_mlp
-
-Sampling = Literal["without replacement", "with replacement"]
 
 NUM_EXAMPLES = 7
 BATCH_SIZES = tuple(range(1, NUM_EXAMPLES + 1))
 
-_DRAWS = {"without replacement": draws_without_replacement, "with replacement": draws_with_replacement}
-
-
-def noise_share(num_examples: int, batch_size: int, sampling: Sampling) -> float:
-    """Return γ_{n,b}/b: how much of the noise of single examples a minibatch keeps."""
-    if sampling == "with replacement":
-        return 1 / batch_size
-    return (num_examples - batch_size) / (num_examples - 1) / batch_size
+_DRAWS: dict[Sampling, Draws] = {"without": draws_without_replacement, "with": draws_with_replacement}
 
 
 def concentration(rho: float, share: float) -> float:
@@ -69,7 +60,7 @@ def enumerate_moments(gradients: Tensor, hessian: Tensor, batch_size: int, sampl
 
 def predict_moments(gradients: Tensor, hessian: Tensor, batch_size: int, sampling: Sampling) -> Moments:
     """Return the same by the equations, from S_1 and S_n."""
-    share = noise_share(len(gradients), batch_size, sampling)
+    share = noise_share(batch_size, len(gradients), sampling)
     full = gradients.mean(dim=0)
     of_one, of_all = gradients.T @ gradients / len(gradients), torch.outer(full, full)
     rho = float(of_all.trace() / of_one.trace())
@@ -85,9 +76,9 @@ def run() -> CheckReport:
     problem = digits_mlp(NUM_EXAMPLES)
     gradients = example_gradients(problem, problem.start)
     hessian = full_hessian(problem, problem.start)
-    seen = {way: [enumerate_moments(gradients, hessian, b, way) for b in BATCH_SIZES] for way in _ways()}
-    said = {way: [predict_moments(gradients, hessian, b, way) for b in BATCH_SIZES] for way in _ways()}
-    pairs = [pair for way in _ways() for pair in zip(seen[way], said[way], strict=True)]
+    seen = {way: [enumerate_moments(gradients, hessian, b, way) for b in BATCH_SIZES] for way in _DRAWS}
+    said = {way: [predict_moments(gradients, hessian, b, way) for b in BATCH_SIZES] for way in _DRAWS}
+    pairs = [pair for way in _DRAWS for pair in zip(seen[way], said[way], strict=True)]
     scale = pairs[0][1].covariance.abs().max()
     notes = (
         f"{NUM_EXAMPLES} digits, tanh MLP 64-4-10 at its initialisation",
@@ -114,15 +105,11 @@ def run() -> CheckReport:
     )
 
 
-def _ways() -> tuple[Sampling, ...]:
-    return ("without replacement", "with replacement")
-
-
 def _figure(
     seen: dict[Sampling, list[Moments]], said: dict[Sampling, list[Moments]], notes: tuple[str, ...]
 ) -> FigureSeries:
-    drawn = {f"every batch, {way}": seen[way] for way in _ways()} | {
-        f"equation, {way}": said[way] for way in _ways()
+    drawn = {f"every batch, {way} replacement": seen[way] for way in _DRAWS} | {
+        f"equation, {way} replacement": said[way] for way in _DRAWS
     }
     numbers = {
         r"$\mathrm{tr}\,C_b$": {

@@ -48,7 +48,7 @@ def expected_change(problem: Problem, point: Tensor, batch_size: int, lr: float)
 def interaction(problem: Problem, point: Tensor, batch_size: int) -> tuple[float, float]:
     """Return tr(H S_b), from b = 1 and b = n, and tr S_n at a point ``(P,)``."""
     gradients, hessian = example_gradients(problem, point), full_hessian(problem, point)
-    moments = predict_moments(gradients, hessian, batch_size, "without replacement")
+    moments = predict_moments(gradients, hessian, batch_size, "without")
     return moments.curvature, float(gradients.mean(dim=0).square().sum())
 
 

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from sgdlab.analysis.series import FigureSeries, PanelSeries
+from sgdlab.diagnostics.noise.sampling import noise_share
 from sgdlab.sweeps.claims import Expectation
 from sgdlab.theory.agreement import exact_finding
 from sgdlab.theory.check import CheckReport
 from sgdlab.theory.drawing import curve
-from sgdlab.theory.lssr2022.batch_moments import concentration, noise_share
+from sgdlab.theory.lssr2022.batch_moments import concentration
 
 NUM_EXAMPLES = 2**13  # 8k, k = 1024
 RHO = 2**-7
@@ -28,9 +29,7 @@ _REGIME = 0.1  # a slope this near to 1 is linear, this near to 0 saturated
 def run() -> CheckReport:
     """Compute figure 5 left, and the local slopes of ρ_b that make its two regimes."""
     rules = {
-        r"LSSR, $\rho_b$": [
-            concentration(RHO, noise_share(NUM_EXAMPLES, b, "without replacement")) for b in BATCH_SIZES
-        ],
+        r"LSSR, $\rho_b$": [concentration(RHO, noise_share(b, NUM_EXAMPLES, "without")) for b in BATCH_SIZES],
         "LSR, ρ·b": [RHO * b for b in BATCH_SIZES],
         "SRSR, ρ·√b": [RHO * math.sqrt(b) for b in BATCH_SIZES],
     }

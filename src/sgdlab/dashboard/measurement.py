@@ -1,0 +1,139 @@
+"""Everything that is measured of one stored model: gradient noise, curvature, and how the two meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from sgdlab.dashboard.stored_model import StoredModel
+from sgdlab.data.pipeline import Pipeline
+from sgdlab.diagnostics.curvature.eigenpairs import Eigenpairs, top_eigenpairs
+from sgdlab.diagnostics.curvature.interaction import Interaction, interaction
+from sgdlab.diagnostics.curvature.products import GaussNewtonProduct, HessianProduct, SymmetricOperator
+from sgdlab.diagnostics.curvature.spectral_density import SpectralDensity, spectral_density
+from sgdlab.diagnostics.curvature.step import cosine
+from sgdlab.diagnostics.curvature.trace import TraceEstimate, trace
+from sgdlab.diagnostics.noise.covariance import gradient_covariance
+from sgdlab.diagnostics.noise.moments import GradientMoments, gradient_moments
+from sgdlab.diagnostics.noise.resultant import ResultantLength, resultant_length
+from sgdlab.diagnostics.risk import EmpiricalRisk
+from sgdlab.models.build import build_network
+from sgdlab.training.landscape import training_risk
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How exact a measurement is to be."""
+
+    num_pairs: int = 5
+    tolerance: float = 1e-3
+    num_passes: int = 4
+    num_examples: int | None = None  # the first so many of the training set; None: all
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Of one model, over its training set; each tensor has one run."""
+
+    model: StoredModel
+    num_examples: int
+    cost: float  # with the L2 term
+    moments: GradientMoments
+    resultant: ResultantLength  # of single examples' gradients
+    hessian: Eigenpairs
+    covariance: Eigenpairs  # of Σ, of single examples' gradients
+    alignment: float  # |cos(q₁, ∇C)|
+    hessian_trace: TraceEstimate
+    gauss_newton_trace: TraceEstimate
+    interaction: Interaction
+    density: SpectralDensity
+
+    @property
+    def batch_size(self) -> int:
+        """Of the run, at most what was measured on."""
+        return min(self.model.run.optimizer.batch_size, self.num_examples)
+
+    @property
+    def batch_sizes(self) -> list[int]:
+        """Powers of two up to N, and N."""
+        powers = [2**k for k in range(self.num_examples.bit_length()) if 2**k < self.num_examples]
+        return [*powers, self.num_examples]
+
+    def batch_sharpness(self, batch_size: int) -> tuple[float, float]:
+        """Return ‖H‖_{S_b} and the standard error of its numerator, in its units."""
+        value, error = self.interaction.with_batches(batch_size)
+        second = self.moments.second_moment_trace(batch_size).value
+        return (value / second).item(), (error / second).item()
+
+
+def measure_model(
+    model: StoredModel,
+    pipeline: Pipeline,
+    effort: Effort,
+    on_stage: Callable[[str], None] = lambda _: None,
+) -> Measurement:
+    """Measure.
+
+    Parameters
+    ----------
+    model
+        Whose.
+    pipeline
+        Its data, on the device that is to do the work.
+    effort
+        How exactly.
+    on_stage
+        Told what is measured next.
+
+    Raises
+    ------
+    UserError
+        If something isn't finite, a number is out of range, or the network lacks a derivative.
+    """
+    risk = _risk(model, pipeline)
+    if effort.num_examples is not None:
+        risk = risk.on(risk.examples[: effort.num_examples])
+    product, seed = HessianProduct(risk), effort.seed
+    on_stage("gradient noise")
+    gradient, moments, resultant = risk.gradient(), gradient_moments(risk), resultant_length(risk)
+    on_stage("eigenvalues of the gradient covariance")
+    covariance = _top(gradient_covariance(risk), effort)
+    on_stage("eigenvalues of the Hessian")
+    hessian = _top(product, effort)
+    on_stage("traces")
+    passes = effort.num_passes
+    traces = [trace(p, num_passes=passes, seed=seed) for p in (product, GaussNewtonProduct(risk))]
+    on_stage("gradients and curvature together")
+    met = interaction(product, num_passes=passes, seed=seed)
+    on_stage("spectral density")
+    density = spectral_density(product, num_vectors=max(2, passes // 2), seed=seed)
+    return Measurement(
+        model=model,
+        num_examples=risk.num_examples,
+        cost=risk.value().item(),
+        moments=moments,
+        resultant=resultant,
+        hessian=hessian,
+        covariance=covariance,
+        alignment=cosine(hessian.vectors[:, 0], gradient).item(),
+        hessian_trace=traces[0],
+        gauss_newton_trace=traces[1],
+        interaction=met,
+        density=density,
+    )
+
+
+def _top(operator: SymmetricOperator, effort: Effort) -> Eigenpairs:
+    num_pairs = min(effort.num_pairs, operator.shape[1])
+    return top_eigenpairs(operator, num_pairs, tolerance=effort.tolerance, seed=effort.seed)
+
+
+def _risk(model: StoredModel, pipeline: Pipeline) -> EmpiricalRisk:
+    run, like = model.run, pipeline.train_inputs
+    network = build_network(run.model, run.data)
+    names = tuple(network.initial_parameters(torch.Generator().manual_seed(0)))
+    parameters = tuple(model.parameters[name].to(like).unsqueeze(0) for name in names)
+    return training_risk(network, names, parameters, pipeline, like.new_tensor([run.loss.l2]))

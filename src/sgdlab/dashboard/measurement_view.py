@@ -1,0 +1,181 @@
+"""A measurement of a stored model as rows, as a figure, and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
+from sgdlab.dashboard.measurement import Measurement
+from sgdlab.diagnostics.curvature.eigenpairs import Eigenpairs
+
+_NUM_GRID = 200
+_WIDTH = 0.01  # of a bell, as a part of the spectrum's width
+
+
+def rows(measured: Measurement) -> list[tuple[str, str, str]]:
+    """Return what people read: what it is, its value, and its error."""
+    b, moments, met = measured.batch_size, measured.moments, measured.interaction
+    at_b, at_b_error = met.with_batches(b)
+    sharpness, sharpness_error = measured.batch_sharpness(b)
+    rate = measured.model.run.optimizer.lr
+    stable = 2 / rate * moments.concentration(b).value
+    found = [
+        ("training cost C, with the L2 term", _number(measured.cost), ""),
+        ("‖∇C‖² = tr S_n", _number(moments.gradient_norm_sq.value), ""),
+        ("Γ = tr Σ, of one example's gradient", _number(moments.noise_trace.value), ""),
+        (f"C_reg, mean over partitions, B = {b}", _number(moments.implicit_regularizer(b).value), ""),
+        (f"tr S_b, b = {b}", _number(moments.second_moment_trace(b).value), ""),
+        (f"ρ_b, b = {b}", _number(moments.concentration(b).value), ""),
+        ("mean resultant length R̄_1", _number(measured.resultant.length), ""),
+        ("tr H", _number(measured.hessian_trace.value), _number(measured.hessian_trace.standard_error)),
+        (
+            "tr G (Gauss-Newton)",
+            _number(measured.gauss_newton_trace.value),
+            _number(measured.gauss_newton_trace.standard_error),
+        ),
+        ("tr(H S_n) = ∇CᵀH∇C", _number(met.of_mean), ""),
+        ("tr(H S_1)", _number(met.of_examples), _number(met.standard_error)),
+        (f"tr(H S_b), b = {b}", _number(at_b), _number(at_b_error)),
+        (f"‖H‖_S_b, b = {b}", _number(sharpness), _number(sharpness_error)),
+        (f"2ρ_b/ε, ε = {rate:g}: stable below", _number(stable), ""),
+        ("|cos(q₁, ∇C)|", _number(measured.alignment), ""),
+    ]
+    found += _pair_rows("λ_{} of H", measured.hessian)
+    return found + _pair_rows("λ_{} of Σ", measured.covariance)
+
+
+def record(measured: Measurement) -> dict[str, Any]:
+    """Return everything ready for JSON."""
+    moments, met, model = measured.moments, measured.interaction, measured.model
+    return {
+        "key": model.key,
+        "update": model.update,
+        "num_updates": model.run.num_updates,
+        "num_examples": measured.num_examples,
+        "cost": measured.cost,
+        "gradient_norm_sq": moments.gradient_norm_sq.value.item(),
+        "noise_trace": moments.noise_trace.value.item(),
+        "resultant_length": measured.resultant.length.item(),
+        "alignment": measured.alignment,
+        "hessian": _pairs_record(measured.hessian),
+        "gradient_covariance": _pairs_record(measured.covariance),
+        "hessian_trace": _estimate(measured.hessian_trace.value, measured.hessian_trace.standard_error),
+        "gauss_newton_trace": _estimate(
+            measured.gauss_newton_trace.value, measured.gauss_newton_trace.standard_error
+        ),
+        "interaction_of_mean": met.of_mean.item(),
+        "interaction_of_examples": _estimate(met.of_examples, met.standard_error),
+        "by_batch_size": [_of_batch_size(measured, b) for b in measured.batch_sizes],
+    }
+
+
+def figure(measured: Measurement) -> FigureSeries:
+    """Draw the spectrum, and what grows and falls with the batch size."""
+    moments, sizes, model = measured.moments, measured.batch_sizes, measured.model
+    second = [moments.second_moment_trace(b).value.item() for b in sizes]
+    concentration = [moments.concentration(b).value.item() for b in sizes]
+    sharpness = [measured.batch_sharpness(b) for b in sizes]
+    rate = model.run.optimizer.lr
+    panels = (
+        PanelSeries(
+            "spectrum",
+            "spectrum of the Hessian",
+            "linear",
+            (_density(measured),),
+            None,
+            x_label="eigenvalue",
+            y_label="eigenvalues per unit",
+            y_scale="log",
+        ),
+        PanelSeries(
+            "noise",
+            "second moment of a batch's gradient",
+            "log2",
+            (_series("tr $S_b$", sizes, second),),
+            None,
+            y_label="tr $S_b$",
+            y_scale="log",
+        ),
+        PanelSeries(
+            "interaction",
+            "interaction-aware sharpness",
+            "log2",
+            (
+                _series("‖H‖ in $S_b$", sizes, [v for v, _ in sharpness], [e for _, e in sharpness]),
+                _series("2ρ_b/ε", sizes, [2 * rho / rate for rho in concentration]),
+            ),
+            None,
+            y_label="‖H‖ in $S_b$, and its bound",
+            y_scale="log",
+        ),
+    )
+    where = "its final weights" if model.is_final else f"a checkpoint at update {model.update:,}"
+    return FigureSeries(
+        name=f"measure-{model.key[:8]}",
+        title=f"run {model.key[:8]}",
+        kind="curves",
+        x_label="batch size b",
+        y_label="",
+        y_scale="linear",
+        panels=panels,
+        caption=(
+            f"Run {model.key}, {where}; over {measured.num_examples:,} training examples. "
+            f"Error bars: one standard error. Each eigenvalue is spread by {_WIDTH:.0%} of the spectrum's width.",
+        ),
+    )
+
+
+def _density(measured: Measurement) -> Series:
+    nodes = measured.density.nodes
+    low, high = nodes.min().item(), nodes.max().item()
+    grid = torch.linspace(low - 0.03 * (high - low), high + 0.03 * (high - low), _NUM_GRID)
+    density, error = measured.density.density(grid, _WIDTH * (high - low))
+    count = measured.density.num_parameters
+    values, errors = (count * density[0]).tolist(), (count * error[0]).tolist()
+    floor = 1e-3 / (high - low)  # a thousandth of an eigenvalue over the whole width: nothing
+    kept = [(x, v, e) for x, v, e in zip(grid.tolist(), values, errors, strict=True) if v > floor]
+    return _series("density", *map(list, zip(*kept, strict=True)))
+
+
+def _series(label: str, x: list[Any], y: list[float], error: list[float] | None = None) -> Series:
+    nothing = (None,) * len(x)
+    return Series(
+        label, label, tuple(x), tuple(y), tuple(error) if error else nothing, nothing, "", (1,) * len(x)
+    )
+
+
+def _of_batch_size(measured: Measurement, b: int) -> dict[str, Any]:
+    moments, (value, error) = measured.moments, measured.interaction.with_batches(b)
+    return {
+        "batch_size": b,
+        "second_moment_trace": moments.second_moment_trace(b).value.item(),
+        "concentration": moments.concentration(b).value.item(),
+        "implicit_regularizer": moments.implicit_regularizer(b).value.item(),
+        "interaction": _estimate(value, error),
+        "batch_sharpness": measured.batch_sharpness(b)[0],
+    }
+
+
+def _pair_rows(label: str, pairs: Eigenpairs) -> list[tuple[str, str, str]]:
+    found = zip(pairs.values[0].tolist(), pairs.residuals[0].tolist(), strict=True)
+    return [(label.format(k), _number(v), f"{_number(r)} (residual)") for k, (v, r) in enumerate(found, 1)]
+
+
+def _pairs_record(pairs: Eigenpairs) -> dict[str, Any]:
+    return {
+        "eigenvalues": pairs.values[0].tolist(),
+        "residuals": pairs.residuals[0].tolist(),
+        "has_converged": bool(pairs.has_converged[0]),
+        "num_products": pairs.num_products,
+    }
+
+
+def _estimate(value: Tensor, error: Tensor) -> dict[str, float]:
+    return {"value": value.item(), "standard_error": error.item()}
+
+
+def _number(value: Tensor | float) -> str:
+    return f"{float(value):.4g}"

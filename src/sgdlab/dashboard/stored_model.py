@@ -1,0 +1,85 @@
+"""A model that lies in a store: the final weights of a published run, or the latest checkpoint of another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sgdlab.config.schema import Run
+from sgdlab.errors import UsageError, UserError
+from sgdlab.runs.claims import latest_checkpoint
+from sgdlab.runs.store import Store
+from sgdlab.sweeps.plan import keys_of_plan, load_plan
+from sgdlab.training.members import load_states
+
+_SHORTEST = 4  # characters by which a key is known
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """Parameters, and what run they belong to."""
+
+    key: str
+    run: Run
+    parameters: Mapping[str, Tensor]  # without the run axis
+    update: int  # parameter updates made
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run's training has ended here."""
+        return self.update == self.run.num_updates
+
+
+def load_model(store: Store, name: str) -> StoredModel:
+    """Load a run's model.
+
+    Parameters
+    ----------
+    store
+        Where it lies.
+    name
+        The run's key, or its first characters.
+
+    Raises
+    ------
+    UsageError
+        If no run's key or more than one begins so.
+    UserError
+        If nothing of the run's weights is left, or they can't be read.
+    """
+    key = _key_of(store, name)
+    if store.has_result(key):
+        result, path = store.read_result(key), store.weights_path(key)
+        if path is None:
+            raise UserError(
+                f"the weights of run {key} weren't kept: launcher.keep=final keeps those of runs that end from "
+                "then on"
+            )
+        parameters = torch.load(path, map_location="cpu", weights_only=True)
+        return StoredModel(key, Run.model_validate(result.config), parameters, result.num_updates)
+    checkpoint = latest_checkpoint(store, key)
+    if checkpoint is None:
+        raise UserError(f"run {key} has neither ended nor left a checkpoint yet")
+    state = load_states(checkpoint.path)[key]
+    return StoredModel(key, _planned(store, key), state["parameters"], state["update"])
+
+
+def _key_of(store: Store, name: str) -> str:
+    if len(name) < _SHORTEST:
+        raise UsageError(f"{name!r}: name a run by {_SHORTEST} characters of its key or more")
+    found = sorted(path.name for path in (store.runs / name[:2]).glob(f"{name}*"))
+    if not found:
+        raise UsageError(f"{store.root} has no run whose key begins with {name!r}; `sgdlab results` shows keys")
+    if len(found) > 1:
+        raise UsageError(f"{name!r} begins the keys of {len(found)} runs: {', '.join(found[:3])}, …")
+    return found[0]
+
+
+def _planned(store: Store, key: str) -> Run:
+    for path in sorted((store.root / "plans").glob("*.json.gz"), reverse=True):
+        if key in keys_of_plan(path):
+            return load_plan(path).runs[key]
+    raise UserError(f"no plan in {store.root / 'plans'} says what run {key} is")

@@ -1,0 +1,1 @@
+"""Curvature of an empirical risk: products, eigenpairs, trace, spectral density, interaction with SGD."""
