@@ -113,7 +113,7 @@ class Lookout:
 
 
 def for_vmap(network: Network) -> Network:
-    """Return the network with its convolutions, if it has any, computed as `torch.func.vmap` can take them."""
+    """Return the network with its convolutions, if any, computed as `torch.func.vmap` can take them."""
     if hasattr(network, "convolve"):
         return replace(network, convolve=convolve_grouped)  # type: ignore[type-var]
     return network
