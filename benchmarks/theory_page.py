@@ -54,8 +54,8 @@ def describe(report: CheckReport) -> str:
         "| the equation says | measured, 95 % | expected | verdict |",
         "| --- | --- | --- | --- |",
         *(
-            f"| {f'{one.says} {one.remark}'.rstrip()} | {one.measured} | {describe_expectation(one.expect)} "
-            f"| {one.verdict} |"
+            f"| {_cell(f'{one.says} {one.remark}'.rstrip())} | {one.measured} "
+            f"| {describe_expectation(one.expect)} | {one.verdict} |"
             for one in report.findings
         ),
     ]
@@ -70,6 +70,11 @@ def draw_shown(page: Path, reports: Mapping[str, CheckReport]) -> None:
         if f"({picture})" in shown:
             with tempfile.TemporaryDirectory(prefix="theory-") as folder:
                 shutil.copyfile(draw(report.figure, Path(folder), "figure")[0], page.parent / picture)
+
+
+def _cell(text: str) -> str:
+    r"""Write |x| as \|x\|: a bar would end the cell."""
+    return text.replace("|", r"\|")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The page of the equations: tables go between their marks, pictures where they are shown."""
 
+from dataclasses import replace
+
 import pytest
 
 from sgdlab.analysis.series import FigureSeries
@@ -32,6 +34,12 @@ def test_a_table_takes_the_place_of_the_old_one():
     )
     assert page == PAGE.replace("old", table)
     assert with_tables(page, {"made/up": REPORT}) == page
+
+
+def test_a_bar_does_not_end_a_cell():
+    finding = replace(FINDING, says="|cos| is 1.")
+    page = with_tables(PAGE, {"made/up": replace(REPORT, findings=(finding,))})
+    assert r"| \|cos\| is 1. Mostly. | 1 [0.9, 1.1] | above 0 | supported |" in page
 
 
 def test_a_check_without_its_marks_is_an_error():

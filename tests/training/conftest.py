@@ -65,7 +65,7 @@ def make_run() -> Callable[..., Run]:
         model: Model | None = None,
         schedule: Schedule | None = None,
         batch_size: int = 5,
-        landscape: Landscape = NoLandscape(),
+        landscape: Landscape | None = None,
         **optimizer: object,
     ) -> Run:
         penalty = GradientNormRegularizer(
@@ -82,7 +82,7 @@ def make_run() -> Callable[..., Run]:
             schedule=schedule or ConstantSchedule(),
             budget=UpdateBudget(num_updates=num_updates),
             evaluation=UpdateEvaluation(every_num_updates=every),
-            landscape=landscape,
+            landscape=landscape or NoLandscape(),
         )
 
     return make

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call
 
-from sgdlab.config.components import HoldThenDecaySchedule, MlpModel
+from sgdlab.config.components import CnnModel, DigitsData, HoldThenDecaySchedule, MlpModel
 from sgdlab.config.landscape import METRICS, MeasuredLandscape
 
 SMOOTH = MlpModel(hidden_widths=(3,), activation="tanh")
@@ -122,6 +122,29 @@ def test_a_pack_is_measured_as_each_run_alone(make_run, train):
         for names in METRICS.values():
             for name in names:
                 np.testing.assert_allclose(packed.curves[name], alone.curves[name], rtol=1e-9, err_msg=name)
+
+
+def test_a_convolutional_network_is_measured_too(make_run, train):
+    """Along a short step its loss follows from its gradient and its directional sharpness."""
+    run = make_run(
+        data=DigitsData(num_train=32, num_test=10),
+        model=CnnModel(channels=(2, 3)),
+        num_updates=4,
+        every=4,
+        landscape=landscape(*EVERYTHING),
+    )
+    packed = train([run, run.model_copy(update={"seed": 1})]).runs
+    for one in packed:
+        names = [name for quantity in METRICS.values() for name in quantity]
+        assert all(np.isfinite(one.summary[f"{name}.final"]) for name in names)
+        assert one.summary["noise_trace.final"] > 0
+        assert one.summary["gradient_sharpness.final"] <= one.summary["sharpness.final"] * (1 + 1e-3)
+        change = one.summary["valley_loss_25.final"]
+        length = 2**-4 / 4
+        expected = one.summary["mean_gradient_sq.final"] * (
+            -length + length**2 / 2 * one.summary["gradient_sharpness.final"]
+        )
+        assert change == pytest.approx(expected, rel=0.05)
 
 
 def test_measuring_changes_nothing_of_the_training(make_run, train):

@@ -32,32 +32,36 @@ def measure(
     examples: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of random vectors.")] = 0,
     as_json: AsJson = False,
-    folder: Annotated[Path, typer.Option(help="Where to write the figure.")] = Path("outputs/figures"),
+    folder: Annotated[Path, typer.Option(help="Where to write the figures.")] = Path("outputs/figures"),
 ) -> None:
     """Measure gradient noise and curvature of stored models, over their training sets."""
     from sgdlab.analysis.figures import draw
     from sgdlab.cli.output import console, print_json, table
     from sgdlab.cli.theory_view import show_running
     from sgdlab.dashboard.measurement import Effort, measure_model
-    from sgdlab.dashboard.measurement_view import figure, record, rows
+    from sgdlab.dashboard.measurement_view import figures, record, rows
     from sgdlab.dashboard.stored_model import load_model, load_pipeline
     from sgdlab.runs.store import Store
 
     names = [argument for argument in arguments if "=" not in argument]
     if not names:
-        raise UsageError("which run? Name one or more by their keys; `sgdlab results SWEEP --json` shows them")
+        raise UsageError(
+            "which run? Name one or more by their keys; `sgdlab results SWEEP --json` shows them"
+        )
     execution = _execution([argument for argument in arguments if "=" in argument])
     effort = Effort(pairs, tolerance, passes, examples, seed)
     store = Store(execution.folders.store)
     models = [load_model(store, name) for name in names]
     records = []
     for model in models:
-        with show_running(f"run {model.key[:8]}: data") as status:
+        with show_running(f"run {model.key[:8]}") as status:
             pipeline = load_pipeline(model.run, execution)
-            measured = measure_model(
-                model, pipeline, effort, lambda what, key=model.key: status.update(f"run {key[:8]}: {what}")
-            )
-        paths = draw(figure(measured), folder, f"measure-{model.key[:12]}")
+            measured = measure_model(model, pipeline, effort, status.update)
+        paths = [
+            path
+            for name, series in figures(measured).items()
+            for path in draw(series, folder, f"measure-{model.key[:12]}-{name}")
+        ]
         if as_json:
             records.append({**record(measured), "figures": [str(path) for path in paths]})
             continue

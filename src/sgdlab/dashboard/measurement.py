@@ -19,8 +19,9 @@ from sgdlab.diagnostics.noise.covariance import gradient_covariance
 from sgdlab.diagnostics.noise.moments import GradientMoments, gradient_moments
 from sgdlab.diagnostics.noise.resultant import ResultantLength, resultant_length
 from sgdlab.diagnostics.risk import EmpiricalRisk
+from sgdlab.errors import UserError
 from sgdlab.models.build import build_network
-from sgdlab.training.landscape import training_risk
+from sgdlab.training.landscape import for_vmap, training_risk
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,18 @@ def measure_model(
     UserError
         If something isn't finite, a number is out of range, or the network lacks a derivative.
     """
-    risk = _risk(model, pipeline)
+    risk, by_example = _risks(model, pipeline)
     if effort.num_examples is not None:
-        risk = risk.on(risk.examples[: effort.num_examples])
+        if effort.num_examples > risk.num_examples:
+            raise UserError(
+                f"examples={effort.num_examples} is more than the {risk.num_examples} of the training set"
+            )
+        chosen = risk.examples[: effort.num_examples]
+        risk, by_example = risk.on(chosen), by_example.on(chosen)
     product, seed = HessianProduct(risk), effort.seed
     on_stage("gradient noise")
-    gradient, moments, resultant = risk.gradient(), gradient_moments(risk), resultant_length(risk)
+    gradient, moments = risk.gradient(), gradient_moments(by_example)
+    resultant = resultant_length(by_example)
     on_stage("eigenvalues of the gradient covariance")
     covariance = _top(gradient_covariance(risk), effort)
     on_stage("eigenvalues of the Hessian")
@@ -131,9 +138,14 @@ def _top(operator: SymmetricOperator, effort: Effort) -> Eigenpairs:
     return top_eigenpairs(operator, num_pairs, tolerance=effort.tolerance, seed=effort.seed)
 
 
-def _risk(model: StoredModel, pipeline: Pipeline) -> EmpiricalRisk:
+def _risks(model: StoredModel, pipeline: Pipeline) -> tuple[EmpiricalRisk, EmpiricalRisk]:
+    """Return the model's cost, and the same for `vmap` over examples."""
     run, like = model.run, pipeline.train_inputs
     network = build_network(run.model, run.data)
     names = tuple(network.initial_parameters(torch.Generator().manual_seed(0)))
     parameters = tuple(model.parameters[name].to(like).unsqueeze(0) for name in names)
-    return training_risk(network, names, parameters, pipeline, like.new_tensor([run.loss.l2]))
+    l2 = like.new_tensor([run.loss.l2])
+    return (
+        training_risk(network, names, parameters, pipeline, l2),
+        training_risk(for_vmap(network), names, parameters, pipeline, l2),
+    )

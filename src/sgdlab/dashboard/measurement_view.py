@@ -1,7 +1,8 @@
-"""A measurement of a stored model as rows, as a figure, and as JSON."""
+"""A measurement of a stored model as rows, as figures, and as JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -72,24 +73,33 @@ def record(measured: Measurement) -> dict[str, Any]:
     }
 
 
-def figure(measured: Measurement) -> FigureSeries:
-    """Draw the spectrum, and what grows and falls with the batch size."""
-    moments, sizes, model = measured.moments, measured.batch_sizes, measured.model
+def figures(measured: Measurement) -> dict[str, FigureSeries]:
+    """Draw the spectrum, and what grows and falls with the batch size: name → figure."""
+    return {"spectrum": _spectrum(measured), "batch-size": _by_batch_size(measured)}
+
+
+def _spectrum(measured: Measurement) -> FigureSeries:
+    panel = PanelSeries("main", "spectrum of the Hessian", "linear", (_density(measured),), None)
+    bells = f"Each eigenvalue is spread by {_WIDTH:.0%} of the spectrum's width. Band: one standard error."
+    return FigureSeries(
+        name=f"measure-{measured.model.key[:8]}",
+        title="spectrum of the Hessian",
+        kind="trajectories",
+        x_label="eigenvalue",
+        y_label="eigenvalues per unit",
+        y_scale="log",
+        panels=(panel,),
+        caption=(_origin(measured), bells),
+    )
+
+
+def _by_batch_size(measured: Measurement) -> FigureSeries:
+    moments, sizes, rate = measured.moments, measured.batch_sizes, measured.model.run.optimizer.lr
     second = [moments.second_moment_trace(b).value.item() for b in sizes]
-    concentration = [moments.concentration(b).value.item() for b in sizes]
+    bound = [2 * moments.concentration(b).value.item() / rate for b in sizes]
     sharpness = [measured.batch_sharpness(b) for b in sizes]
-    rate = model.run.optimizer.lr
+    values, errors = [value for value, _ in sharpness], [error for _, error in sharpness]
     panels = (
-        PanelSeries(
-            "spectrum",
-            "spectrum of the Hessian",
-            "linear",
-            (_density(measured),),
-            None,
-            x_label="eigenvalue",
-            y_label="eigenvalues per unit",
-            y_scale="log",
-        ),
         PanelSeries(
             "noise",
             "second moment of a batch's gradient",
@@ -97,35 +107,35 @@ def figure(measured: Measurement) -> FigureSeries:
             (_series("tr $S_b$", sizes, second),),
             None,
             y_label="tr $S_b$",
-            y_scale="log",
         ),
         PanelSeries(
             "interaction",
             "interaction-aware sharpness",
             "log2",
-            (
-                _series("‖H‖ in $S_b$", sizes, [v for v, _ in sharpness], [e for _, e in sharpness]),
-                _series("2ρ_b/ε", sizes, [2 * rho / rate for rho in concentration]),
-            ),
+            (_series("$\\|H\\|_{S_b}$", sizes, values, errors), _series("$2\\rho_b/ε$", sizes, bound)),
             None,
-            y_label="‖H‖ in $S_b$, and its bound",
-            y_scale="log",
+            y_label="eigenvalue",
         ),
     )
-    where = "its final weights" if model.is_final else f"a checkpoint at update {model.update:,}"
     return FigureSeries(
-        name=f"measure-{model.key[:8]}",
-        title=f"run {model.key[:8]}",
+        name=f"measure-{measured.model.key[:8]}",
+        title="batch sizes",
         kind="curves",
         x_label="batch size b",
-        y_label="",
-        y_scale="linear",
+        y_label="tr $S_b$",
+        y_scale="log",
         panels=panels,
         caption=(
-            f"Run {model.key}, {where}; over {measured.num_examples:,} training examples. "
-            f"Error bars: one standard error. Each eigenvalue is spread by {_WIDTH:.0%} of the spectrum's width.",
+            _origin(measured),
+            "SGD is stable where the sharpness lies below 2ρ_b/ε. Bars: one standard error.",
         ),
     )
+
+
+def _origin(measured: Measurement) -> str:
+    model = measured.model
+    where = "its final weights" if model.is_final else f"a checkpoint at update {model.update:,}"
+    return f"Run {model.key}, {where}; over {measured.num_examples:,} training examples."
 
 
 def _density(measured: Measurement) -> Series:
@@ -136,15 +146,13 @@ def _density(measured: Measurement) -> Series:
     count = measured.density.num_parameters
     values, errors = (count * density[0]).tolist(), (count * error[0]).tolist()
     floor = 1e-3 / (high - low)  # a thousandth of an eigenvalue over the whole width: nothing
-    kept = [(x, v, e) for x, v, e in zip(grid.tolist(), values, errors, strict=True) if v > floor]
-    return _series("density", *map(list, zip(*kept, strict=True)))
+    shown = [value if value > floor else None for value in values]
+    return _series("density of eigenvalues", grid.tolist(), shown, errors)
 
 
-def _series(label: str, x: list[Any], y: list[float], error: list[float] | None = None) -> Series:
+def _series(label: str, x: list[Any], y: Sequence[float | None], error: Sequence[float] = ()) -> Series:
     nothing = (None,) * len(x)
-    return Series(
-        label, label, tuple(x), tuple(y), tuple(error) if error else nothing, nothing, "", (1,) * len(x)
-    )
+    return Series(label, label, tuple(x), tuple(y), tuple(error) or nothing, nothing, "", (1,) * len(x))
 
 
 def _of_batch_size(measured: Measurement, b: int) -> dict[str, Any]:

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sgdlab.config.execution import Execution
 from sgdlab.config.schema import Run
+from sgdlab.data.load import load_dataset
+from sgdlab.data.pipeline import Pipeline
 from sgdlab.errors import UsageError, UserError
 from sgdlab.runs.claims import latest_checkpoint
 from sgdlab.runs.store import Store
@@ -55,8 +58,8 @@ def load_model(store: Store, name: str) -> StoredModel:
         result, path = store.read_result(key), store.weights_path(key)
         if path is None:
             raise UserError(
-                f"the weights of run {key} weren't kept: launcher.keep=final keeps those of runs that end from "
-                "then on"
+                f"the weights of run {key} weren't kept: with launcher.keep=final those of the runs that end "
+                "are kept"
             )
         parameters = torch.load(path, map_location="cpu", weights_only=True)
         return StoredModel(key, Run.model_validate(result.config), parameters, result.num_updates)
@@ -67,12 +70,31 @@ def load_model(store: Store, name: str) -> StoredModel:
     return StoredModel(key, _planned(store, key), state["parameters"], state["update"])
 
 
+def load_pipeline(run: Run, execution: Execution) -> Pipeline:
+    """Return the data of a run, on the device that the launcher says.
+
+    Raises
+    ------
+    UserError
+        If the data are missing, or a GPU is asked for that isn't there.
+    """
+    wants_gpu = execution.launcher.device == "cuda"
+    if wants_gpu and not torch.cuda.is_available():
+        raise UsageError("launcher.device=cuda: torch sees no GPU here; launcher.device=cpu measures without")
+    on_gpu = wants_gpu or (execution.launcher.device == "auto" and torch.cuda.is_available())
+    device = torch.device("cuda" if on_gpu else "cpu")
+    dataset = load_dataset(run.data, execution.folders.data)
+    return Pipeline(run.data, dataset, device, getattr(torch, run.precision))
+
+
 def _key_of(store: Store, name: str) -> str:
     if len(name) < _SHORTEST:
         raise UsageError(f"{name!r}: name a run by {_SHORTEST} characters of its key or more")
     found = sorted(path.name for path in (store.runs / name[:2]).glob(f"{name}*"))
     if not found:
-        raise UsageError(f"{store.root} has no run whose key begins with {name!r}; `sgdlab results` shows keys")
+        raise UsageError(
+            f"{store.root} has no run whose key begins with {name!r}; `sgdlab results` shows keys"
+        )
     if len(found) > 1:
         raise UsageError(f"{name!r} begins the keys of {len(found)} runs: {', '.join(found[:3])}, …")
     return found[0]

@@ -49,6 +49,7 @@ class Surroundings:
     """A point of each of R runs, and how each would go on from it."""
 
     train: EmpiricalRisk  # with the L2 term
+    train_by_example: EmpiricalRisk  # the same, computed in a way that vmap over examples can take
     test: EmpiricalRisk  # without
     learning_rates: Tensor  # η, (R,)
     batch_size: int
@@ -78,7 +79,7 @@ class Surroundings:
     @cached_property
     def moments(self) -> GradientMoments:
         """Of the examples' gradients."""
-        return gradient_moments(self.train)
+        return gradient_moments(self.train_by_example)
 
     @property
     def rates(self) -> Tensor:

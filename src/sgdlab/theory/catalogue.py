@@ -98,4 +98,87 @@ _SMITH2021 = (
     ),
 )
 
-CHECKS: dict[str, Check] = {check.name: check for check in (*_SMITH2021,)}
+_LSSR2022 = (
+    Check(
+        name="lssr2022/eq1",
+        paper="lssr2022",
+        equations="eq. 1, 12",
+        title="Moments of minibatch gradients for every batch size",
+        run=_of("lssr2022.batch_moments"),
+    ),
+    Check(
+        name="lssr2022/eq6",
+        paper="lssr2022",
+        equations="eq. 3–7, fig. 1",
+        title="The expected change of the loss, and when it rises",
+        run=_of("lssr2022.loss_change"),
+    ),
+    Check(
+        name="lssr2022/prop4.1",
+        paper="lssr2022",
+        equations="prop. 4.1",
+        title="Gradient descent with one eigenvalue above 2/η",
+        run=_of("lssr2022.unstable_descent"),
+    ),
+    Check(
+        name="lssr2022/fig5left",
+        paper="lssr2022",
+        equations="eq. 12, fig. 5 left",
+        title="The linear and saturation scaling rule beside two others",
+        run=_of("lssr2022.scaling_rules"),
+    ),
+)
+
+_ROBERTS2018 = (
+    Check(
+        name="roberts2018/eq7",
+        paper="roberts2018",
+        equations="eq. 6–8",
+        title="The change of a loss by one update, for sets that share draws",
+        run=_of("roberts2018.one_update"),
+    ),
+    Check(
+        name="roberts2018/eq9",
+        paper="roberts2018",
+        equations="eq. 9",
+        title="The generalisation gap that one update opens",
+        run=_of("roberts2018.generalization_gap"),
+    ),
+    Check(
+        name="roberts2018/eq12-13",
+        paper="roberts2018",
+        equations="eq. 10–13",
+        title="Two half-batch updates against two full-batch updates",
+        run=_of("roberts2018.two_updates"),
+    ),
+    Check(
+        name="roberts2018/emulate",
+        paper="roberts2018",
+        equations="§3",
+        title="Full batch with a penalty emulates small batches",
+        run=_of("roberts2018.emulation"),
+    ),
+    Check(
+        name="roberts2018/linear",
+        paper="roberts2018",
+        equations="§4",
+        title="The implicit regulariser of a linear model in closed form",
+        run=_of("roberts2018.linear_model"),
+    ),
+    Check(
+        name="roberts2018/diverge",
+        paper="roberts2018",
+        equations="§4",
+        title="The generalisation gap during training, printed and corrected",
+        run=_of("roberts2018.divergence"),
+    ),
+    Check(
+        name="roberts2018/precond",
+        paper="roberts2018",
+        equations="§4",
+        title="Σ⁻¹ as a preconditioner",
+        run=_of("roberts2018.preconditioning"),
+    ),
+)
+
+CHECKS: dict[str, Check] = {check.name: check for check in (*_SMITH2021, *_LSSR2022, *_ROBERTS2018)}

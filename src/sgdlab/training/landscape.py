@@ -15,6 +15,7 @@ from sgdlab.data.pipeline import Pipeline
 from sgdlab.diagnostics.curvature.eigenpairs import Eigenpairs
 from sgdlab.diagnostics.landscape import Surroundings, measure_landscape
 from sgdlab.diagnostics.risk import EmpiricalRisk, NotFiniteError
+from sgdlab.models.layers import convolve_grouped
 from sgdlab.models.network import Network
 from sgdlab.training.objective import Tensors
 
@@ -93,17 +94,29 @@ class Lookout:
     ) -> Surroundings:
         optimizer, width = runs[0].optimizer, self.pack_width
         l2 = parameters[0].new_tensor([run.loss.l2 for run in runs])
-        train = training_risk(self.network, self.names, parameters, self.pipeline, l2, width)
+        train, by_example = (
+            training_risk(network, self.names, parameters, self.pipeline, l2, width)
+            for network in (self.network, for_vmap(self.network))
+        )
         if settings.num_examples is not None:
-            train = train.on(train.examples[: settings.num_examples])
+            chosen = train.examples[: settings.num_examples]
+            train, by_example = train.on(chosen), by_example.on(chosen)
         return Surroundings(
             train=train,
+            train_by_example=by_example,
             test=held_out_risk(self.network, self.names, parameters, self.pipeline, width),
             learning_rates=learning_rates,
             batch_size=min(optimizer.batch_size, train.num_examples),
             sampling="with" if optimizer.order == "with_replacement" else "without",
             known=known,
         )
+
+
+def for_vmap(network: Network) -> Network:
+    """Return the network with its convolutions, if any, computed as `torch.func.vmap` can take them."""
+    if hasattr(network, "convolve"):
+        return replace(network, convolve=convolve_grouped)  # type: ignore[type-var]
+    return network
 
 
 def training_risk(

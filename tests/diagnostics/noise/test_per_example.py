@@ -6,8 +6,12 @@ from torch import nn
 
 from sgdlab.diagnostics.modules import risk_of_module
 from sgdlab.diagnostics.noise.per_example import projections, squared_norms
-from sgdlab.diagnostics.risk import NotFiniteError
+from sgdlab.diagnostics.risk import EmpiricalRisk, NotFiniteError
 from sgdlab.errors import UserError
+from sgdlab.models.cnn import Cnn
+from sgdlab.models.layers import convolve_grouped, convolve_unfolded
+from sgdlab.models.mlp import Mlp
+from sgdlab.models.wide_resnet import WideResNet
 
 CROSS_ENTROPY = nn.CrossEntropyLoss(reduction="none")
 
@@ -70,6 +74,33 @@ def test_equal_examples_lie_at_distance_0_from_their_mean():
     model = nn.Linear(3, 1)
     risk = risk_of_module(model, lambda z, t: (z - t).square().squeeze(1), torch.ones(4, 3), torch.ones(4, 1))
     assert squared_norms(risk, centre=risk.gradient()).max() < 1e-12 * squared_norms(risk).max()
+
+
+NETWORKS = {
+    "mlp": (Mlp((12, 5, 4)), (12,)),
+    "cnn": (Cnn((2, 4), 1, 3, 4, convolve_grouped), (3, 6, 6)),
+    "wide_resnet": (WideResNet(10, 1, 3, 4, convolve_unfolded), (3, 6, 6)),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_packs_of_sgdlabs_networks_go_by_vmap(name):
+    """Convolutions can't choose their layout under vmap, as `convolve_each` does; the other two go."""
+    network, sample_shape = NETWORKS[name]
+    generator = torch.Generator().manual_seed(5)
+    runs = [network.initial_parameters(generator) for _ in range(2)]
+    names, inputs, labels = list(runs[0]), rows(4, *sample_shape), torch.arange(4)
+
+    def outputs(parameters, examples):
+        batch = inputs[examples].expand(2, -1, *sample_shape)
+        return network.logits(dict(zip(names, parameters, strict=True)), batch)
+
+    def losses(logits, examples):
+        return torch.stack([CROSS_ENTROPY(run, labels[examples]) for run in logits.unbind(0)])
+
+    stacked = tuple(torch.stack([run[name] for run in runs]) for name in names)
+    risk = EmpiricalRisk(outputs, losses, stacked, torch.arange(4), chunk_size=4)
+    torch.testing.assert_close(squared_norms(risk), squared_norms(risk, gradients_at_once=1))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@
 first, then one gradient in which each example is weighted by 1/‖g_i‖. For b > 1 there are too many batches; m
 are drawn, independently of each other as the expectation wants it, and with their directions u_k
 R̄² ≈ (‖Σ_k u_k‖² − m)/(m(m−1)) is unbiased; over disjoint batches of a finite set it would be too small. Its
-standard error is the jackknife's, right to first order; where R̄² ≪ 1/m it is up to √2 too large.
+standard error is the jackknife's, right to first order; where R̄² ≪ 1/m it is up to about √2 too large.
 A gradient of exactly 0 has no direction, and counts as 0.
 """
 

@@ -1,0 +1,1 @@
+"""Checks of roberts2018, SGD Implicitly Regularizes Generalization Error."""

@@ -1,0 +1,110 @@
+"""`sgdlab measure` on what a store holds: final weights, a checkpoint, nothing."""
+
+import json
+import os
+import re
+import signal
+
+import pytest
+import torch
+
+from sgdlab.runs.claims import latest_checkpoint
+
+SMALL = [
+    "data=digits",
+    "data.num_train=40",
+    "data.num_test=20",
+    "model.hidden_widths=[3]",
+    "optimizer.lr=2**-3",
+    "optimizer.batch_size=8",
+    "budget=updates",
+    "evaluation=updates",
+    "evaluation.every_num_updates=50",
+    "tracker=none",
+    "precision=float64",
+    "launcher.num_workers=1",
+    "launcher.device=cpu",
+]
+
+
+@pytest.fixture
+def kept(terminal):
+    """A folder with one run whose final weights were kept, and its key."""
+    assert terminal.sgdlab("train", *SMALL, "budget.num_updates=50", "launcher.keep=final").returncode == 0
+    (key,) = terminal.results()
+    return terminal, key
+
+
+def test_a_stored_model_is_measured_drawn_and_told(kept):
+    terminal, key = kept
+    finished = terminal.sgdlab("measure", key[:6], "--pairs", "2", "--json")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    (record,) = json.loads(finished.stdout)
+    stored = terminal.store.read_result(key).summary
+    assert record["key"] == key
+    assert (record["update"], record["num_examples"]) == (50, 40)
+    assert record["cost"] == pytest.approx(stored["train_cost.final"])
+    assert record["gradient_norm_sq"] == pytest.approx(stored["gradient_norm_sq.final"])
+    assert len(record["hessian"]["eigenvalues"]) == len(record["gradient_covariance"]["eigenvalues"]) == 2
+    sizes = {row["batch_size"]: row for row in record["by_batch_size"]}
+    assert list(sizes) == [1, 2, 4, 8, 16, 32, 40]
+    assert sizes[40]["concentration"] == pytest.approx(1)
+    # (eq. 22) the mean over partitions: the fixed partition of training is one of them
+    assert sizes[8]["implicit_regularizer"] == pytest.approx(stored["c_reg.final"], rel=0.5)
+    trace = record["hessian_trace"]
+    assert sum(record["hessian"]["eigenvalues"]) < trace["value"] + 5 * trace["standard_error"]
+    for path in record["figures"]:
+        assert (terminal.folder / path).stat().st_size > 5000
+    assert {path.rsplit(".")[-1] for path in record["figures"]} == {"png", "pdf", "svg"}
+
+
+def test_people_get_a_table_that_fits_their_terminal(kept):
+    terminal, key = kept
+    finished = terminal.sgdlab("measure", key, "--pairs", "1", "--examples", "16")
+    assert finished.returncode == 0
+    assert f"run {key}, update 50 of 50" in finished.stdout
+    assert re.search(r"λ_1 of H +[\d.e-]+ +[\d.e-]+ \(residual\)", finished.stdout)
+    assert max(map(len, finished.stdout.splitlines())) <= 80
+
+
+def test_a_run_in_training_is_measured_at_its_latest_checkpoint(terminal, wait_until):
+    """The command is killed between two checkpoints."""
+    process = terminal.start("train", *SMALL, "budget.num_updates=1000000", "launcher.checkpoint_every_s=0.2")
+    wait_until(lambda: [key for key in keys(terminal) if latest_checkpoint(terminal.store, key)])
+    process.kill()
+    process.communicate()
+    for pid in terminal.workers():
+        os.kill(pid, signal.SIGKILL)
+    (key,) = keys(terminal)
+    finished = terminal.sgdlab("measure", key[:8], "--pairs", "1", "--json")
+    (record,) = json.loads(finished.stdout)
+    path = latest_checkpoint(terminal.store, key).path
+    assert record["update"] == torch.load(path, weights_only=True)["members"][key]["update"] > 0
+    assert record["num_updates"] == 1_000_000
+
+
+def keys(terminal):
+    return [path.name for path in terminal.store.runs.glob("*/*")]
+
+
+def test_what_cannot_be_measured_is_said_in_one_line(trained):
+    key = next(iter(trained.results()))
+    for arguments, code, message in (
+        ([key], 1, f"the weights of run {key} weren't kept: with launcher.keep=final"),
+        (["abc"], 2, "'abc': name a run by 4 characters of its key or more"),
+        (["xyzw"], 2, "has no run whose key begins with 'xyzw'"),
+        ([], 2, "Missing argument"),
+        (["folders.store=elsewhere"], 2, "which run? Name one or more by their keys"),
+        ([key, "optimizer.lr=1"], 2, "optimizer.lr: a stored run is what it is"),
+    ):
+        finished = trained.sgdlab("measure", *arguments)
+        assert finished.returncode == code
+        assert message in finished.stderr
+        assert finished.stdout == ""
+
+
+def test_more_examples_than_there_are_is_refused(kept):
+    terminal, key = kept
+    finished = terminal.sgdlab("measure", key, "--examples", "41")
+    assert finished.returncode == 1
+    assert finished.stderr == "sgdlab: examples=41 is more than the 40 of the training set\n"
