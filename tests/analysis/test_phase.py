@@ -44,7 +44,7 @@ def test_each_evaluation_of_each_run_is_a_point(phases):
     assert series.mean == pytest.approx(expected)
     assert series.ends == ()
     assert figure.caption == (
-        "made/up at laptop scale. A point is one evaluation of one run; 2 runs, none selected.",
+        "made/up at laptop scale. A point is one evaluation of one run, and all finite runs are drawn.",
         "2 runs: 2 done, 0 diverged, 0 failed, 0 missing.",
     )
 

@@ -93,7 +93,7 @@ def _protocol(sweep: Sweep) -> str:
     protocol = sweep.protocol
     where = f"{sweep.name} at {sweep.scale} scale"
     if sweep.drawing.kind == "phase":
-        return f"{where}. A point is one evaluation of one run; {protocol.num_seeds} runs, none selected."
+        return f"{where}. A point is one evaluation of one run, and all finite runs are drawn."
     if sweep.drawing.seed is not None:
         return f"{where}. The run of seed {sweep.drawing.seed} of {protocol.num_seeds} alone."
     if protocol.keep == protocol.num_seeds:
