@@ -199,6 +199,19 @@ def test_one_runs_own_trajectory(trajectories):
     assert gone.caption[-1] == "plain: the run with seed 0 is diverged"
 
 
+def test_smoothing_is_a_centred_running_mean_of_each_run_and_said(trajectories):
+    figure = trajectories(seed=1, smooth=3)
+    assert figure.panels[0].series[0].mean == pytest.approx((0.25, (0.1 + 0.4 + 0.6) / 3, 0.5))
+    assert figure.caption[2] == "Each run's curve is a running mean over 3 evaluations."
+    assert trajectories(smooth=2).panels[0].series[0].mean == pytest.approx((0.275, 0.55, 0.65))
+
+    def broken(run):
+        accuracy = np.where([False, True, False], np.nan, run.curves["test_accuracy"])
+        return replace(run, curves={**run.curves, "test_accuracy": accuracy})
+
+    assert trajectories(broken, seed=1, smooth=3).panels[0].series[0].mean == pytest.approx((0.1, 0.35, 0.6))
+
+
 def test_lines_of_the_sweep_file_are_in_every_panel(trajectories):
     (panel,) = trajectories(lines=[{"y": 1, "label": "edge of stability"}]).panels
     assert panel.rules == (Rule("edge of stability", y=1.0),)

@@ -128,6 +128,18 @@ def test_a_legend_is_as_wide_as_the_figure_at_most(series, tmp_path):
             assert extent.y0 >= max(text.get_window_extent().y1 for text in figure.texts)
 
 
+def test_trajectories_of_one_colour_differ_by_their_dashes():
+    many = tuple(
+        Series(f"{i}", "m.curve", (1, 2), (i, i), (0.1, 0.1), (None, None), "", (3, 3)) for i in range(8)
+    )
+    panel = PanelSeries("p", "P", "linear", many, None)
+    drawn = figures._figure(FigureSeries("n", "t", "trajectories", "x", "y", "linear", (panel,), ()))
+    lines = [line for line in drawn.axes[0].lines if line.get_linewidth() == 1.4]
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 8
+    handles = drawn.legends[0].get_lines()
+    assert [line.get_linestyle() for line in handles] == [line.get_linestyle() for line in lines]
+
+
 def test_powers_of_two_are_superscripts():
     assert mathtext("ε = 2^{-9}, λ varies") == "ε = $2^{-9}$, λ varies"
     assert mathtext("‖H‖_{S_n} · η/2") == "‖H‖$_{S_n}$ · η/2"

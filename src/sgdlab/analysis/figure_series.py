@@ -68,6 +68,7 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
         caption=(
             _protocol(sweep),
             _counts(grids.values()),
+            *_smoothing(sweep),
             *describe_penalty_error(run for grid in grids.values() for point in grid.runs for run in point),
             *_thin_lines(panels),
             *warnings,
@@ -102,6 +103,11 @@ def _protocol(sweep: Sweep) -> str:
         f"{where}. Mean ± s.d. of the best {protocol.keep} of {protocol.num_seeds} runs a point, "
         f"ranked by {protocol.rank_by}."
     )
+
+
+def _smoothing(sweep: Sweep) -> list[str]:
+    num_evaluations = sweep.drawing.smooth
+    return [f"Each run's curve is a running mean over {num_evaluations} evaluations."] * (num_evaluations > 1)
 
 
 def _counts(grids: Iterable[GridRuns]) -> str:

@@ -28,6 +28,7 @@ from sgdlab.analysis.panel_drawing import (
     POINTS,
     STAR,
     draw_panel,
+    trajectory_dash,
 )
 from sgdlab.analysis.series import FigureSeries
 
@@ -168,7 +169,7 @@ def _legend(series: FigureSeries) -> dict[str, Any]:
 
 def _line(series: FigureSeries, index: int) -> dict[str, Any]:
     if series.kind == "trajectories":
-        return {"linewidth": 1.4}
+        return {"linewidth": 1.4, "linestyle": trajectory_dash(index)}
     if series.kind == "phase":
         return POINTS | {"markersize": 4, "alpha": 1}
     return {"linewidth": 1.3, "marker": MARKERS[index % len(MARKERS)], "markersize": 4}

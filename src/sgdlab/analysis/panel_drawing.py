@@ -42,6 +42,7 @@ ENDS: dict[str, Any] = {
 }
 _THIN: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.5, "zorder": 2}
 
+_DASHES = ("-", "--", "-.", ":")
 _MAX_X_LABELS = 11
 _ZERO_GAP = 1.5  # zero has no log2; it stands this far left of the smallest positive value
 _ORDER_LABEL_ROOM = 0.05  # of the panel's height, below the lowest line
@@ -61,7 +62,7 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
         index = labels.index(one.label)
         colour = COLOURS[index % len(COLOURS)]
         if figure.kind == "trajectories":
-            _draw_trajectory(axes, one, colour)
+            _draw_trajectory(axes, one, colour, trajectory_dash(index))
         elif figure.kind == "phase":
             _draw_points(axes, one, colour)
         else:
@@ -85,6 +86,11 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
     _label_x(axes, panel, place)
     if axes.get_yscale() == "log":
         _label_log_y(axes)
+
+
+def trajectory_dash(index: int) -> str:
+    """Return the line style of a trajectory; it tells those apart that share a colour."""
+    return _DASHES[index // len(COLOURS) % len(_DASHES)]
 
 
 def _places(panel: PanelSeries) -> Callable[[Any], float]:
@@ -134,10 +140,10 @@ def _draw_optimum(axes: Axes, one: Series, place: Callable[[Any], float], colour
     axes.plot(xs, [one.optimum.y] * len(xs), color=colour, zorder=5, **STAR)
 
 
-def _draw_trajectory(axes: Axes, one: Series, colour: str) -> None:
+def _draw_trajectory(axes: Axes, one: Series, colour: str, dash: str) -> None:
     mean, std = _floats(one.mean), np.nan_to_num(_floats(one.std))
     axes.fill_between(one.x, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0, zorder=2)
-    axes.plot(one.x, mean, color=colour, linewidth=1.4, zorder=3)
+    axes.plot(one.x, mean, color=colour, linewidth=1.4, linestyle=dash, zorder=3)
     axes.plot(one.x, _floats(one.unselected), color=colour, **_THIN)
 
 

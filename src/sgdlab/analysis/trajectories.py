@@ -32,7 +32,8 @@ def make_trajectories(grid_runs: GridRuns, curve: Curve, sweep: Sweep) -> Made:
         label = curve_label(sweep.drawing, curve, grid_runs, summary.point, axes)
         obstacle = summary.note or _obstacle(runs, summary.kept_seeds, name)
         if obstacle is None:
-            series.append(_series(label, curve.metric, runs, summary))
+            smoothed = [_smoothed(run, name, sweep.drawing.smooth) for run in runs]
+            series.append(_series(label, curve.metric, smoothed, summary))
         else:
             warnings.append(f"{label}: {obstacle}")
     return Made(tuple(series), tuple(warnings))
@@ -45,6 +46,20 @@ def _of_seed(summary: PointSummary, seed: int | None) -> PointSummary:
     states = [run.state for run in summary.left_out if run.seed == seed and run.state != "done"]
     note = f"the run with seed {seed} is {states[0]}" if states else None
     return replace(summary, kept_seeds=(seed,), num_asked=1, note=note)
+
+
+def _smoothed(run: Observation, name: str, num_evaluations: int) -> Observation:
+    """Replace a curve by its running mean over finite values, centred; over fewer near the ends."""
+    if num_evaluations == 1 or name not in run.curves:
+        return run
+    curve = np.asarray(run.curves[name], dtype=float)
+    before, after = (num_evaluations - 1) // 2, num_evaluations // 2
+    padded = np.pad(curve, (before, after), constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, num_evaluations)  # (E, num_evaluations)
+    finite = np.isfinite(windows)
+    total, count = np.where(finite, windows, 0.0).sum(axis=1), finite.sum(axis=1)
+    mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    return replace(run, curves={**run.curves, name: mean})
 
 
 def _obstacle(runs: Sequence[Observation], kept_seeds: Sequence[int], name: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from sgdlab.config.fields import Component, NonNegativeInt, Number
+from sgdlab.config.fields import Component, NonNegativeInt, Number, PositiveInt
 from sgdlab.sweeps.references import Reference, along_training
 from sgdlab.sweeps.windows import Window
 
@@ -58,6 +58,7 @@ class Drawing(Component):
     reference: Curve | None = None  # drawn as a dotted line at its first point, e.g. plain SGD at ε = 2**-9
     lines: list[Line] = []
     seed: NonNegativeInt | None = None  # trajectories of this run alone: a mean over runs hides oscillations
+    smooth: PositiveInt = 1  # trajectories: a running mean over so many evaluations of each run
     mark_end: bool = False  # a cross at the last evaluation that a phase drawing shows of each run
 
     @model_validator(mode="after")
@@ -74,6 +75,7 @@ class Drawing(Component):
             "reference": (self.reference, ("curves", "trajectories")),
             "lines": (self.lines, ("trajectories", "phase")),
             "seed": (self.seed is not None, ("trajectories",)),
+            "smooth": (self.smooth > 1, ("trajectories",)),
             "mark_end": (self.mark_end, ("phase",)),
         }
         for index, curve in enumerate(self.curves):
