@@ -106,7 +106,9 @@ def test_the_landscape_of_trained_runs_is_judged_and_drawn(terminal):
     assert "outputs/figures/edge-laptop.png" in figure.stdout
     assert "SUPPORTED" in figure.stdout
     assert terminal.sgdlab("report", "edge").returncode == 0
-    assert "edge of stability" in (terminal.folder / "outputs/report.html").read_text()
+    page = (terminal.folder / "outputs/report.html").read_text()
+    assert "edge of stability" in page
+    assert "one standard deviation." not in page.partition("<h3>Claims")[0]  # a point is no mean
 
 
 def test_finite_differences_with_relu_are_cautioned_against_from_plan_to_report(terminal, words):
