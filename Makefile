@@ -17,7 +17,7 @@ PIP_INSTALL := $(BIN)/pip install -qq --constraint constraints.txt --build-const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo sweep sweep-is-named status figures theory report test test-slow kill-test lint format bench bench-gpu bench-slurm penalty-error theory-page clean-env
+.PHONY: help demo sweep sweep-is-named status figures theory report test test-slow kill-test lint format bench bench-gpu bench-slurm bench-curvature penalty-error theory-page clean-env
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value …]"
@@ -52,7 +52,7 @@ report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SW
 
 # Half of their time the tests wait, for processes and for Slurm: twice as many workers as there are cores.
 # Small matrices on busy cores are far slower with several threads each; xdist already uses the cores.
-theory test test-slow kill-test bench bench-slurm penalty-error theory-page: export OMP_NUM_THREADS := 1
+theory test test-slow kill-test bench bench-slurm bench-curvature penalty-error theory-page: export OMP_NUM_THREADS := 1
 
 test: $(VENV)/dev.stamp ## The tests, without the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
@@ -82,6 +82,9 @@ bench-gpu: $(VENV)/bench.stamp ## Many runs on one GPU: packed, one process a ru
 bench-slurm: $(VENV)/runtime.stamp ## A private Slurm: submit 10,080 runs, and what jobs cost beside training
 	$(BIN)/python benchmarks/bench_slurm.py
 
+bench-curvature: $(VENV)/bench.stamp ## Eigenvalues and traces of Hessians beside PyHessian and curvlinops
+	$(BIN)/python benchmarks/bench_curvature.py
+
 penalty-error: $(VENV)/runtime.stamp ## Measure finite differences against the exact penalty: docs/penalty.md [QUICK=1]
 	$(BIN)/python benchmarks/difference_error.py $(if $(QUICK),--quick)
 
@@ -107,8 +110,9 @@ $(VENV)/runtime.stamp: pyproject.toml $(VENV)/pip.stamp
 
 $(VENV)/dev.stamp: $(VENV)/runtime.stamp
 	@$(PIP_INSTALL) --group dev
+	@$(PIP_INSTALL) --no-deps --group peers
 	@touch $@
 
-$(VENV)/bench.stamp: $(VENV)/runtime.stamp
+$(VENV)/bench.stamp: $(VENV)/dev.stamp
 	@$(PIP_INSTALL) --group bench
 	@touch $@

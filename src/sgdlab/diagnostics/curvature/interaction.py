@@ -107,6 +107,5 @@ def _pass(product: HessianProduct, groups: tuple[Tensor, ...], generator: torch.
     total = torch.zeros(risk.num_runs, dtype=torch.float64, device=like.device)
     for group in groups:
         joined = torch.einsum("m,mrp->rp", rademacher((len(groups),), generator, like), partial_sums)
-        on_group = type(product)(risk.on(group))(joined)
-        total += len(group) / risk.num_examples * dot(joined, on_group)
+        total += len(group) / risk.num_examples * dot(joined, product.over(group, joined))
     return total

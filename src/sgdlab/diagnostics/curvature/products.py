@@ -66,10 +66,20 @@ class _OfRisk:
             raise UserError(
                 f"vectors of {tuple(vectors.shape)} for matrices of {self.shape}: (runs, parameters)"
             )
+        return self.over(self.risk.examples, vectors)
+
+    def over(self, examples: Tensor, vectors: Tensor) -> Tensor:
+        """Multiply by the matrix of some examples alone, the L2 term included: ``(R, P)`` → ``(R, P)``.
+
+        Raises
+        ------
+        NotFiniteError
+            If an entry isn't finite.
+        """
         total = torch.zeros_like(vectors)
-        for chunk in self.risk.chunks():
+        for chunk in torch.split(examples, self.risk.chunk_size):
             total += self.of_chunk(vectors, chunk)
-        total /= self.risk.num_examples
+        total /= len(examples)
         if self.risk.l2 is not None:
             total += self.risk.l2.unsqueeze(1) * vectors
         return refuse_not_finite(total, "a curvature product")

@@ -1,0 +1,1 @@
+"""Curvature beside PyHessian, and beside curvlinops with SciPy."""
