@@ -58,13 +58,13 @@ def curvlinops_hutchinson(problem: Problem, num_probes: float) -> dict[str, floa
 
 
 def curvlinops_hutchpp(problem: Problem, num_products: float) -> dict[str, float]:
-    """Estimate it by Hutch++, four times for its spread; the time told is of one."""
+    """Estimate it by Hutch++, three times for its spread; the time told is of one."""
     num = 3 * (int(num_products) // 3)
     return _repeated(problem, lambda operator: curvlinops.hutchpp_trace(operator, num))
 
 
 def curvlinops_xtrace(problem: Problem, num_products: float) -> dict[str, float]:
-    """Estimate it by XTrace, four times for its spread; the time told is of one."""
+    """Estimate it by XTrace, three times for its spread; the time told is of one."""
     num = 2 * (int(num_products) // 2)
     return _repeated(problem, lambda operator: curvlinops.xtrace(operator, num))
 
@@ -78,7 +78,7 @@ def _repeated(problem: Problem, estimate: Callable[..., torch.Tensor]) -> dict[s
     return {"value": float(np.mean(values)), "standard_error": spread, "repeats": _REPEATS}
 
 
-_REPEATS = 4
+_REPEATS = 3
 
 
 def _of_probes(values: np.ndarray) -> dict[str, float]:

@@ -1,12 +1,19 @@
 """Any torch model as a risk: what it measures, what it refuses, and that it leaves no trace."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
+from sgdlab.diagnostics.curvature.eigenpairs import top_eigenpairs
+from sgdlab.diagnostics.curvature.interaction import interaction
 from sgdlab.diagnostics.curvature.products import GaussNewtonProduct, HessianProduct
+from sgdlab.diagnostics.curvature.spectral_density import spectral_density
+from sgdlab.diagnostics.curvature.step import mean_loss_change
 from sgdlab.diagnostics.curvature.trace import trace
 from sgdlab.diagnostics.modules import risk_of_module
+from sgdlab.diagnostics.noise.moments import gradient_moments
 from sgdlab.errors import UserError
 
 CROSS_ENTROPY = nn.CrossEntropyLoss(reduction="none")
@@ -137,3 +144,25 @@ def test_an_output_that_is_not_one_an_example_is_refused(small):
     )
     with pytest.raises(UserError, match=r"one output an example, \(23, …\)"):
         risk.value()
+
+
+def test_no_more_examples_than_a_chunk_are_alive_at_a_time(small):
+    """Memory is bounded by the chunk: whatever is measured asks for no more at once."""
+    risk, asked = small.risk(chunk_size=4), []
+
+    def outputs(parameters, examples):
+        asked.append(len(examples))
+        return risk.outputs(parameters, examples)
+
+    watched = replace(risk, outputs=outputs)
+    product = HessianProduct(watched)
+    watched.value()
+    watched.gradient()
+    top_eigenpairs(product, 2, max_products=5)
+    trace(product, examples_per_probe=9)
+    trace(GaussNewtonProduct(watched), examples_per_probe=9)
+    interaction(product, num_groups=2)
+    spectral_density(product, num_nodes=3)
+    mean_loss_change(watched, torch.tensor([0.1]), 10)
+    gradient_moments(watched)
+    assert max(asked) == 4

@@ -11,13 +11,14 @@ from sgdlab.dashboard.stored_model import StoredModel
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.diagnostics.curvature.eigenpairs import Eigenpairs, top_eigenpairs
 from sgdlab.diagnostics.curvature.interaction import Interaction, interaction
-from sgdlab.diagnostics.curvature.products import GaussNewtonProduct, HessianProduct, SymmetricOperator
+from sgdlab.diagnostics.curvature.products import GaussNewtonProduct, HessianProduct
 from sgdlab.diagnostics.curvature.spectral_density import SpectralDensity, spectral_density
 from sgdlab.diagnostics.curvature.step import cosine
 from sgdlab.diagnostics.curvature.trace import TraceEstimate, trace
 from sgdlab.diagnostics.noise.covariance import gradient_covariance
 from sgdlab.diagnostics.noise.moments import GradientMoments, gradient_moments
 from sgdlab.diagnostics.noise.resultant import ResultantLength, resultant_length
+from sgdlab.diagnostics.operators import SymmetricOperator
 from sgdlab.diagnostics.risk import EmpiricalRisk
 from sgdlab.errors import UserError
 from sgdlab.models.build import build_network

@@ -1,5 +1,7 @@
 """Products against the dense matrix of torch's own `hessian`, and against differences of gradients."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -20,6 +22,21 @@ def test_hessian_products_are_those_of_the_dense_matrix(small, chunk_size):
     vector = some_rows((1, 35))
     found = HessianProduct(small.risk(chunk_size=chunk_size))(vector)
     torch.testing.assert_close(found[0], small.hessian() @ vector[0], rtol=1e-10, atol=1e-12)
+
+
+def test_where_one_chunk_is_everything_its_gradient_is_computed_once(small):
+    risk, calls = small.risk(chunk_size=23), []
+
+    def outputs(parameters, examples):
+        calls.append(len(examples))
+        return risk.outputs(parameters, examples)
+
+    product = HessianProduct(replace(risk, outputs=outputs))
+    vectors = [some_rows((1, 35), seed) for seed in range(3)]
+    found = [product(vector)[0] for vector in vectors]
+    assert calls.count(23) == 1
+    for vector, got in zip(vectors, found, strict=True):
+        torch.testing.assert_close(got, small.hessian() @ vector[0], rtol=1e-10, atol=1e-12)
 
 
 def test_hessian_products_are_differences_of_gradients(small):

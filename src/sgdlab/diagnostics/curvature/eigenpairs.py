@@ -18,8 +18,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from sgdlab.diagnostics.curvature.products import SymmetricOperator
 from sgdlab.diagnostics.curvature.span import Span
+from sgdlab.diagnostics.operators import SymmetricOperator
 from sgdlab.errors import UserError
 
 _ROOM = 24  # vectors that the span may hold beyond two a pair

@@ -2,56 +2,28 @@
 
 H = ∇²C = 1/N·Σ_i ∇²ℓ_i + l2·I, by double backward. G = 1/N·Σ_i J_iᵀ (∇²_z ℓ_i) J_i + l2·I, the generalised
 Gauss-Newton matrix, J_i the Jacobian of the outputs z_i: by forward mode, then backward. H = G where the
-outputs are linear in the parameters. Cost of a product, in gradients: H about 2.5, G about 2. Memory: a
-chunk's graph, a few times what its gradient needs, and a few rows of P numbers a run.
+outputs are linear in the parameters. Cost of a product, in gradients: H about 2.5 (1.5 after the first where
+one chunk holds all examples), G about 2. Memory: a chunk's graph, a few times what its gradient needs, and a
+few rows of P numbers a run.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.func import jvp, vjp
 
-from sgdlab.diagnostics.risk import EmpiricalRisk, refuse_not_finite
+from sgdlab.diagnostics.operators import OfRisk
+from sgdlab.diagnostics.risk import refuse_not_finite
 from sgdlab.diagnostics.vectors import Tensors, flatten, shape_like
 from sgdlab.errors import UserError
 
 
-class SymmetricOperator(Protocol):
-    """R symmetric matrices of P×P, known by their products."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(R, P)."""
-        ...
-
-    @property
-    def like(self) -> Tensor:
-        """A tensor of the type and on the device of the vectors."""
-        ...
-
-    def __call__(self, vectors: Tensor) -> Tensor:
-        """Multiply each run's matrix by its vector: ``(R, P)`` → ``(R, P)``."""
-        ...
-
-
 @dataclass(frozen=True)
-class _OfRisk:
-    risk: EmpiricalRisk
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(R, P)."""
-        return self.risk.num_runs, self.risk.num_parameters
-
-    @property
-    def like(self) -> Tensor:
-        """A parameter."""
-        return self.risk.parameters[0].detach()
-
+class _Curvature(OfRisk):
     def __call__(self, vectors: Tensor) -> Tensor:
         """Multiply over all examples: ``(R, P)`` → ``(R, P)``.
 
@@ -62,10 +34,7 @@ class _OfRisk:
         UserError
             If the vectors have another shape, or the model lacks the derivatives that this takes.
         """
-        if vectors.shape != self.shape:
-            raise UserError(
-                f"vectors of {tuple(vectors.shape)} for matrices of {self.shape}: (runs, parameters)"
-            )
+        self.refuse_other_shapes(vectors)
         return self.over(self.risk.examples, vectors)
 
     def over(self, examples: Tensor, vectors: Tensor) -> Tensor:
@@ -76,8 +45,8 @@ class _OfRisk:
         NotFiniteError
             If an entry isn't finite.
         """
-        total = torch.zeros_like(vectors)
-        for chunk in torch.split(examples, self.risk.chunk_size):
+        size, total = self.risk.chunk_size, torch.zeros_like(vectors)
+        for chunk in [examples] if len(examples) <= size else torch.split(examples, size):
             total += self.of_chunk(vectors, chunk)
         total /= len(examples)
         if self.risk.l2 is not None:
@@ -90,8 +59,11 @@ class _OfRisk:
 
 
 @dataclass(frozen=True)
-class HessianProduct(_OfRisk):
+class HessianProduct(_Curvature):
     """H v.
+
+    Where all examples are one chunk, the graph of their gradient is kept for the next product, which then
+    costs about half.
 
     Raises
     ------
@@ -101,22 +73,28 @@ class HessianProduct(_OfRisk):
     """
 
     def __post_init__(self) -> None:
-        leaves = self.risk.leaves()
-        losses = self.risk.example_losses(leaves, self.risk.examples[:1])
-        _refuse_once_differentiable(
-            torch.autograd.grad(losses.sum(), leaves, create_graph=True, materialize_grads=True)
-        )
+        _, gradients = self._gradients(self.risk.examples[:1])
+        _refuse_once_differentiable(gradients)
 
     def of_chunk(self, vectors: Tensor, examples: Tensor) -> Tensor:
         """Return Σ_i ∇²ℓ_i v; see the class it extends."""
+        is_kept = examples is self.risk.examples
+        leaves, gradients = self._of_everything if is_kept else self._gradients(examples)
+        return flatten(_backward_again(gradients, leaves, shape_like(vectors, leaves), is_kept))
+
+    @cached_property
+    def _of_everything(self) -> tuple[Tensors, Tensors]:
+        return self._gradients(self.risk.examples)
+
+    def _gradients(self, examples: Tensor) -> tuple[Tensors, Tensors]:
+        """Return leaves, and Σ_i ∇ℓ_i as a function of them."""
         leaves = self.risk.leaves()
         losses = self.risk.example_losses(leaves, examples)
-        gradients = torch.autograd.grad(losses.sum(), leaves, create_graph=True, materialize_grads=True)
-        return flatten(_backward_again(gradients, leaves, shape_like(vectors, leaves)))
+        return leaves, torch.autograd.grad(losses.sum(), leaves, create_graph=True, materialize_grads=True)
 
 
 @dataclass(frozen=True)
-class GaussNewtonProduct(_OfRisk):
+class GaussNewtonProduct(_Curvature):
     """G v."""
 
     def of_chunk(self, vectors: Tensor, examples: Tensor) -> Tensor:
@@ -131,7 +109,7 @@ class GaussNewtonProduct(_OfRisk):
         leaf = values.detach().requires_grad_()
         summed = self.risk.losses(leaf, examples).sum()
         slopes = torch.autograd.grad(summed, leaf, create_graph=True)
-        (curved,) = _backward_again(slopes, (leaf,), (pushed.detach(),))
+        (curved,) = _backward_again(slopes, (leaf,), (pushed.detach(),), is_kept=False)
         return flatten(pull_back(curved))
 
 
@@ -148,14 +126,18 @@ def _refuse_once_differentiable(gradients: Tensors) -> None:
         waiting += following
 
 
-def _backward_again(gradients: Tensors, leaves: Tensors, vectors: Tensors) -> Tensors:
+def _backward_again(gradients: Tensors, leaves: Tensors, vectors: Tensors, is_kept: bool) -> Tensors:
     """Return the derivative of ⟨gradients, vectors⟩ by the leaves; 0 where the gradients are constant."""
     reached = [(g, v) for g, v in zip(gradients, vectors, strict=True) if g.requires_grad]
     if not reached:
         return tuple(torch.zeros_like(leaf) for leaf in leaves)
     try:
         return torch.autograd.grad(
-            [g for g, _ in reached], leaves, grad_outputs=[v for _, v in reached], materialize_grads=True
+            [g for g, _ in reached],
+            leaves,
+            grad_outputs=[v for _, v in reached],
+            retain_graph=is_kept,
+            materialize_grads=True,
         )
     except RuntimeError as error:
         if "out of memory" in str(error):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sgdlab.diagnostics.curvature.products import SymmetricOperator
+from sgdlab.diagnostics.operators import SymmetricOperator
 from sgdlab.diagnostics.vectors import rademacher
 
 

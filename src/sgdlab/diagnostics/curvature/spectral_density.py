@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sgdlab.diagnostics.curvature.products import SymmetricOperator
 from sgdlab.diagnostics.curvature.span import Span
+from sgdlab.diagnostics.operators import SymmetricOperator
 from sgdlab.errors import UserError
 
 

@@ -77,4 +77,5 @@ def trace(
 def _probe(product: HessianProduct | GaussNewtonProduct, group: Tensor, generator: torch.Generator) -> Tensor:
     """Return vᵀ A_j v of each run: ``(R,)``."""
     signs = rademacher((1, product.shape[1]), generator, product.like).expand(product.shape)
-    return dot(signs, product.of_chunk(signs, group))
+    chunks = torch.split(group, product.risk.chunk_size)
+    return torch.stack([dot(signs, product.of_chunk(signs, chunk)) for chunk in chunks]).sum(dim=0)

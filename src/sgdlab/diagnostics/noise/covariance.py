@@ -15,26 +15,16 @@ from torch import Tensor
 
 from sgdlab.diagnostics.noise.per_example import projections
 from sgdlab.diagnostics.noise.sampling import Sampling, noise_share
+from sgdlab.diagnostics.operators import OfRisk
 from sgdlab.diagnostics.risk import EmpiricalRisk
 
 
 @dataclass(frozen=True)
-class GradientMomentProduct:
+class GradientMomentProduct(OfRisk):
     """(c·Σ + m·G Gᵀ) v; `gradient_covariance` and `gradient_second_moment` say which c and m."""
 
-    risk: EmpiricalRisk
     of_covariance: float  # c
     of_mean: float  # m
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(R, P)."""
-        return self.risk.num_runs, self.risk.num_parameters
-
-    @property
-    def like(self) -> Tensor:
-        """A parameter."""
-        return self.risk.parameters[0].detach()
 
     def __call__(self, vectors: Tensor) -> Tensor:
         """Multiply over all examples: ``(R, P)`` → ``(R, P)``.
