@@ -20,6 +20,10 @@ MESSAGES = {
         "schedule, budget, evaluation, landscape, diagnostics, tracker, launcher, folders"
     ),
     "optimizer.lr.warmup=1": "optimizer.lr.warmup can't be set: lr is a value, not a group of keys",
+    "landscape=measured landscape.quantities=[noize]": (
+        "landscape.quantities[0]='noize': input should be 'noise', 'sharpness', 'interaction', 'step', "
+        "'valley' or 'gap'"
+    ),
     # a key of another option
     "regularizer.strength=1": (
         "regularizer.strength is not a key: regularizer is none, and regularizer=gradient_norm has strength"

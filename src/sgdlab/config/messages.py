@@ -15,7 +15,11 @@ from pydantic_core import ErrorDetails
 def explain(error: ValidationError, model: type[BaseModel], source_of: Callable[[str], str]) -> str:
     """Write one line for each thing that is wrong; `source_of` tells where a key's value came from."""
     lines = []
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    wrong_items = {detail["loc"][:-1] for detail in details}
+    for detail in details:
+        if detail["type"] == "too_short" and detail["loc"] in wrong_items:
+            continue  # only for want of the items that are wrong
         place = _locate(model, detail["loc"])
         lines.append(f"{source_of(place.key.partition('[')[0])}: {_what(place, detail)}")
     return "\n".join(dict.fromkeys(lines))

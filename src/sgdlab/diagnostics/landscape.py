@@ -35,6 +35,7 @@ from sgdlab.diagnostics.noise.moments import GradientMoments, gradient_moments
 from sgdlab.diagnostics.noise.sampling import Sampling
 from sgdlab.diagnostics.risk import EmpiricalRisk
 from sgdlab.diagnostics.vectors import dot, shape_like
+from sgdlab.errors import UserError
 
 _SEED = 0  # of every random direction: the same for each run and each evaluation
 _NUM_PAIRS = 2  # tracked along training: where the first two change places, the new first one is at hand
@@ -50,7 +51,7 @@ class Surroundings:
 
     train: EmpiricalRisk  # with the L2 term
     train_by_example: EmpiricalRisk  # the same, computed in a way that vmap over examples can take
-    test: EmpiricalRisk  # without
+    test: EmpiricalRisk | None  # without; only the gap takes it
     learning_rates: Tensor  # η, (R,)
     batch_size: int
     sampling: Sampling
@@ -108,7 +109,7 @@ def measure_landscape(
     NotFiniteError
         If something isn't finite.
     UserError
-        If the network lacks a derivative that a quantity takes.
+        If the network lacks a derivative that a quantity takes, or the gap lacks test data.
     """
     metrics: Metrics = {}
     top = None
@@ -177,6 +178,8 @@ def _valley(_settings: MeasuredLandscape, at: Surroundings) -> Metrics:
 
 
 def _gap(_settings: MeasuredLandscape, at: Surroundings) -> Metrics:
+    if at.test is None:
+        raise UserError("the gap is one between training and test loss, and there are no test data")
     train = replace(at.train, l2=None)  # the gap is one of losses; the L2 term only moves the parameters
     difference = train.gradient() - at.test.gradient()
     expected = at.rates * dot(at.gradient, difference)
