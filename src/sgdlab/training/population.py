@@ -216,15 +216,13 @@ class Population(LightningModule):
 
     def _evaluate(self) -> None:
         """Measure the members that are due, each on its own grid."""
-        due = [(slot, member) for slot, member in enumerate(self.slots) if member and member.is_due]
-        for with_gradients, is_known in itertools.product((False, True), repeat=2):
-            chosen = [
-                (slot, member)
-                for slot, member in due
-                if self._wants_gradients(member) == with_gradients and (member.top is not None) == is_known
-            ]
-            if chosen:
-                self._measure(chosen, with_gradients)
+        groups: dict[tuple[bool, bool], list[tuple[int, Member]]] = {}
+        for slot, member in enumerate(self.slots):
+            if member and member.is_due:
+                group = self._wants_gradients(member), member.top is not None
+                groups.setdefault(group, []).append((slot, member))
+        for group in sorted(groups):
+            self._measure(groups[group], with_gradients=group[0])
 
     def _wants_gradients(self, member: Member) -> bool:
         is_last = member.update == member.num_updates
