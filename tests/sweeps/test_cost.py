@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from sgdlab.config.landscape import MeasuredLandscape, num_example_gradients
 from sgdlab.config.schema import Run
 from sgdlab.config.shapes import shape_of, step_of
 from sgdlab.machine.devices import Device
@@ -46,6 +47,46 @@ def test_the_work_of_a_run():
     assert work_of(RUN, "evaluations") == Work(250, 3, 450, 39)
     assert work_of(RUN, "end") + work_of(RUN, "none") == Work(500, 6, 900, 13)
     assert Work(5, 4, 3, 2) - Work(1, 1, 1, 1) == Work(4, 3, 2, 1)
+
+
+def test_the_landscape_is_work_too():
+    measured = MeasuredLandscape(quantities=("step", "valley"), num_batches=10)
+    run = RUN.model_copy(update={"landscape": measured})
+    # ∇C, ‖H‖_{S_n}; step: a pass, ∇C, and 10 times a pass and 8 of 100 examples; valley: a pass, 5 passes and
+    # products; three times over 100 examples, a gradient as 4 passes
+    gradients = 1 + 2.5 + (1 / 3 + 1 + 10 * (1 / 3 + 0.08)) + (1 / 3 + 5 * (1 / 3 + 2.5))
+    assert work_of(run, "end") == Work(250, 3, 450 + math.ceil(3 * 4 * 100 * gradients), 13)
+
+
+def test_a_plan_with_the_landscape_does_not_promise_minutes_for_hours(table):
+    table.add_training(1, speed(1e-6, example_s=1e-3))
+    run = RUN.model_copy(update={"landscape": MeasuredLandscape(quantities=("sharpness", "interaction"))})
+    with_it, without = (CostModel(CPU, None).estimate([one], "none").seconds for one in (run, RUN))
+    assert without == pytest.approx(450e-3, rel=0.01)
+    assert with_it > 100 * without
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        ({"quantities": ("noise",)}, {"quantities": ("noise", "sharpness")}),
+        ({"quantities": ("sharpness",)}, {"quantities": ("sharpness",), "tolerance": 1e-6}),
+        ({"quantities": ("interaction",)}, {"quantities": ("interaction",), "num_passes": 9}),
+        ({"quantities": ("step",)}, {"quantities": ("step",), "num_batches": 30}),
+        ({"quantities": ("valley",), "num_examples": 50}, {"quantities": ("valley",)}),
+    ],
+)
+def test_whatever_makes_a_measurement_longer_makes_its_estimate_larger(less, more):
+    few, many = (num_example_gradients(MeasuredLandscape(**one), 100, 50, 8) for one in (less, more))
+    assert 0 < few < many
+
+
+def test_what_quantities_share_is_counted_once():
+    def gradients(*quantities):
+        return num_example_gradients(MeasuredLandscape(quantities=quantities), 100, 50, 8)
+
+    assert gradients("noise", "gap") == pytest.approx(gradients("gap"))
+    assert gradients("sharpness", "valley") < gradients("sharpness") + gradients("valley")
 
 
 def test_the_time_of_a_pack():

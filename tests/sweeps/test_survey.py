@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sgdlab.config.components import HoldThenDecaySchedule
+from sgdlab.config.landscape import METRICS
 from sgdlab.config.shapes import shape_of
 from sgdlab.runs.attempts import Attempt
 from sgdlab.runs.claims import claim
@@ -122,3 +123,22 @@ def test_a_field_added_since_with_the_old_behaviour_is_no_drift(store, wanted, p
     assert list(survey_runs({key: run}, store, 1).stored) == [key]
     monkeypatch.setattr(Store, "read_result", lambda *_: pytest.fail("what agreed once is read again"))
     assert list(survey_runs({key: run}, store, 1).stored) == [key]
+
+
+@pytest.mark.parametrize("num_evaluations", [1, 30, 1000])
+def test_curves_of_the_landscape_take_room(load, small, composer, store, tmp_path, num_evaluations):
+    """As much as they take in numpy's archive, and their best and last values as JSON."""
+    small["base"] |= {"budget": "updates", "budget.num_updates": num_evaluations, "evaluation": "updates"}
+    del small["base"]["budget.num_epochs"]
+    small["base"]["evaluation.every_num_updates"] = 1
+    without = survey([load(small)], composer, store)
+    measured = {"landscape": "measured", "landscape.quantities": [*METRICS]}
+    with_it = survey([load(small | {"base": small["base"] | measured})], composer, store)
+    more = (with_it.num_bytes - without.num_bytes) / len(without.missing)
+    names = [name for quantity in METRICS.values() for name in quantity]
+    generator = np.random.default_rng(0)
+    curves = {name: generator.normal(size=num_evaluations) for name in names}
+    np.savez_compressed(tmp_path / "curves.npz", **curves)
+    summary = {f"{name}.{which}": curves[name][0] for name in names for which in ("best", "final")}
+    taken = (tmp_path / "curves.npz").stat().st_size + len(json.dumps(summary))
+    assert more == pytest.approx(taken, rel=0.1)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sgdlab.config.components import MlpModel
+from sgdlab.config.landscape import MeasuredLandscape
 from sgdlab.config.shapes import step_of
 from sgdlab.errors import UsageError
 from sgdlab.machine.speeds import BackendSpeed, SpeedTable, TrainingSpeed
@@ -67,6 +68,14 @@ def test_another_backend_is_measured_for_itself(run, table, pretend):
     assert [backend for _, backend in asked] == ["batched", "batched", "vmapped", "vmapped"]
     with pytest.raises(UsageError, match=r"launcher\.backend=per-run can't train model=mlp"):
         measure_step(wanted(run, backend="per-run"), CPU)
+
+
+def test_the_landscape_is_no_part_of_a_step(make_run, monkeypatch):
+    """Its cost is reckoned: measured with it, evaluations of every run of this step would seem as dear."""
+    monkeypatch.setattr("sgdlab.training.instruments.Lookout", None)
+    run = make_run(landscape=MeasuredLandscape(quantities=("noise",)))
+    assert step_of(run) == step_of(make_run())
+    assert step_speed._ShortPack((run,), "batched", CPU, 4).seconds(2, 1) > 0
 
 
 def test_no_pack_is_tried_that_memory_has_no_room_for(run, table, pretend):

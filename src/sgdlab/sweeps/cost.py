@@ -3,9 +3,11 @@
     pack_s = U·update_s + E·evaluation_s/w + M·example_s + G·gradient_s + setup_s
 
 Summed over the runs of a pack of width w: U their updates, E their evaluations, M the examples that these
-pass through the network, G the minibatch gradients behind C_reg and ‖∇C‖². Between two measured widths the
-time of a whole pack is taken to be linear in its width; a pack narrower than all measured ones takes as long
-as the narrowest, and beyond the widest a run takes as long as in that.
+pass through the network, G the minibatch gradients behind C_reg and ‖∇C‖². The landscape is measured on
+chunks as large as an evaluation's, where an example's gradient takes far less than in a minibatch: it counts
+in M, as a few passes. Between two measured widths the time of a whole pack is taken to be linear in its
+width; a pack narrower than all measured ones takes as long as the narrowest, and beyond the widest a run
+takes as long as in that.
 
 First counts what `training.step_speed` found on this device; then what finished runs of that shape took on
 it, everything in one number. A step of which neither is known costs None.
@@ -19,6 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from sgdlab.config.landscape import MeasuredLandscape, num_example_gradients
 from sgdlab.config.schema import Run
 from sgdlab.config.shapes import shape_of, step_of
 from sgdlab.config.widths import AS_GOOD
@@ -28,6 +31,9 @@ from sgdlab.runs.index import Speed
 from sgdlab.sweeps.multiply_adds import multiply_adds
 
 WORKER_START_S = 4.0  # of one worker, once: it imports torch and Lightning
+_PASSES_PER_GRADIENT = (
+    4  # measured 2 to 3 of those of `batched`; 5 to 7 of the kernel in C, which evaluates faster
+)
 _GUESSED_RATE = 1e10  # multiply-adds a second: only to balance packs that were never measured by
 _GUESSED_WIDTH = 12  # below it a guessed pack takes no less: packing gains more than a second worker does
 
@@ -41,7 +47,7 @@ class Work:
 
     num_updates: int = 0
     num_evaluations: int = 0
-    num_examples: int = 0  # passed forward in evaluations
+    num_examples: int = 0  # passed forward in evaluations, and what measuring the landscape amounts to
     num_gradients: int = 0  # of minibatches, behind C_reg and ‖∇C‖²
 
     def __add__(self, other: Work) -> Work:
@@ -68,9 +74,19 @@ def work_of(run: Run, statistics: Statistics) -> Work:
     return Work(
         run.num_updates,
         num_evaluations,
-        num_evaluations * (run.data.num_train + run.data.num_test),
+        num_evaluations * (run.data.num_train + run.data.num_test)
+        + _num_landscape_passes(run, num_evaluations),
         times * math.ceil(run.data.num_train / run.optimizer.batch_size),
     )
+
+
+def _num_landscape_passes(run: Run, num_evaluations: int) -> int:
+    """Return what measuring the landscape amounts to."""
+    if not isinstance(run.landscape, MeasuredLandscape):
+        return 0
+    data = run.data
+    each = num_example_gradients(run.landscape, data.num_train, data.num_test, run.optimizer.batch_size)
+    return math.ceil(num_evaluations * _PASSES_PER_GRADIENT * each)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sgdlab.config.identity import ConfigDigests
+from sgdlab.config.landscape import METRICS, MeasuredLandscape
 from sgdlab.config.schema import Run
 from sgdlab.runs.drift import refuse_drift
 from sgdlab.runs.index import Index, Outcome
@@ -28,6 +29,10 @@ _FILES_PER_RUN = 2  # result and curves
 _RESULT_BYTES = 3_000
 _CURVES_BYTES = 3_500  # of the archive, without its content
 _BYTES_PER_EVALUATION = 45  # nine curves in float64, compressed
+_BYTES_PER_CURVE = (
+    300  # of the landscape: its place in the archive, its best and its last value in the result
+)
+_BYTES_PER_VALUE = 8  # of such a curve: noise can't be compressed
 _CORRECTNESS_COPIES = 4  # bits of the test set, at four evaluations
 
 
@@ -137,7 +142,11 @@ def verified(found: C, store: Store) -> C:
 def _num_bytes(run: Run) -> int:
     num_evaluations = math.ceil(run.num_updates / run.evaluate_every_num_updates)
     correctness = _CORRECTNESS_COPIES * run.data.num_test // 8
-    return _RESULT_BYTES + _CURVES_BYTES + _BYTES_PER_EVALUATION * num_evaluations + correctness
+    num_bytes = _RESULT_BYTES + _CURVES_BYTES + _BYTES_PER_EVALUATION * num_evaluations + correctness
+    if isinstance(run.landscape, MeasuredLandscape):
+        num_curves = sum(len(METRICS[quantity]) for quantity in run.landscape.quantities)
+        num_bytes += num_curves * (_BYTES_PER_CURVE + _BYTES_PER_VALUE * num_evaluations)
+    return num_bytes
 
 
 def _is_damaged(key: str, store: Store) -> bool:

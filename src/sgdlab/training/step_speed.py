@@ -19,6 +19,7 @@ from typing import Literal
 import torch
 
 from sgdlab.config.components import UpdateBudget, UpdateEvaluation
+from sgdlab.config.landscape import NoLandscape
 from sgdlab.config.schema import Run
 from sgdlab.config.shapes import step_of
 from sgdlab.config.widths import next_width
@@ -175,6 +176,7 @@ class _ShortPack:
             "data": run.data.model_copy(update={"num_train": len(self.dataset.train_labels)}),
             "budget": UpdateBudget(num_updates=num_updates),
             "evaluation": UpdateEvaluation(every_num_updates=evaluate_every),
+            "landscape": NoLandscape(),  # no part of the step: what it costs is reckoned
         }
         return run.model_copy(update=changes)
 
