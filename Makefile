@@ -17,7 +17,7 @@ PIP_INSTALL := $(BIN)/pip install -qq --constraint constraints.txt --build-const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo sweep sweep-is-named status figures theory report test test-slow kill-test lint format bench bench-gpu bench-slurm bench-curvature penalty-error theory-page clean-env
+.PHONY: help demo sweep sweep-is-named status figures theory measure run-is-named report test test-slow kill-test lint format bench bench-gpu bench-slurm bench-curvature penalty-error theory-page clean-env
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value …]"
@@ -45,6 +45,12 @@ figures: $(VENV)/runtime.stamp ## Draw figures and judge their claims [SWEEP=…
 theory: $(VENV)/runtime.stamp ## Check the papers' equations numerically, and draw what was measured [CHECK=…]
 	$(SGDLAB) theory $(CHECK)
 
+measure: run-is-named $(VENV)/runtime.stamp ## Gradient noise and curvature of the stored model of RUN=key
+	$(SGDLAB) measure $(RUN)
+
+run-is-named:
+	@test -n "$(RUN)" || { echo "make measure: say which run, by its key; \`sgdlab results SWEEP --json\` shows them"; exit 2; }
+
 report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SWEEP=…] [SCALE=laptop]
 	$(SGDLAB) report $(or $(SWEEP),$(DEMO)) --scale $(SCALE)
 
@@ -52,7 +58,7 @@ report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SW
 
 # Half of their time the tests wait, for processes and for Slurm: twice as many workers as there are cores.
 # Small matrices on busy cores are far slower with several threads each; xdist already uses the cores.
-theory test test-slow kill-test bench bench-slurm bench-curvature penalty-error theory-page: export OMP_NUM_THREADS := 1
+theory measure test test-slow kill-test bench bench-slurm bench-curvature penalty-error theory-page: export OMP_NUM_THREADS := 1
 
 test: $(VENV)/dev.stamp ## The tests, without the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
