@@ -31,9 +31,7 @@ from sgdlab.runs.index import Speed
 from sgdlab.sweeps.multiply_adds import multiply_adds
 
 WORKER_START_S = 4.0  # of one worker, once: it imports torch and Lightning
-_PASSES_PER_GRADIENT = (
-    4  # measured 2 to 3 of those of `batched`; 5 to 7 of the kernel in C, which evaluates faster
-)
+_PASSES_PER_GRADIENT = 5  # 2 to 3 as `batched` evaluates, 5 to 7 as the kernel in C does
 _GUESSED_RATE = 1e10  # multiply-adds a second: only to balance packs that were never measured by
 _GUESSED_WIDTH = 12  # below it a guessed pack takes no less: packing gains more than a second worker does
 
@@ -86,7 +84,7 @@ def _num_landscape_passes(run: Run, num_evaluations: int) -> int:
         return 0
     data = run.data
     each = num_example_gradients(run.landscape, data.num_train, data.num_test, run.optimizer.batch_size)
-    return math.ceil(num_evaluations * _PASSES_PER_GRADIENT * each)
+    return round(num_evaluations * _PASSES_PER_GRADIENT * each)
 
 
 @dataclass(frozen=True)
