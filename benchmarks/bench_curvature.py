@@ -33,7 +33,6 @@ _PROBES = {"mlp": 40, "cnn": 20, "wrn": 6}
 _PRODUCTS = {"mlp": (12, 24, 48, 96), "cnn": (12, 24, 48), "wrn": (12, 24)}
 _EIGENVALUE = (
     "ours.eigenvalue",
-    "ours.guided_eigenvalue",
     "peers.pyhessian_eigenvalue",
     "peers.scipy_eigenvalue",
     "peers.scipy_short_eigenvalue",

@@ -5,23 +5,19 @@ from __future__ import annotations
 from torch import nn
 
 from curvature.problem import Problem
-from sgdlab.diagnostics.curvature.eigenpairs import Eigenpairs, top_eigenpairs
+from sgdlab.diagnostics.curvature.eigenpairs import top_eigenpairs
 from sgdlab.diagnostics.curvature.interaction import interaction
 from sgdlab.diagnostics.curvature.products import HessianProduct
-from sgdlab.diagnostics.curvature.sample_guide import guide_from_sample
 from sgdlab.diagnostics.curvature.trace import trace
 from sgdlab.diagnostics.modules import risk_of_module
 
 
 def eigenvalue(problem: Problem, tolerance: float) -> dict[str, float]:
-    """Find the top eigenvalue."""
-    return _told(top_eigenpairs(_product(problem), tolerance=tolerance))
-
-
-def guided_eigenvalue(problem: Problem, tolerance: float) -> dict[str, float]:
-    """Find it, guided by the pairs over a sample of the examples; that sample's cost is in the time."""
+    """Find the top eigenvalue, from the gradient on."""
     product = _product(problem)
-    return _told(top_eigenpairs(product, tolerance=tolerance, guide=guide_from_sample(product)))
+    found = top_eigenpairs(product, tolerance=tolerance, start=product.risk.gradient())
+    value, residual = found.values[0, 0].item(), found.residuals[0, 0].item()
+    return {"value": value, "residual": residual / value, "num_products": found.num_products}
 
 
 def trace_estimate(problem: Problem, num_passes: float) -> dict[str, float]:
@@ -53,8 +49,3 @@ def _product(problem: Problem) -> HessianProduct:
         problem.model, loss, problem.inputs, problem.labels, chunk_size=problem.setting.chunk_size
     )
     return HessianProduct(risk)
-
-
-def _told(found: Eigenpairs) -> dict[str, float]:
-    value, residual = found.values[0, 0].item(), found.residuals[0, 0].item()
-    return {"value": value, "residual": residual / value, "num_products": found.num_products}

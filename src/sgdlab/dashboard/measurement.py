@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from sgdlab.dashboard.stored_model import StoredModel
 from sgdlab.data.pipeline import Pipeline
@@ -110,7 +111,7 @@ def measure_model(
     on_stage("eigenvalues of the gradient covariance")
     covariance = _top(gradient_covariance(risk), effort)
     on_stage("eigenvalues of the Hessian")
-    hessian = _top(product, effort)
+    hessian = _top(product, effort, start=gradient)
     on_stage("traces")
     passes = effort.num_passes
     traces = [trace(p, num_passes=passes, seed=seed) for p in (product, GaussNewtonProduct(risk))]
@@ -134,9 +135,9 @@ def measure_model(
     )
 
 
-def _top(operator: SymmetricOperator, effort: Effort) -> Eigenpairs:
+def _top(operator: SymmetricOperator, effort: Effort, start: Tensor | None = None) -> Eigenpairs:
     num_pairs = min(effort.num_pairs, operator.shape[1])
-    return top_eigenpairs(operator, num_pairs, tolerance=effort.tolerance, seed=effort.seed)
+    return top_eigenpairs(operator, num_pairs, tolerance=effort.tolerance, start=start, seed=effort.seed)
 
 
 def _risks(model: StoredModel, pipeline: Pipeline) -> tuple[EmpiricalRisk, EmpiricalRisk]:

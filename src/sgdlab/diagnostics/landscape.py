@@ -95,6 +95,7 @@ class Surroundings:
             tolerance=tolerance,
             max_products=_MAX_PRODUCTS,
             guide=self.known,
+            start=self.gradient,
             seed=_SEED,
         )
 

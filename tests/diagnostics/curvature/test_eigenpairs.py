@@ -101,6 +101,17 @@ def test_a_guide_saves_products():
     assert guided.num_products <= alone.num_products - 3
 
 
+def test_a_good_start_saves_products_and_a_bad_one_misses_nothing():
+    operator = like_a_network(num_runs=2)
+    top = torch.linalg.eigh(operator.matrices).eigenvectors[:, :, -1]
+    alone, near = (top_eigenpairs(operator, 1, tolerance=1e-6, start=s) for s in (None, top))
+    assert near.num_products < alone.num_products
+    # exactly along another eigenvector, from where a search without a random part would never leave
+    other = torch.linalg.eigh(operator.matrices).eigenvectors[:, :, -2]
+    found = top_eigenpairs(operator, 1, tolerance=1e-6, start=other)
+    assert found.values[:, 0].tolist() == pytest.approx([9, 10])
+
+
 def test_a_guide_that_has_the_first_two_in_the_wrong_order_misleads_nobody():
     operator = like_a_network()
     values, vectors = torch.linalg.eigh(operator.matrices)

@@ -4,9 +4,10 @@ Davidson's method: in the span of the vectors multiplied so far the eigenpairs a
 span grows by the residual of one of them, r = A u − θ u. By itself that is Lanczos' method with full
 orthogonalisation and thick restarts. A *guide*, which is a set of roughly known eigenpairs (u_g, d_g), bends
 the residual towards where the missing part lies: t = (θ − A_g)⁻¹ r with A_g = Σ_g d_g u_g u_gᵀ. Such a guide
-is at hand: the pairs at the last point of a training run, or those over a sample of the examples
-(`top_hessian_eigenpairs`). R matrices are treated side by side. As A is symmetric, an eigenvalue of it lies
-within ‖A u − θ u‖ of θ.
+is at hand along a training run: the pairs at its last point. Without one the search starts from a direction
+that is given or random; for a Hessian the gradient is a good one, since it lies mostly among the top
+eigenvectors. R matrices are treated side by side. As A is symmetric, an eigenvalue of it lies within
+‖A u − θ u‖ of θ.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sgdlab.diagnostics.curvature.span import Span
@@ -23,6 +25,7 @@ from sgdlab.diagnostics.operators import SymmetricOperator
 from sgdlab.errors import UserError
 
 _ROOM = 24  # vectors that the span may hold beyond two a pair
+_RANDOM_PART = 0.1  # of a start that is given
 _CLOSEST = 0.02  # a guide's eigenvalue is taken to be at least this part of θ away from it
 
 
@@ -74,6 +77,7 @@ def top_eigenpairs(
     tolerance: float = 1e-3,
     max_products: int = 300,
     guide: Eigenpairs | None = None,
+    start: Tensor | None = None,
     seed: int = 0,
 ) -> Eigenpairs:
     """Find the largest eigenvalues, in the algebraic sense.
@@ -91,6 +95,9 @@ def top_eigenpairs(
     guide
         Roughly known eigenpairs, more than k. The first k+1 start the search: where the guide has two in the
         wrong order, the larger one is still found.
+    start
+        Without a guide, a direction ``(R, P)`` that is expected to lie near the wanted ones. A random part is
+        added, of a tenth of its length: no eigenvector is out of sight.
     seed
         Of random directions.
 
@@ -103,9 +110,8 @@ def top_eigenpairs(
     if not 1 <= num_pairs <= size:
         raise UserError(f"num_pairs={num_pairs} must be between 1 and the {size} parameters")
     span = Span(operator, 2 * num_pairs + _ROOM, torch.Generator().manual_seed(seed))
-    starts = [span.random()] if guide is None else guide.vectors[:, : num_pairs + 1].unbind(1)
-    for start in starts:
-        span.extend(start)
+    for direction in _first_directions(span, num_pairs, guide, start):
+        span.extend(direction)
     found: Eigenpairs | None = None
     while True:
         ritz = _Ritz.of(span, num_pairs)
@@ -119,6 +125,17 @@ def top_eigenpairs(
             kept = num_pairs + _ROOM // 2
             span.keep(ritz.mixtures[:, :, :kept], ritz.values[:, :kept])
         span.extend(direction if guide is None else _bent(direction, ritz.values[:, 0], guide))
+
+
+def _first_directions(
+    span: Span, num_pairs: int, guide: Eigenpairs | None, start: Tensor | None
+) -> Sequence[Tensor]:
+    if guide is not None:
+        return guide.vectors[:, : num_pairs + 1].unbind(1)
+    random = span.random()
+    if start is None:
+        return [random]
+    return [F.normalize(start) + _RANDOM_PART * F.normalize(random)]
 
 
 @dataclass(frozen=True)
