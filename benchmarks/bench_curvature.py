@@ -29,10 +29,11 @@ from performance.timing import THREADS
 
 _RESULT = Path(__file__).parent / "results" / "curvature"
 _TOLERANCE = 1e-3
-_PROBES = {"mlp": 40, "cnn": 20, "wrn": 6}
-_PRODUCTS = {"mlp": (12, 24, 48, 96), "cnn": (12, 24, 48), "wrn": (12, 24)}
+_PROBES = {"mlp": 40, "cnn": 20, "wrn": 5}
+_PRODUCTS = {"mlp": (12, 24, 48, 96), "cnn": (12, 24, 48), "wrn": (12,)}
 _EIGENVALUE = (
     "ours.eigenvalue",
+    "ours.eigenvalue_with_kept_graphs",
     "peers.pyhessian_eigenvalue",
     "peers.scipy_eigenvalue",
     "peers.scipy_short_eigenvalue",

@@ -28,9 +28,9 @@ class Setting:
 
 
 SETTINGS = {
-    "mlp": Setting("MLP 784-128-128-10, Fashion-MNIST", "fashion_mnist", 8192, 8192, 64, 2000),
-    "cnn": Setting("CNN 16-32-64, CIFAR-10", "cifar10", 512, 512, 16, 2000),
-    "wrn": Setting("WRN-16-4 SkipInit, CIFAR-10", "cifar10", 96, 96, 4, 150),
+    "mlp": Setting("MLP 784-128-128-10, Fashion-MNIST", "fashion_mnist", 8192, 512, 64, 2000),
+    "cnn": Setting("CNN 16-32-64, CIFAR-10", "cifar10", 512, 64, 16, 2000),
+    "wrn": Setting("WRN-16-4 SkipInit, CIFAR-10", "cifar10", 64, 16, 4, 100),
 }
 
 

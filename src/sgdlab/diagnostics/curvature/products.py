@@ -2,15 +2,15 @@
 
 H = ∇²C = 1/N·Σ_i ∇²ℓ_i + l2·I, by double backward. G = 1/N·Σ_i J_iᵀ (∇²_z ℓ_i) J_i + l2·I, the generalised
 Gauss-Newton matrix, J_i the Jacobian of the outputs z_i: by forward mode, then backward. H = G where the
-outputs are linear in the parameters. Cost of a product, in gradients: H about 2.5 (1.5 after the first where
-one chunk holds all examples), G about 2. Memory: a chunk's graph, a few times what its gradient needs, and a
+outputs are linear in the parameters. Cost of a product, in gradients: H about 2.5 (after the first 1.5 for
+chunks whose graph is kept), G about 2. Memory: a chunk's graph, a few times what its gradient needs, and a
 few rows of P numbers a run.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ class _Curvature(OfRisk):
             If the vectors have another shape, or the model lacks the derivatives that this takes.
         """
         self.refuse_other_shapes(vectors)
-        return self.over(self.risk.examples, vectors)
+        return self._mean(self._parts(vectors), self.risk.num_examples, vectors)
 
     def over(self, examples: Tensor, vectors: Tensor) -> Tensor:
         """Multiply by the matrix of some examples alone, the L2 term included: ``(R, P)`` → ``(R, P)``.
@@ -45,10 +45,19 @@ class _Curvature(OfRisk):
         NotFiniteError
             If an entry isn't finite.
         """
-        size, total = self.risk.chunk_size, torch.zeros_like(vectors)
-        for chunk in [examples] if len(examples) <= size else torch.split(examples, size):
-            total += self.of_chunk(vectors, chunk)
-        total /= len(examples)
+        chunks = torch.split(examples, self.risk.chunk_size)
+        return self._mean((self.of_chunk(vectors, chunk) for chunk in chunks), len(examples), vectors)
+
+    def _parts(self, vectors: Tensor) -> Iterator[Tensor]:
+        """Give `of_chunk` of each chunk of all examples."""
+        for chunk in self.risk.chunks():
+            yield self.of_chunk(vectors, chunk)
+
+    def _mean(self, parts: Iterable[Tensor], num_examples: int, vectors: Tensor) -> Tensor:
+        total = torch.zeros_like(vectors)
+        for part in parts:
+            total += part
+        total /= num_examples
         if self.risk.l2 is not None:
             total += self.risk.l2.unsqueeze(1) * vectors
         return refuse_not_finite(total, "a curvature product")
@@ -62,8 +71,13 @@ class _Curvature(OfRisk):
 class HessianProduct(_Curvature):
     """H v.
 
-    Where all examples are one chunk, the graph of their gradient is kept for the next product, which then
-    costs about half.
+    Parameters
+    ----------
+    risk
+        Whose Hessian it is.
+    num_kept
+        Chunks the graph of whose gradient is kept from one product to the next, which then costs about half
+        there. Memory is that of so many chunks and one more.
 
     Raises
     ------
@@ -72,25 +86,43 @@ class HessianProduct(_Curvature):
         one without curvature.
     """
 
+    num_kept: int = 1
+    _kept: dict[int, _Gradients] = field(default_factory=dict, init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
-        _, gradients = self._gradients(self.risk.examples[:1])
-        _refuse_once_differentiable(gradients)
+        _refuse_once_differentiable(self._gradients(self.risk.examples[:1]).values)
 
     def of_chunk(self, vectors: Tensor, examples: Tensor) -> Tensor:
         """Return Σ_i ∇²ℓ_i v; see the class it extends."""
-        is_kept = examples is self.risk.examples
-        leaves, gradients = self._of_everything if is_kept else self._gradients(examples)
-        return flatten(_backward_again(gradients, leaves, shape_like(vectors, leaves), is_kept))
+        return self._gradients(examples).derivative(vectors, is_kept=False)
 
-    @cached_property
-    def _of_everything(self) -> tuple[Tensors, Tensors]:
-        return self._gradients(self.risk.examples)
+    def _parts(self, vectors: Tensor) -> Iterator[Tensor]:
+        for place, chunk in enumerate(self.risk.chunks()):
+            if place >= self.num_kept:
+                yield self.of_chunk(vectors, chunk)
+                continue
+            if place not in self._kept:
+                self._kept[place] = self._gradients(chunk)
+            yield self._kept[place].derivative(vectors, is_kept=True)
 
-    def _gradients(self, examples: Tensor) -> tuple[Tensors, Tensors]:
-        """Return leaves, and Σ_i ∇ℓ_i as a function of them."""
+    def _gradients(self, examples: Tensor) -> _Gradients:
         leaves = self.risk.leaves()
         losses = self.risk.example_losses(leaves, examples)
-        return leaves, torch.autograd.grad(losses.sum(), leaves, create_graph=True, materialize_grads=True)
+        values = torch.autograd.grad(losses.sum(), leaves, create_graph=True, materialize_grads=True)
+        return _Gradients(leaves, values)
+
+
+@dataclass(frozen=True)
+class _Gradients:
+    """Σ_i ∇ℓ_i over a chunk, as a function of its leaves."""
+
+    leaves: Tensors
+    values: Tensors
+
+    def derivative(self, vectors: Tensor, is_kept: bool) -> Tensor:
+        """Return their derivative along ``(R, P)``."""
+        directions = shape_like(vectors, self.leaves)
+        return flatten(_backward_again(self.values, self.leaves, directions, is_kept))
 
 
 @dataclass(frozen=True)
