@@ -29,7 +29,7 @@ from performance.timing import THREADS
 
 _RESULT = Path(__file__).parent / "results" / "curvature"
 _TOLERANCE = 1e-3
-_PROBES = {"mlp": 40, "cnn": 20, "wrn": 5}
+_PROBES = {"mlp": 40, "cnn": 20, "wrn": 4}
 _PRODUCTS = {"mlp": (12, 24, 48, 96), "cnn": (12, 24, 48), "wrn": (12,)}
 _EIGENVALUE = (
     "ours.eigenvalue",

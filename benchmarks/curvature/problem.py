@@ -30,7 +30,7 @@ class Setting:
 SETTINGS = {
     "mlp": Setting("MLP 784-128-128-10, Fashion-MNIST", "fashion_mnist", 8192, 512, 64, 2000),
     "cnn": Setting("CNN 16-32-64, CIFAR-10", "cifar10", 512, 64, 16, 2000),
-    "wrn": Setting("WRN-16-4 SkipInit, CIFAR-10", "cifar10", 64, 16, 4, 100),
+    "wrn": Setting("WRN-16-4 SkipInit, CIFAR-10", "cifar10", 32, 16, 4, 100),
 }
 
 

@@ -27,16 +27,9 @@ SMALL = [
 ]
 
 
-@pytest.fixture
-def kept(terminal):
-    """A folder with one run whose final weights were kept, and its key."""
+def test_a_stored_model_is_measured_drawn_and_told(terminal):
     assert terminal.sgdlab("train", *SMALL, "budget.num_updates=50", "launcher.keep=final").returncode == 0
     (key,) = terminal.results()
-    return terminal, key
-
-
-def test_a_stored_model_is_measured_drawn_and_told(kept):
-    terminal, key = kept
     finished = terminal.sgdlab("measure", key[:6], "--pairs", "2", "--json")
     assert (finished.returncode, finished.stderr) == (0, "")
     (record,) = json.loads(finished.stdout)
@@ -51,15 +44,10 @@ def test_a_stored_model_is_measured_drawn_and_told(kept):
     assert sizes[40]["concentration"] == pytest.approx(1)
     # (eq. 22) the mean over partitions: the fixed partition of training is one of them
     assert sizes[8]["implicit_regularizer"] == pytest.approx(stored["c_reg.final"], rel=0.5)
-    trace = record["hessian_trace"]
-    assert sum(record["hessian"]["eigenvalues"]) < trace["value"] + 5 * trace["standard_error"]
     for path in record["figures"]:
         assert (terminal.folder / path).stat().st_size > 5000
     assert {path.rsplit(".")[-1] for path in record["figures"]} == {"png", "pdf", "svg"}
 
-
-def test_people_get_a_table_that_fits_their_terminal(kept):
-    terminal, key = kept
     finished = terminal.sgdlab("measure", key, "--pairs", "1", "--examples", "16")
     assert finished.returncode == 0
     assert f"run {key}, update 50 of 50" in finished.stdout
@@ -87,24 +75,13 @@ def keys(terminal):
     return [path.name for path in terminal.store.runs.glob("*/*")]
 
 
-def test_what_cannot_be_measured_is_said_in_one_line(trained):
-    key = next(iter(trained.results()))
-    for arguments, code, message in (
-        ([key], 1, f"the weights of run {key} weren't kept: with launcher.keep=final"),
-        (["abc"], 2, "'abc': name a run by 4 characters of its key or more"),
-        (["xyzw"], 2, "has no run whose key begins with 'xyzw'"),
-        ([], 2, "Missing argument"),
-        (["folders.store=elsewhere"], 2, "which run? Name one or more by their keys"),
-        ([key, "optimizer.lr=1"], 2, "optimizer.lr: a stored run is what it is"),
+def test_what_is_no_run_is_refused_before_anything_is_loaded(terminal):
+    for arguments, message in (
+        ([], "Missing argument"),
+        (["folders.store=elsewhere"], "which run? Name one or more by their keys"),
+        (["0123", "optimizer.lr=1"], "optimizer.lr: a stored run is what it is"),
     ):
-        finished = trained.sgdlab("measure", *arguments)
-        assert finished.returncode == code
+        finished = terminal.sgdlab("measure", *arguments)
+        assert finished.returncode == 2
         assert message in finished.stderr
         assert finished.stdout == ""
-
-
-def test_more_examples_than_there_are_is_refused(kept):
-    terminal, key = kept
-    finished = terminal.sgdlab("measure", key, "--examples", "41")
-    assert finished.returncode == 1
-    assert finished.stderr == "sgdlab: examples=41 is more than the 40 of the training set\n"

@@ -12,6 +12,7 @@ from sgdlab.dashboard.measurement_view import figures, record, rows
 from sgdlab.dashboard.stored_model import StoredModel
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.pipeline import Pipeline
+from sgdlab.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,14 @@ def test_every_number_is_that_of_the_dense_matrices(measured):
     second = mean.square().sum() + 25 / 29 / 5 * scatter.square().sum(dim=1).mean()
     assert by_size[30]["interaction"]["value"] == pytest.approx(told["interaction_of_mean"])
     assert found.moments.second_moment_trace(5).value.item() == pytest.approx(second.item())
+
+
+def test_more_examples_than_there_are_is_refused(measured):
+    model, pipeline = measured[0].model, Pipeline.__new__(Pipeline)
+    pipeline.train_inputs = torch.zeros(30, 40, dtype=torch.float64)
+    pipeline.train_labels = torch.zeros(30, dtype=torch.int64)
+    with pytest.raises(UserError, match="examples=41 is more than the 30 of the training set"):
+        measure_model(model, pipeline, Effort(num_examples=41))
 
 
 def test_the_table_says_them_too(measured):

@@ -35,20 +35,20 @@ def measure(
     folder: Annotated[Path, typer.Option(help="Where to write the figures.")] = Path("outputs/figures"),
 ) -> None:
     """Measure gradient noise and curvature of stored models, over their training sets."""
-    from sgdlab.analysis.figures import draw
-    from sgdlab.cli.output import console, print_json, table
-    from sgdlab.cli.theory_view import show_running
-    from sgdlab.dashboard.measurement import Effort, measure_model
-    from sgdlab.dashboard.measurement_view import figures, record, rows
-    from sgdlab.dashboard.stored_model import load_model, load_pipeline
-    from sgdlab.runs.store import Store
-
     names = [argument for argument in arguments if "=" not in argument]
     if not names:
         raise UsageError(
             "which run? Name one or more by their keys; `sgdlab results SWEEP --json` shows them"
         )
     execution = _execution([argument for argument in arguments if "=" in argument])
+
+    from sgdlab.analysis.figures import draw
+    from sgdlab.cli.output import console, print_json, show_running, table
+    from sgdlab.dashboard.measurement import Effort, measure_model
+    from sgdlab.dashboard.measurement_view import figures, record, rows
+    from sgdlab.dashboard.stored_model import load_model, load_pipeline
+    from sgdlab.runs.store import Store
+
     effort = Effort(pairs, tolerance, passes, examples, seed)
     store = Store(execution.folders.store)
     models = [load_model(store, name) for name in names]

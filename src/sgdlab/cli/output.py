@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.status import Status
     from rich.table import Table
 
 
@@ -37,6 +38,13 @@ def table(*columns: str, numeric: tuple[str, ...] = ()) -> Table:
     for column in columns:
         result.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
     return result
+
+
+def show_running(what: str) -> Status:
+    """Show on a terminal what is running, until the block ends; `update` it."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, markup=False).status(what)
 
 
 def format_duration(seconds: float | None) -> str:

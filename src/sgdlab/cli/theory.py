@@ -52,7 +52,8 @@ def _list(checks: Sequence[Check], as_json: bool) -> None:
 def _run(checks: Sequence[Check], as_json: bool, folder: Path) -> None:
     """Run and draw one after the other; people read each as it comes, scripts all of them at the end."""
     from sgdlab.analysis.figures import draw
-    from sgdlab.cli.theory_view import print_report, record_of_report, show_running
+    from sgdlab.cli.output import show_running
+    from sgdlab.cli.theory_view import print_report, record_of_report
 
     records = []
     for place, check in enumerate(checks, start=1):

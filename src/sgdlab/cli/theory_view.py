@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
 
 from sgdlab.analysis.claims import describe_expectation
 from sgdlab.cli.output import console, table
 from sgdlab.theory.check import Check, CheckReport, Finding
-
-
-def show_running(what: str) -> AbstractContextManager[Any]:
-    """Show on a terminal what is running, until it ends."""
-    return Console(stderr=True, highlight=False, markup=False).status(what)
 
 
 def print_checks(checks: Sequence[Check]) -> None:

@@ -37,17 +37,17 @@ def test_with_replacement_it_is_the_mean_over_all_draws(small):
 def test_the_estimate_is_unbiased_and_knows_its_error(small):
     product = HessianProduct(small.risk())
     exact = exact_interaction(product)
-    estimates = [interaction(product, num_groups=6, seed=seed) for seed in range(60)]
+    estimates = [interaction(product, num_groups=6, seed=seed) for seed in range(40)]
     values = torch.tensor([e.of_examples.item() for e in estimates])
     stated = torch.tensor([e.standard_error.item() for e in estimates]).square().mean().sqrt()
-    assert abs(values.mean() - exact.of_examples.item()) < 3 * values.std() / 60**0.5
-    assert stated / values.std() == pytest.approx(1, abs=0.3)  # 60 seeds know a deviation to 9 %
+    assert abs(values.mean() - exact.of_examples.item()) < 3 * values.std() / 40**0.5
+    assert stated / values.std() == pytest.approx(1, abs=0.3)  # 40 seeds know a deviation to 11 %
     assert estimates[0].of_mean.item() == pytest.approx(exact.of_mean.item())
 
 
 def test_groups_count_as_probes(small):
-    """A larger set, groups alike: 16 groups scatter less than half as much as one."""
-    product = HessianProduct(small.risk().on(torch.arange(23).repeat(16)))
+    """A larger set, groups alike: 8 groups scatter far less than one."""
+    product = HessianProduct(small.risk().on(torch.arange(23).repeat(8)))
     spread = {
         groups: torch.tensor(
             [
@@ -55,9 +55,9 @@ def test_groups_count_as_probes(small):
                 for s in range(30)
             ]
         ).std()
-        for groups in (1, 16)
+        for groups in (1, 8)
     }
-    assert spread[16] < 0.5 * spread[1]
+    assert spread[8] < 0.6 * spread[1]
 
 
 def test_the_l2_term_enters_gradients_and_curvature(small):

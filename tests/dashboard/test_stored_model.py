@@ -1,0 +1,29 @@
+"""Which models of a store can be measured, and what is said of the others."""
+
+import pytest
+
+from sgdlab.dashboard.stored_model import load_model
+from sgdlab.errors import UsageError, UserError
+
+
+def test_a_run_whose_weights_were_not_kept_is_refused_with_the_way_to_keep_them(trained):
+    key = next(iter(trained.results()))
+    with pytest.raises(UserError, match=f"the weights of run {key} weren't kept: with launcher.keep=final"):
+        load_model(trained.store, key[:8])
+
+
+def test_a_name_that_is_no_runs_or_several_is_refused(trained):
+    with pytest.raises(UsageError, match="'abc': name a run by 4 characters of its key or more"):
+        load_model(trained.store, "abc")
+    with pytest.raises(UsageError, match="has no run whose key begins with 'xyzw'"):
+        load_model(trained.store, "xyzw")
+    key = next(iter(trained.results()))
+    (trained.store.runs / key[:2] / (key[:-1] + "x")).mkdir()
+    with pytest.raises(UsageError, match=f"'{key[:6]}' begins the keys of 2 runs"):
+        load_model(trained.store, key[:6])
+
+
+def test_a_run_that_was_only_claimed_has_no_model_yet(trained):
+    (trained.store.runs / "zz" / ("z" * 32)).mkdir(parents=True)
+    with pytest.raises(UserError, match="has neither ended nor left a checkpoint yet"):
+        load_model(trained.store, "zzzz")
