@@ -14,9 +14,10 @@ from slurm_cluster.processes import MARK, kill, processes_of
 
 # Starts a cluster with a job that ignores what can be ignored, says its name, and waits.
 OWNER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from slurm_cluster import Cluster, ClusterOptions
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell's commands don't hear it
 cluster = Cluster(Path(sys.argv[1]), ClusterOptions(num_nodes=1))
 cluster.start()
 job = cluster.submit("trap '' TERM HUP; setsid sleep infinity & echo there; while true; do sleep 1; done")
