@@ -43,14 +43,14 @@ def trace_estimate(problem: Problem, num_passes: float) -> dict[str, float]:
 def one_batch_size(problem: Problem, _unused: float) -> dict[str, float]:
     """Estimate tr(H S_b) for b = 32."""
     found = interaction(_product(problem))
-    return {"value": found.with_batches(32)[0].item()}
+    return {"value": found.with_batches(32).value.item()}
 
 
 def all_batch_sizes(problem: Problem, _unused: float) -> dict[str, float]:
     """Estimate tr(H S_b) for every b from 1 to N."""
     found = interaction(_product(problem))
     sizes = range(1, problem.setting.num_examples + 1)
-    return {"value": sum(found.with_batches(b)[0].item() for b in sizes)}
+    return {"value": sum(found.with_batches(b).value.item() for b in sizes)}
 
 
 def _product(problem: Problem) -> HessianProduct:

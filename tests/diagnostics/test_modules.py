@@ -163,6 +163,6 @@ def test_no_more_examples_than_a_chunk_are_alive_at_a_time(small):
     trace(GaussNewtonProduct(watched), examples_per_probe=9)
     interaction(product, num_groups=2)
     spectral_density(product, num_nodes=3)
-    mean_loss_change(watched, torch.tensor([0.1]), 10)
+    mean_loss_change(watched, watched.gradient(), torch.tensor([0.1]), 10)
     gradient_moments(watched)
     assert max(asked) == 4

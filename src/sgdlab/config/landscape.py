@@ -8,8 +8,8 @@ examples (or the sample), the R runs of a pack together; `num_example_gradients`
 noise        ‖∇C‖² = tr S_n, Γ, tr S_b, ρ_b                                    12
 sharpness    ‖H‖ and its residual, |cos(q₁, ∇C)|, ‖H‖_{S_n}                    3.5 + 2.5 a product: 5, and 2
                                                                                more for each digit
-interaction  tr(H S_b), ‖H‖_{S_b}, tr(H S_b)/tr S_n                            3.5·num_passes + 16.5
-step         E C(ω − η g_b) − C, over tr S_n                                   2.3 + (1/3 + b/n)·num_batches
+interaction  tr(H S_b), ‖H‖_{S_b}, tr(H S_b)/tr S_n                            3.5·num_passes + 15.5
+step         E C(ω − η g_b) − C, over tr S_n                                   1.3 + (1/3 + b/n)·num_batches
 valley       ‖H_α‖_{S_n}/‖H‖_{S_n} and C − C_α along a step of size η·∇C       18
 gap          η·∇C·(∇C − ∇C_test), the printed form, the gap's measured change  15, and 1.7 of the test set
 ===========  ================================================================  ============================
@@ -59,7 +59,7 @@ _EXAMPLE_NORMS = 11.0
 _SHARED: tuple[tuple[float, frozenset[Quantity]], ...] = (
     (1, frozenset({"sharpness", "interaction", "step", "valley", "gap"})),  # ∇C
     (1 + _EXAMPLE_NORMS, frozenset({"noise", "interaction", "gap"})),  # Γ
-    (_PRODUCT, frozenset({"sharpness", "valley"})),  # ‖H‖_{S_n}
+    (_PRODUCT, frozenset({"sharpness", "interaction", "valley"})),  # ∇CᵀH∇C
 )
 
 
@@ -101,8 +101,8 @@ def num_example_gradients(
     own: dict[Quantity, float] = {
         "noise": 0,
         "sharpness": num_products * _PRODUCT,
-        "interaction": (settings.num_passes + 1) * (1 + _PRODUCT),
-        "step": _PASS + 1 + (_PASS if b == n else settings.num_batches * (_PASS + b / n)),
+        "interaction": settings.num_passes * (1 + _PRODUCT),
+        "step": _PASS + (_PASS if b == n else settings.num_batches * (_PASS + b / n)),
         "valley": _PASS + len(VALLEY_PERCENT) * (_PASS + _PRODUCT),
         "gap": (1 + 2 * _PASS) * (1 + num_test / n),
     }

@@ -69,11 +69,9 @@ def describe_step(run: Run) -> str:
 
 def _landscape_of(run: Run) -> tuple[Any, ...]:
     """Runs are measured together or not at all; a shape without is named as it always was."""
-    return (
-        ()
-        if isinstance(run.landscape, NoLandscape)
-        else (canonical_json(run.landscape.model_dump(mode="json")),)
-    )
+    if isinstance(run.landscape, NoLandscape):
+        return ()
+    return (canonical_json(run.landscape.model_dump(mode="json")),)
 
 
 @lru_cache(maxsize=4096)

@@ -15,7 +15,8 @@ from sgdlab.diagnostics.curvature.interaction import Interaction, interaction
 from sgdlab.diagnostics.curvature.products import GaussNewtonProduct, HessianProduct
 from sgdlab.diagnostics.curvature.spectral_density import SpectralDensity, spectral_density
 from sgdlab.diagnostics.curvature.step import cosine
-from sgdlab.diagnostics.curvature.trace import TraceEstimate, trace
+from sgdlab.diagnostics.curvature.trace import trace
+from sgdlab.diagnostics.estimate import Estimate
 from sgdlab.diagnostics.noise.covariance import gradient_covariance
 from sgdlab.diagnostics.noise.moments import GradientMoments, gradient_moments
 from sgdlab.diagnostics.noise.resultant import ResultantLength, resultant_length
@@ -49,8 +50,8 @@ class Measurement:
     hessian: Eigenpairs
     covariance: Eigenpairs  # of Σ, of single examples' gradients
     alignment: float  # |cos(q₁, ∇C)|
-    hessian_trace: TraceEstimate
-    gauss_newton_trace: TraceEstimate
+    hessian_trace: Estimate
+    gauss_newton_trace: Estimate
     interaction: Interaction
     density: SpectralDensity
 
@@ -65,11 +66,11 @@ class Measurement:
         powers = [2**k for k in range(self.num_examples.bit_length()) if 2**k < self.num_examples]
         return [*powers, self.num_examples]
 
-    def batch_sharpness(self, batch_size: int) -> tuple[float, float]:
-        """Return ‖H‖_{S_b} and the standard error of its numerator, in its units."""
-        value, error = self.interaction.with_batches(batch_size)
+    def batch_sharpness(self, batch_size: int) -> Estimate:
+        """Return ‖H‖_{S_b}, with the standard error of its numerator."""
+        met = self.interaction.with_batches(batch_size)
         second = self.moments.second_moment_trace(batch_size).value
-        return (value / second).item(), (error / second).item()
+        return Estimate(met.value / second, met.standard_error / second)
 
 
 def measure_model(

@@ -11,6 +11,7 @@ from torch import Tensor
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
 from sgdlab.dashboard.measurement import Measurement
 from sgdlab.diagnostics.curvature.eigenpairs import Eigenpairs
+from sgdlab.diagnostics.estimate import Estimate
 
 _NUM_GRID = 200
 _WIDTH = 0.01  # of a bell, as a part of the spectrum's width
@@ -19,8 +20,6 @@ _WIDTH = 0.01  # of a bell, as a part of the spectrum's width
 def rows(measured: Measurement) -> list[tuple[str, str, str]]:
     """Return what people read: what it is, its value, and its error."""
     b, moments, met = measured.batch_size, measured.moments, measured.interaction
-    at_b, at_b_error = met.with_batches(b)
-    sharpness, sharpness_error = measured.batch_sharpness(b)
     rate = measured.model.run.optimizer.lr
     stable = 2 / rate * moments.concentration(b).value
     found = [
@@ -31,16 +30,12 @@ def rows(measured: Measurement) -> list[tuple[str, str, str]]:
         (f"tr S_b, b = {b}", _number(moments.second_moment_trace(b).value), ""),
         (f"ρ_b, b = {b}", _number(moments.concentration(b).value), ""),
         ("mean resultant length R̄_1", _number(measured.resultant.length), ""),
-        ("tr H", _number(measured.hessian_trace.value), _number(measured.hessian_trace.standard_error)),
-        (
-            "tr G (Gauss-Newton)",
-            _number(measured.gauss_newton_trace.value),
-            _number(measured.gauss_newton_trace.standard_error),
-        ),
+        _estimate_row("tr H", measured.hessian_trace),
+        _estimate_row("tr G (Gauss-Newton)", measured.gauss_newton_trace),
         ("tr(H S_n) = ∇CᵀH∇C", _number(met.of_mean), ""),
-        ("tr(H S_1)", _number(met.of_examples), _number(met.standard_error)),
-        (f"tr(H S_b), b = {b}", _number(at_b), _number(at_b_error)),
-        (f"‖H‖_S_b, b = {b}", _number(sharpness), _number(sharpness_error)),
+        _estimate_row("tr(H S_1)", met.of_examples),
+        _estimate_row(f"tr(H S_b), b = {b}", met.with_batches(b)),
+        _estimate_row(f"‖H‖_S_b, b = {b}", measured.batch_sharpness(b)),
         (f"2ρ_b/ε, ε = {rate:g}: stable below", _number(stable), ""),
         ("|cos(q₁, ∇C)|", _number(measured.alignment), ""),
     ]
@@ -63,12 +58,10 @@ def record(measured: Measurement) -> dict[str, Any]:
         "alignment": measured.alignment,
         "hessian": _pairs_record(measured.hessian),
         "gradient_covariance": _pairs_record(measured.covariance),
-        "hessian_trace": _estimate(measured.hessian_trace.value, measured.hessian_trace.standard_error),
-        "gauss_newton_trace": _estimate(
-            measured.gauss_newton_trace.value, measured.gauss_newton_trace.standard_error
-        ),
+        "hessian_trace": _estimate_record(measured.hessian_trace),
+        "gauss_newton_trace": _estimate_record(measured.gauss_newton_trace),
         "interaction_of_mean": met.of_mean.item(),
-        "interaction_of_examples": _estimate(met.of_examples, met.standard_error),
+        "interaction_of_examples": _estimate_record(met.of_examples),
         "by_batch_size": [_of_batch_size(measured, b) for b in measured.batch_sizes],
     }
 
@@ -98,7 +91,8 @@ def _by_batch_size(measured: Measurement) -> FigureSeries:
     second = [moments.second_moment_trace(b).value.item() for b in sizes]
     bound = [2 * moments.concentration(b).value.item() / rate for b in sizes]
     sharpness = [measured.batch_sharpness(b) for b in sizes]
-    values, errors = [value for value, _ in sharpness], [error for _, error in sharpness]
+    values = [found.value.item() for found in sharpness]
+    errors = [found.standard_error.item() for found in sharpness]
     panels = (
         PanelSeries(
             "noise",
@@ -156,14 +150,14 @@ def _series(label: str, x: list[Any], y: Sequence[float | None], error: Sequence
 
 
 def _of_batch_size(measured: Measurement, b: int) -> dict[str, Any]:
-    moments, (value, error) = measured.moments, measured.interaction.with_batches(b)
+    moments = measured.moments
     return {
         "batch_size": b,
         "second_moment_trace": moments.second_moment_trace(b).value.item(),
         "concentration": moments.concentration(b).value.item(),
         "implicit_regularizer": moments.implicit_regularizer(b).value.item(),
-        "interaction": _estimate(value, error),
-        "batch_sharpness": measured.batch_sharpness(b)[0],
+        "interaction": _estimate_record(measured.interaction.with_batches(b)),
+        "batch_sharpness": measured.batch_sharpness(b).value.item(),
     }
 
 
@@ -181,8 +175,12 @@ def _pairs_record(pairs: Eigenpairs) -> dict[str, Any]:
     }
 
 
-def _estimate(value: Tensor, error: Tensor) -> dict[str, float]:
-    return {"value": value.item(), "standard_error": error.item()}
+def _estimate_row(label: str, estimate: Estimate) -> tuple[str, str, str]:
+    return label, _number(estimate.value), _number(estimate.standard_error)
+
+
+def _estimate_record(estimate: Estimate) -> dict[str, float]:
+    return {"value": estimate.value.item(), "standard_error": estimate.standard_error.item()}
 
 
 def _number(value: Tensor | float) -> str:

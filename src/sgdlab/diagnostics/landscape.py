@@ -28,7 +28,7 @@ from torch import Tensor
 
 from sgdlab.config.landscape import METRICS, VALLEY_PERCENT, MeasuredLandscape, Quantity
 from sgdlab.diagnostics.curvature.eigenpairs import Eigenpairs, top_eigenpairs
-from sgdlab.diagnostics.curvature.interaction import interaction
+from sgdlab.diagnostics.curvature.interaction import Interaction, interaction_of_examples
 from sgdlab.diagnostics.curvature.products import HessianProduct
 from sgdlab.diagnostics.curvature.step import along_step, cosine, mean_loss_change
 from sgdlab.diagnostics.noise.moments import GradientMoments, gradient_moments
@@ -73,9 +73,14 @@ class Surroundings:
         return dot(self.gradient, self.gradient)
 
     @cached_property
+    def interaction_of_mean(self) -> Tensor:
+        """tr(H S_n) = ∇CᵀH∇C, (R,)."""
+        return dot(self.gradient, self.product(self.gradient))
+
+    @property
     def gradient_sharpness(self) -> Tensor:
         """‖H‖_{S_n}, (R,)."""
-        return dot(self.gradient, self.product(self.gradient)) / self.gradient_sq
+        return self.interaction_of_mean / self.gradient_sq
 
     @cached_property
     def moments(self) -> GradientMoments:
@@ -147,24 +152,30 @@ def _noise(_settings: MeasuredLandscape, at: Surroundings) -> Metrics:
 
 
 def _interaction(settings: MeasuredLandscape, at: Surroundings) -> Metrics:
-    found = interaction(at.product, num_passes=settings.num_passes, seed=_SEED)
-    value, error = found.with_batches(at.batch_size, at.sampling)
+    of_examples = interaction_of_examples(at.product, num_passes=settings.num_passes, seed=_SEED)
+    every_size = Interaction(at.interaction_of_mean, of_examples, at.train.num_examples)
+    found = every_size.with_batches(at.batch_size, at.sampling)
     return {
-        "interaction": value,
-        "interaction_se": error,
-        "batch_sharpness": value / at.moments.second_moment_trace(at.batch_size, at.sampling).value,
-        "instability": at.rates / 2 * value / at.gradient_sq,
+        "interaction": found.value,
+        "interaction_se": found.standard_error,
+        "batch_sharpness": found.value / at.moments.second_moment_trace(at.batch_size, at.sampling).value,
+        "instability": at.rates / 2 * found.value / at.gradient_sq,
     }
 
 
 def _step(settings: MeasuredLandscape, at: Surroundings) -> Metrics:
     found = mean_loss_change(
-        at.train, at.learning_rates, at.batch_size, num_batches=settings.num_batches, seed=_SEED
+        at.train,
+        at.gradient,
+        at.learning_rates,
+        at.batch_size,
+        num_batches=settings.num_batches,
+        seed=_SEED,
     )
     return {
-        "loss_change": found.mean,
+        "loss_change": found.value,
         "loss_change_se": found.standard_error,
-        "relative_loss_change": found.mean / (at.rates * at.gradient_sq),
+        "relative_loss_change": found.value / (at.rates * at.gradient_sq),
     }
 
 

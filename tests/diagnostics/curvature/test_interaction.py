@@ -24,23 +24,23 @@ def test_without_replacement_it_is_the_mean_over_all_batches(small, size):
     examples = torch.arange(7)
     found = exact_interaction(HessianProduct(small.risk().on(examples))).with_batches(size)
     expected = of_batches(small, examples, combinations(range(7), size))
-    assert found[0].item() == pytest.approx(expected, rel=1e-9)
+    assert found.value.item() == pytest.approx(expected, rel=1e-9)
 
 
 def test_with_replacement_it_is_the_mean_over_all_draws(small):
     examples = torch.arange(5)
     found = exact_interaction(HessianProduct(small.risk().on(examples))).with_batches(3, "with")
     expected = of_batches(small, examples, every(range(5), repeat=3))
-    assert found[0].item() == pytest.approx(expected, rel=1e-9)
+    assert found.value.item() == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_estimate_is_unbiased_and_knows_its_error(small):
     product = HessianProduct(small.risk())
     exact = exact_interaction(product)
     estimates = [interaction(product, num_groups=6, seed=seed) for seed in range(40)]
-    values = torch.tensor([e.of_examples.item() for e in estimates])
-    stated = torch.tensor([e.standard_error.item() for e in estimates]).square().mean().sqrt()
-    assert abs(values.mean() - exact.of_examples.item()) < 3 * values.std() / 40**0.5
+    values = torch.tensor([e.of_examples.value.item() for e in estimates])
+    stated = torch.tensor([e.of_examples.standard_error.item() for e in estimates]).square().mean().sqrt()
+    assert abs(values.mean() - exact.of_examples.value.item()) < 3 * values.std() / 40**0.5
     assert stated / values.std() == pytest.approx(1, abs=0.3)  # 40 seeds know a deviation to 11 %
     assert estimates[0].of_mean.item() == pytest.approx(exact.of_mean.item())
 
@@ -51,7 +51,7 @@ def test_groups_count_as_probes(small):
     spread = {
         groups: torch.tensor(
             [
-                interaction(product, num_groups=groups, num_passes=2, seed=s).of_examples.item()
+                interaction(product, num_groups=groups, num_passes=2, seed=s).of_examples.value.item()
                 for s in range(30)
             ]
         ).std()
@@ -74,8 +74,8 @@ def test_the_l2_term_enters_gradients_and_curvature(small):
     hessian += 0.3 * torch.eye(35)
     gradients = small.example_gradients()[:6] + 0.3 * small.point
     expected = torch.einsum("ni,ij,nj->n", gradients, hessian, gradients).mean().item()
-    assert exact_interaction(HessianProduct(with_l2)).of_examples.item() == pytest.approx(expected)
-    found = [interaction(HessianProduct(with_l2), seed=s).of_examples.item() for s in range(30)]
+    assert exact_interaction(HessianProduct(with_l2)).of_examples.value.item() == pytest.approx(expected)
+    found = [interaction(HessianProduct(with_l2), seed=s).of_examples.value.item() for s in range(30)]
     mean, error = torch.tensor(found).mean(), torch.tensor(found).std() / 30**0.5
     assert abs(mean - expected) < 3 * error
 

@@ -23,9 +23,9 @@ def test_loss_and_sharpness_along_the_way(small):
 
 def test_a_full_batch_has_one_change(small):
     risk = small.risk()
-    found = mean_loss_change(risk, torch.tensor([0.2]), 23)
+    found = mean_loss_change(risk, risk.gradient(), torch.tensor([0.2]), 23)
     moved = small.point - 0.2 * risk.gradient()[0]
-    assert found.mean.item() == pytest.approx((small.loss_at(moved) - small.loss_at(small.point)).item())
+    assert found.value.item() == pytest.approx((small.loss_at(moved) - small.loss_at(small.point)).item())
     assert found.standard_error.item() == 0
 
 
@@ -37,8 +37,9 @@ def test_the_mean_over_batches_is_that_of_all_batches(small):
         for batch in combinations(range(8), 2)
     ]
     expected = (torch.stack(changes).mean() - small.loss_at(small.point, slice(0, 8))).item()
-    found = mean_loss_change(small.risk().on(examples), torch.tensor([0.3]), 2, num_batches=200)
-    assert abs(found.mean.item() - expected) < 3 * found.standard_error.item()
+    risk = small.risk().on(examples)
+    found = mean_loss_change(risk, risk.gradient(), torch.tensor([0.3]), 2, num_batches=200)
+    assert abs(found.value.item() - expected) < 3 * found.standard_error.item()
     spread = torch.stack(changes).std().item()
     assert found.standard_error.item() < 0.7 * spread / 200**0.5  # the first order is known, not averaged
 
@@ -49,7 +50,8 @@ def test_the_cosine_ignores_signs_and_lengths():
 
 
 def test_impossible_batches_are_refused(small):
+    risk, rate = small.risk(), torch.tensor([0.1])
     with pytest.raises(UserError, match="batch_size=24 must be between 1 and the 23 examples"):
-        mean_loss_change(small.risk(), torch.tensor([0.1]), 24)
+        mean_loss_change(risk, risk.gradient(), rate, 24)
     with pytest.raises(UserError, match="num_batches=1 must be at least 2"):
-        mean_loss_change(small.risk(), torch.tensor([0.1]), 2, num_batches=1)
+        mean_loss_change(risk, risk.gradient(), rate, 2, num_batches=1)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from sgdlab.diagnostics.curvature.products import HessianProduct
+from sgdlab.diagnostics.estimate import Estimate, refuse_few
 from sgdlab.diagnostics.noise.sampling import Sampling, noise_share
 from sgdlab.diagnostics.vectors import dot, rademacher
 from sgdlab.errors import UserError
@@ -33,12 +34,11 @@ class Interaction:
     """Of each run; `num_examples` is n."""
 
     of_mean: Tensor  # (R,) float64, ∇Cᵀ H ∇C = tr(H S_n)
-    of_examples: Tensor  # (R,) float64, tr(H S_1)
-    standard_error: Tensor  # (R,) float64, of `of_examples`
+    of_examples: Estimate  # tr(H S_1)
     num_examples: int
 
-    def with_batches(self, batch_size: int, sampling: Sampling = "without") -> tuple[Tensor, Tensor]:
-        """Return tr(H S_b) and its standard error: ``(R,)`` each.
+    def with_batches(self, batch_size: int, sampling: Sampling = "without") -> Estimate:
+        """Return tr(H S_b).
 
         Raises
         ------
@@ -46,13 +46,29 @@ class Interaction:
             If there is no such batch.
         """
         share = noise_share(batch_size, self.num_examples, sampling)
-        return share * self.of_examples + (1 - share) * self.of_mean, share * self.standard_error
+        value = share * self.of_examples.value + (1 - share) * self.of_mean
+        return Estimate(value, share * self.of_examples.standard_error)
 
 
 def interaction(
     product: HessianProduct, *, num_passes: int = 4, num_groups: int = 16, seed: int = 0
 ) -> Interaction:
-    """Estimate how gradients and curvature meet.
+    """Estimate how gradients and curvature meet: one gradient and product beside `interaction_of_examples`.
+
+    Raises
+    ------
+    UserError
+        If a number is out of range; and as the products do.
+    """
+    of_examples = interaction_of_examples(product, num_passes=num_passes, num_groups=num_groups, seed=seed)
+    gradient = product.risk.gradient()
+    return Interaction(dot(gradient, product(gradient)), of_examples, product.risk.num_examples)
+
+
+def interaction_of_examples(
+    product: HessianProduct, *, num_passes: int = 4, num_groups: int = 16, seed: int = 0
+) -> Estimate:
+    """Estimate tr(H S_1).
 
     Parameters
     ----------
@@ -70,20 +86,13 @@ def interaction(
     UserError
         If a number is out of range; and as the products do.
     """
-    if num_passes < 2:
-        raise UserError(f"num_passes={num_passes} must be at least 2: a standard error needs two")
+    refuse_few("num_passes", num_passes, 2)
     if num_groups < 1:
         raise UserError(f"num_groups={num_groups} must be at least 1")
     risk, generator = product.risk, torch.Generator().manual_seed(seed)
     groups = torch.tensor_split(risk.examples, min(num_groups, risk.num_examples))
-    gradient = risk.gradient()
     passes = torch.stack([_pass(product, groups, generator) for _ in range(num_passes)])
-    return Interaction(
-        of_mean=dot(gradient, product(gradient)),
-        of_examples=passes.mean(dim=0),
-        standard_error=passes.std(dim=0) / math.sqrt(num_passes),
-        num_examples=risk.num_examples,
-    )
+    return Estimate(passes.mean(dim=0), passes.std(dim=0) / math.sqrt(num_passes))
 
 
 def exact_interaction(product: HessianProduct) -> Interaction:
@@ -93,7 +102,7 @@ def exact_interaction(product: HessianProduct) -> Interaction:
     each = torch.stack([dot(gradient, product(gradient)) for gradient in gradients])
     mean = risk.gradient()
     of_mean = dot(mean, product(mean))
-    return Interaction(of_mean, each.mean(dim=0), torch.zeros_like(of_mean), risk.num_examples)
+    return Interaction(of_mean, Estimate(each.mean(dim=0), torch.zeros_like(of_mean)), risk.num_examples)
 
 
 def _pass(product: HessianProduct, groups: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:

@@ -9,6 +9,7 @@ few rows of P numbers a run.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -23,7 +24,7 @@ from sgdlab.errors import UserError
 
 
 @dataclass(frozen=True)
-class _Curvature(OfRisk):
+class _Curvature(OfRisk, ABC):
     def __call__(self, vectors: Tensor) -> Tensor:
         """Multiply over all examples: ``(R, P)`` → ``(R, P)``.
 
@@ -62,9 +63,9 @@ class _Curvature(OfRisk):
             total += self.risk.l2.unsqueeze(1) * vectors
         return refuse_not_finite(total, "a curvature product")
 
+    @abstractmethod
     def of_chunk(self, vectors: Tensor, examples: Tensor) -> Tensor:
         """Return Σ_i over some examples of their matrix times the vector, without the L2 term: ``(R, P)``."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

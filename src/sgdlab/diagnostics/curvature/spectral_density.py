@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from sgdlab.diagnostics.curvature.span import Span
+from sgdlab.diagnostics.estimate import refuse_few
 from sgdlab.diagnostics.operators import SymmetricOperator
 from sgdlab.errors import UserError
 
@@ -77,8 +78,7 @@ def spectral_density(
     """
     if num_nodes < 1:
         raise UserError(f"num_nodes={num_nodes} must be at least 1")
-    if num_vectors < 2:
-        raise UserError(f"num_vectors={num_vectors} must be at least 2: a standard error needs two")
+    refuse_few("num_vectors", num_vectors, 2)
     generator = torch.Generator().manual_seed(seed)
     made = [_quadrature(operator, num_nodes, generator) for _ in range(num_vectors)]
     nodes, weights = (torch.stack(each) for each in zip(*made, strict=True))

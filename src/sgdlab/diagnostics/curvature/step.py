@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from sgdlab.diagnostics.curvature.products import HessianProduct
+from sgdlab.diagnostics.estimate import Estimate, refuse_few
 from sgdlab.diagnostics.risk import EmpiricalRisk
 from sgdlab.diagnostics.vectors import dot, shape_like
 from sgdlab.errors import UserError
@@ -30,14 +31,6 @@ class AlongStep:
     fractions: tuple[float, ...]  # α, (A,)
     loss: Tensor  # (A, R) float64, C there
     sharpness: Tensor  # (A, R) float64, vᵀH v/‖v‖² there
-
-
-@dataclass(frozen=True)
-class LossChange:
-    """Of each run."""
-
-    mean: Tensor  # (R,) float64, E C(ω − η g_b) − C(ω)
-    standard_error: Tensor  # (R,) float64; 0 where the batch is everything
 
 
 def along_step(
@@ -71,14 +64,22 @@ def along_step(
 
 
 def mean_loss_change(
-    risk: EmpiricalRisk, learning_rates: Tensor, batch_size: int, *, num_batches: int = 16, seed: int = 0
-) -> LossChange:
-    """Average the change of the loss in one update over batches without replacement.
+    risk: EmpiricalRisk,
+    gradient: Tensor,
+    learning_rates: Tensor,
+    batch_size: int,
+    *,
+    num_batches: int = 16,
+    seed: int = 0,
+) -> Estimate:
+    """Estimate E C(ω − η g_b) − C(ω), the mean over batches without replacement.
 
     Parameters
     ----------
     risk
         At the point that the update leaves.
+    gradient
+        ∇C there, ``(R, P)``: of the whole risk.
     learning_rates
         η of each run, ``(R,)``.
     batch_size
@@ -96,12 +97,11 @@ def mean_loss_change(
     num_examples = risk.num_examples
     if not 1 <= batch_size <= num_examples:
         raise UserError(f"batch_size={batch_size} must be between 1 and the {num_examples} examples")
-    if num_batches < 2:
-        raise UserError(f"num_batches={num_batches} must be at least 2: a standard error needs two")
-    before, gradient, rates = risk.value(), risk.gradient(), learning_rates.double()
+    refuse_few("num_batches", num_batches, 2)
+    before, rates = risk.value(), learning_rates.double()
     if batch_size == num_examples:
         change = _moved(risk, gradient, learning_rates).value() - before
-        return LossChange(change, torch.zeros_like(change))
+        return Estimate(change, torch.zeros_like(change))
     generator = torch.Generator().manual_seed(seed)
     beyond = []
     for _ in range(num_batches):
@@ -111,7 +111,7 @@ def mean_loss_change(
         beyond.append(change + rates * dot(gradient, step))
     each = torch.stack(beyond)
     first_order = -rates * dot(gradient, gradient)
-    return LossChange(first_order + each.mean(dim=0), each.std(dim=0) / math.sqrt(num_batches))
+    return Estimate(first_order + each.mean(dim=0), each.std(dim=0) / math.sqrt(num_batches))
 
 
 def cosine(left: Tensor, right: Tensor) -> Tensor:

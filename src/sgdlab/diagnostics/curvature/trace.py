@@ -10,24 +10,14 @@ how each group's value differs between passes, so it knows nothing of how the gr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from sgdlab.diagnostics.curvature.products import GaussNewtonProduct, HessianProduct
+from sgdlab.diagnostics.estimate import Estimate, refuse_few
 from sgdlab.diagnostics.risk import refuse_not_finite
 from sgdlab.diagnostics.vectors import dot, rademacher
 from sgdlab.errors import UserError
-
-
-@dataclass(frozen=True)
-class TraceEstimate:
-    """Of each run."""
-
-    value: Tensor  # (R,) float64
-    standard_error: Tensor  # (R,) float64
-    num_passes: int  # over all examples, each at the cost of one product
 
 
 def trace(
@@ -36,7 +26,7 @@ def trace(
     num_passes: int = 2,
     examples_per_probe: int = 32,
     seed: int = 0,
-) -> TraceEstimate:
+) -> Estimate:
     """Estimate tr H or tr G.
 
     Parameters
@@ -44,7 +34,7 @@ def trace(
     product
         Of the risk.
     num_passes
-        At least 2; the variance falls as their inverse.
+        Over all examples, each at the cost of one product; at least 2. The variance falls as their inverse.
     examples_per_probe
         Size of the groups.
     seed
@@ -55,8 +45,7 @@ def trace(
     UserError
         If a number is out of range; and as the products do.
     """
-    if num_passes < 2:
-        raise UserError(f"num_passes={num_passes} must be at least 2: a standard error needs two")
+    refuse_few("num_passes", num_passes, 2)
     if examples_per_probe < 1:
         raise UserError(f"examples_per_probe={examples_per_probe} must be at least 1")
     risk, generator = product.risk, torch.Generator().manual_seed(seed)
@@ -71,7 +60,7 @@ def trace(
         value = value + risk.num_parameters * risk.l2.double()
     standard_error = torch.stack(within).sum(dim=0).sqrt() / risk.num_examples
     refuse_not_finite(value.unsqueeze(1), "the trace")
-    return TraceEstimate(value, standard_error, num_passes)
+    return Estimate(value, standard_error)
 
 
 def _probe(product: HessianProduct | GaussNewtonProduct, group: Tensor, generator: torch.Generator) -> Tensor:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sgdlab.diagnostics.noise.estimate import Estimate, jackknife_covariance, refuse_few
+from sgdlab.diagnostics.estimate import Estimate, jackknife_covariance, refuse_few
 from sgdlab.diagnostics.noise.per_example import projections, squared_norms
 from sgdlab.diagnostics.noise.sampling import Sampling, draw, noise_share
 from sgdlab.diagnostics.risk import EmpiricalRisk, refuse_not_finite

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sgdlab.diagnostics.noise.estimate import jackknife_covariance, refuse_few
+from sgdlab.diagnostics.estimate import jackknife_covariance, refuse_few
 from sgdlab.diagnostics.noise.per_example import projections, squared_norms
 from sgdlab.diagnostics.noise.sampling import draw, noise_share
 from sgdlab.diagnostics.risk import EmpiricalRisk

@@ -20,7 +20,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from sgdlab.diagnostics.noise.estimate import refuse_few
+from sgdlab.diagnostics.estimate import refuse_few
 from sgdlab.diagnostics.noise.moments import GradientMoments
 from sgdlab.diagnostics.noise.sampling import Sampling, draw, noise_share
 from sgdlab.diagnostics.risk import EmpiricalRisk, refuse_not_finite
