@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sgdlab.diagnostics.curvature.span import Span
 from sgdlab.diagnostics.operators import SymmetricOperator
+from sgdlab.diagnostics.vectors import unit
 from sgdlab.errors import UserError
 
 _ROOM = 24  # vectors that the span may hold beyond two a pair
@@ -135,7 +135,7 @@ def _first_directions(
     random = span.random()
     if start is None:
         return [random]
-    return [F.normalize(start) + _RANDOM_PART * F.normalize(random)]
+    return [unit(start) + _RANDOM_PART * unit(random)]
 
 
 @dataclass(frozen=True)

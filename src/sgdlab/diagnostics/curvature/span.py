@@ -7,11 +7,10 @@ span can say. Memory: twice `capacity` rows of P numbers a run.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sgdlab.diagnostics.operators import SymmetricOperator
-from sgdlab.diagnostics.vectors import rademacher
+from sgdlab.diagnostics.vectors import dot, dots, rademacher, unit
 
 
 class Span:
@@ -59,14 +58,14 @@ class Span:
     def extend(self, direction: Tensor) -> None:
         """Add a direction ``(R, P)`` and its product; a run's that lies in the span already is replaced."""
         vector = self._orthonormal(direction)
-        lies_within = vector.norm(dim=1) < 0.5
+        lies_within = dot(vector, vector) < 0.5
         if bool(lies_within.any()):
             vector = torch.where(lies_within.unsqueeze(1), self._orthonormal(self.random()), vector)
         self._basis[:, self._dim] = vector
         self._products[:, self._dim] = self._operator(vector)
         self.num_products += 1
         self._dim += 1
-        entries = (self.basis @ self.products[:, -1].unsqueeze(2)).squeeze(2).double().cpu()
+        entries = dots(self.basis, self.products[:, -1]).cpu()
         self._within[:, : self._dim, self._dim - 1] = entries
         self._within[:, self._dim - 1, : self._dim] = entries
 
@@ -81,10 +80,10 @@ class Span:
 
     def _orthonormal(self, direction: Tensor) -> Tensor:
         """Return what of a direction lies outside, of length 1; 0 where nothing does."""
-        vector = F.normalize(direction)
+        vector = unit(direction)
         for _ in range(2):  # the first leaves rounding errors of the size of what it takes away
-            inside = (self.basis @ vector.unsqueeze(2)).transpose(1, 2) @ self.basis
+            inside = dots(self.basis, vector).to(vector).unsqueeze(1) @ self.basis
             vector = vector - inside.squeeze(1)
-            is_left = vector.norm(dim=1, keepdim=True) > 0.5
-            vector = F.normalize(vector)
-        return torch.where(is_left, vector, 0)
+            is_left = dot(vector, vector).sqrt() > 0.5
+            vector = unit(vector)
+        return torch.where(is_left.unsqueeze(1), vector, 0)

@@ -133,8 +133,10 @@ def _offset(risk: EmpiricalRisk, centre: Tensor | None) -> Tensors | None:
 def _norms(gradients: Tensors, offset: Tensors | None) -> Tensor:
     """Return squared lengths over all tensors: each ``(b, R, …)`` → ``(b, R)`` float64."""
     parts = gradients if offset is None else (g - o for g, o in zip(gradients, offset, strict=True))
-    lengths = [torch.linalg.vector_norm(part.flatten(2), dim=2) for part in parts]  # one difference alive
-    return torch.stack(lengths).double().square().sum(dim=0)
+    lengths = [
+        torch.linalg.vector_norm(p.flatten(2), dim=2, dtype=torch.float64) for p in parts
+    ]  # one by one
+    return torch.stack(lengths).square().sum(dim=0)
 
 
 @torch.no_grad()
