@@ -24,13 +24,13 @@ class Setting:
     num_examples: int
     chunk_size: int
     examples_per_probe: int
-    num_updates: int  # of SGD with ε = 0.1 and B = 32 before
+    num_updates: int  # of SGD with ε = 0.1 and B = 32 before: until the first eigenvalues stand apart
 
 
 SETTINGS = {
     "mlp": Setting("MLP 784-128-128-10, Fashion-MNIST", "fashion_mnist", 8192, 512, 64, 2000),
     "cnn": Setting("CNN 16-32-64, CIFAR-10", "cifar10", 512, 64, 16, 2000),
-    "wrn": Setting("WRN-16-4 SkipInit, CIFAR-10", "cifar10", 32, 16, 4, 100),
+    "wrn": Setting("WRN-16-4 SkipInit, CIFAR-10", "cifar10", 32, 16, 4, 600),
 }
 
 
