@@ -261,8 +261,8 @@ def test_a_raised_revision_moves_the_keys_of_its_component_alone(default_run, mo
     assert key_of(networks["mlp"]) not in (before["mlp"], after["mlp"])
 
 
-class _MomentumSgd(SgdOptimizer):
-    momentum: float = 0.0
+class _DampedSgd(SgdOptimizer):
+    dampening: float = 0.0
 
 
 class _Averaging(Component):
@@ -276,8 +276,8 @@ class _AveragedRun(Run):
 
 def test_a_new_field_whose_default_is_the_old_behaviour_moves_no_key(default_run):
     old = default_run.optimizer.model_dump()
-    same = default_run.model_copy(update={"optimizer": _MomentumSgd(**old)})
-    other = default_run.model_copy(update={"optimizer": _MomentumSgd(**old, momentum=0.9)})
+    same = default_run.model_copy(update={"optimizer": _DampedSgd(**old)})
+    other = default_run.model_copy(update={"optimizer": _DampedSgd(**old, dampening=0.9)})
     assert key_of(same) == key_of(default_run) != key_of(other)
 
 

@@ -10,7 +10,7 @@ MESSAGES = {
     # a key that isn't there
     "optimizer.lrr=1": (
         "optimizer.lrr is not a key (did you mean optimizer.lr?); "
-        "known here: batch_size, inner_steps, kind, lr, order, remainder"
+        "known here: batch_size, clip_norm, inner_steps, kind, lr, momentum, order, remainder"
     ),
     "optimiser.lr=1": "optimiser.lr is not a key (did you mean optimizer.lr?)",
     "lr=1": "lr is not a key (did you mean optimizer.lr?)",

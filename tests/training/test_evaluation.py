@@ -11,6 +11,7 @@ from sgdlab.training import evaluation
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.backends.recipes import make_evaluator
 from sgdlab.training.objective import Objective
+from sgdlab.training.state import State
 
 NETWORKS = {
     "mlp": (Mlp((6, 7, 10)), (6,)),
@@ -39,7 +40,7 @@ def test_every_run_is_evaluated_on_every_example(
     parameters = stack_runs((network.initial_parameters(generator) for _ in range(3)), torch.float64)
     inputs = torch.randn(num_examples, *sample_shape, generator=generator, dtype=torch.float64)
     labels = torch.randint(0, 10, (num_examples,), generator=generator)
-    evaluated = evaluator(network, parameters, backend)(tuple(parameters.values()), inputs, labels)
+    evaluated = evaluator(network, parameters, backend)(State(tuple(parameters.values())), inputs, labels)
     for run in range(3):
         alone = {name: values[run : run + 1] for name, values in parameters.items()}
         losses, correct = [], []
@@ -59,7 +60,7 @@ def test_a_mean_over_many_float32_losses_is_summed_in_float64(backend) -> None:
     network = Mlp((1, 10))
     parameters = {"weight0": torch.zeros(1, 1, 10), "bias0": torch.zeros(1, 10)}
     inputs, labels = torch.zeros(200_000, 1), torch.zeros(200_000, dtype=torch.int64)
-    evaluated = evaluator(network, parameters, backend)(tuple(parameters.values()), inputs, labels)
+    evaluated = evaluator(network, parameters, backend)(State(tuple(parameters.values())), inputs, labels)
     assert evaluated.loss.item() == float(np.float32(np.log(10)))
 
 
@@ -67,6 +68,6 @@ def test_a_mean_over_many_float32_losses_is_summed_in_float64(backend) -> None:
 def test_of_equal_logits_the_first_counts(backend) -> None:
     parameters = {"weight0": torch.zeros(1, 1, 10), "bias0": torch.zeros(1, 10)}
     evaluated = evaluator(Mlp((1, 10)), parameters, backend)(
-        tuple(parameters.values()), torch.zeros(10, 1), torch.arange(10)
+        State(tuple(parameters.values())), torch.zeros(10, 1), torch.arange(10)
     )
     assert evaluated.correct[0].tolist() == [True] + [False] * 9

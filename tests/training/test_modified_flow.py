@@ -14,9 +14,10 @@ from scipy.integrate import solve_ivp
 
 from sgdlab.config.components import SgdOptimizer
 from sgdlab.models.mlp import Mlp
-from sgdlab.training.backends.backend import descend
+from sgdlab.training.descent import PLAIN
 from sgdlab.training.objective import Minibatches, Objective
 from sgdlab.training.orders import MinibatchOrder
+from sgdlab.training.state import State
 
 NUM_BATCHES, BATCH_SIZE = 4, 2
 RATES = 2.0 ** -np.arange(7, 12)  # small enough for the leading order, large enough for 1e-13 to be nothing
@@ -44,11 +45,12 @@ def sgd(problem, orders, rate, inner_steps=1):
     num_runs = len(orders)
     stacked = [torch.nn.Parameter(values.expand(num_runs, *values.shape).clone()) for values in start]
     objective = Objective(Mlp(WIDTHS, "tanh"), ("weight0", "bias0", "weight1", "bias1"), None)
+    state = State(tuple(stacked))
     rates = torch.full((num_runs,), rate, dtype=torch.float64)
     for minibatch in torch.tensor(orders).T:
         batch = Minibatches(inputs[minibatch], labels[minibatch])
         for _ in range(inner_steps):
-            descend(stacked, objective.gradients(tuple(stacked), batch)[1], rates)
+            PLAIN(state, objective.gradients(state.parameters, batch)[1], rates)
     return torch.cat([p.detach().flatten(1) for p in stacked], dim=1).numpy()
 
 

@@ -4,7 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sgdlab.config.components import DigitsData, GradientNormRegularizer, HoldThenDecaySchedule, MlpModel
+from sgdlab.config.components import (
+    DigitsData,
+    GradientNormRegularizer,
+    HoldThenDecaySchedule,
+    MlpModel,
+    SquaredErrorLoss,
+)
 from sgdlab.data.standardize import make_standardize
 from sgdlab.training.backends.backend import Following, Stepwise
 from sgdlab.training.orders import MinibatchOrder
@@ -13,6 +19,13 @@ ROUNDING = {
     "float64": 1e-12,
     "float32": 2e-5,
 }  # of the movement: a few hundred roundings, amplified by training
+
+
+def _squared_error(outputs, labels):
+    return F.mse_loss(outputs, F.one_hot(labels, 10).to(outputs), reduction="sum") / 2 / len(labels)
+
+
+_LOSSES = {"cross_entropy": F.cross_entropy, "squared_error": _squared_error}
 
 
 @pytest.fixture
@@ -28,17 +41,26 @@ def trained_by_torch(make_dataset, make_population, plain_network):
         dataset = make_dataset(run.data)
         standardize = make_standardize(run.data, dataset.train_inputs, torch.device("cpu"), dtype)
         inputs = standardize(dataset.train_inputs)
-        optimizer = torch.optim.SGD(network.parameters(), lr=run.optimizer.lr, weight_decay=run.loss.l2)
+        optimizer = torch.optim.SGD(
+            network.parameters(),
+            lr=run.optimizer.lr,
+            weight_decay=0 if run.optimizer.clip_norm else run.loss.l2,
+            momentum=run.optimizer.momentum,
+        )
         order = MinibatchOrder(run.seed, run.data.num_train, run.optimizer)
         for update in range(num_updates):
             (examples,) = order.minibatches(update // run.optimizer.inner_steps, 1)
             optimizer.zero_grad()
-            loss = F.cross_entropy(network(inputs[examples]), dataset.train_labels[examples])
+            loss = _LOSSES[run.loss.kind](network(inputs[examples]), dataset.train_labels[examples])
             if isinstance(run.regularizer, GradientNormRegularizer):
                 l2_term = run.loss.l2 / 2 * sum((p**2).sum() for p in network.parameters())
                 gradients = torch.autograd.grad(loss + l2_term, network.parameters(), create_graph=True)
                 loss = loss + run.regularizer.strength / 4 * sum((g**2).sum() for g in gradients)
+            if run.optimizer.clip_norm:  # torch's weight decay would come after the clipping
+                loss = loss + run.loss.l2 / 2 * sum((p**2).sum() for p in network.parameters())
             loss.backward()
+            if run.optimizer.clip_norm:
+                torch.nn.utils.clip_grad_norm_(network.parameters(), run.optimizer.clip_norm)
             optimizer.step()
         end = [p.detach() for p in network.parameters()]
         return start, dict(zip(names, (p.T if p.dim() == 2 else p for p in end), strict=True))
@@ -81,6 +103,31 @@ def test_penalised_updates_follow_the_modified_loss_with_l2_inside(
     assert_close(updated([run], 12)[0], end, start, ROUNDING["float64"])
 
 
+@pytest.mark.parametrize("backend", ["batched", "native-256"])
+def test_momentum_is_that_of_torch(make_run, updated, trained_by_torch, backend) -> None:
+    run = make_run(momentum=0.9, l2=0.05, num_updates=12)
+    start, end = trained_by_torch(run, 12)
+    assert_close(updated([run], 12, backend=backend)[0], end, start, ROUNDING["float64"])
+
+
+def test_a_long_gradient_is_clipped_with_its_penalty_and_l2(make_run, updated, trained_by_torch) -> None:
+    lengths = {"all of them": 0.05, "some of them": 1.0}
+    for clip_norm in lengths.values():
+        run = make_run(momentum=0.5, strength=0.5, clip_norm=clip_norm, num_updates=12)
+        start, end = trained_by_torch(run, 12)
+        # torch adds 1e-6 to a norm before it divides by it
+        assert_close(updated([run], 12)[0], end, start, 1e-4)
+    with_l2 = make_run(l2=0.05, clip_norm=0.05, num_updates=12)
+    start, end = trained_by_torch(with_l2, 12)
+    assert_close(updated([with_l2], 12)[0], end, start, 1e-4)
+
+
+def test_the_squared_error_is_half_of_the_squared_distance(make_run, updated, trained_by_torch) -> None:
+    run = make_run(loss=SquaredErrorLoss(), strength=0.1, num_updates=12)
+    start, end = trained_by_torch(run, 12)
+    assert_close(updated([run], 12)[0], end, start, ROUNDING["float64"])
+
+
 @pytest.mark.parametrize(
     "num_updates", [10, 40]
 )  # 40 updates cross a chunk of 32 in the middle of a minibatch
@@ -100,7 +147,7 @@ def test_the_rate_follows_the_schedule(make_run, make_population) -> None:
     population = make_population(runs)
     start = [p.detach().clone() for p in population.stacked]
     ones = tuple(torch.ones_like(p) for p in start)
-    population.backend = Stepwise(Following(lambda *_: (torch.zeros(2), ones)))
+    population.backend = Stepwise(Following(lambda *_: (torch.zeros(2), ones), population.rule))
     while population.members[0].update < 8:
         population._advance()
     total = 4 * 1 + 2 / 4 + 2 / 16

@@ -147,16 +147,33 @@ Model = Annotated[MlpModel | CnnModel | WideResNetModel, Field(discriminator="ki
 # ---- loss and regularizer -------------------------------------------------------------------------------
 
 
-class CrossEntropyLoss(Component):
-    """Mean cross-entropy, plus (l2/2)·‖ω‖² over all parameters: its gradient is l2·ω."""
+class _Loss(Component):
+    """The mean of a loss over examples, plus (l2/2)·‖ω‖² over all parameters: its gradient is l2·ω."""
 
     revision: ClassVar[int] = 1
 
-    kind: Literal["cross_entropy"] = "cross_entropy"
     l2: NonNegativeFloat = 0.0
 
 
-Loss = CrossEntropyLoss
+class CrossEntropyLoss(_Loss):
+    """Cross-entropy in nats; of a sequence, the mean over its steps."""
+
+    kind: Literal["cross_entropy"] = "cross_entropy"
+
+
+class SquaredErrorLoss(_Loss):
+    """½·‖z − e_y‖² between the outputs and the label's unit vector (scale assumed)."""
+
+    kind: Literal["squared_error"] = "squared_error"
+
+
+class BernoulliLoss(_Loss):
+    """−Σ log-likelihood of an input's numbers in [0, 1], which an autoencoder gives back."""
+
+    kind: Literal["bernoulli"] = "bernoulli"
+
+
+Loss = Annotated[CrossEntropyLoss | SquaredErrorLoss | BernoulliLoss, Field(discriminator="kind")]
 
 
 class NoRegularizer(Component):
@@ -184,7 +201,10 @@ Regularizer = Annotated[NoRegularizer | GradientNormRegularizer, Field(discrimin
 
 
 class SgdOptimizer(Component):
-    """Plain SGD; `inner_steps` n > 1 makes it n-step SGD with bare learning rate `lr` = α (smith2021, §4)."""
+    """SGD, plain by default; `inner_steps` n > 1 makes it n-step SGD, `lr` its bare rate α (smith2021, §4).
+
+    With momentum μ the velocity is v ← μ·v + g and the step −lr·v: the effective rate is lr/(1 − μ).
+    """
 
     revision: ClassVar[int] = 1
 
@@ -192,6 +212,8 @@ class SgdOptimizer(Component):
     lr: PositiveFloat
     batch_size: PositiveInt
     inner_steps: PositiveInt = 1
+    momentum: Annotated[Fraction, Field(lt=1)] = 0.0
+    clip_norm: PositiveFloat | None = None  # a longer gradient is shortened to this, the penalty's included
     order: Literal["shuffled", "independent", "with_replacement", "fixed", "forward_reverse"] = "shuffled"
     remainder: Literal["drop", "carry"] = "drop"  # N mod B examples: left out, or carried into the next epoch
 

@@ -31,13 +31,15 @@ def shape_of(run: Run) -> str:
         (optimizer.kind, optimizer.batch_size, optimizer.inner_steps, optimizer.order, optimizer.remainder),
         (regularizer.kind, estimator_of(regularizer)),
         *_landscape_of(run),
+        *_descent_of(run),
     )
 
 
 def step_of(run: Run) -> str:
     """Name the work of one update, in full; what the data hold and the budget are no part of it."""
     optimizer, data, estimator = run.optimizer, run.data, estimator_of(run.regularizer)
-    return _step(run.precision, data, run.model, run.loss.kind, optimizer.batch_size, estimator)
+    descent = _descent_of(run)
+    return _step(run.precision, data, run.model, run.loss.kind, optimizer.batch_size, estimator, descent)
 
 
 def estimator_of(regularizer: Regularizer) -> str | None:
@@ -63,8 +65,16 @@ def describe_step(run: Run) -> str:
     parts += ["augmented"] if data.crop_padding or data.flip else []
     estimator = estimator_of(run.regularizer)
     parts += [f"{estimator.replace('_', ' ')} penalty"] if estimator else []
+    parts += list(_descent_of(run))
     parts += [run.precision] if run.precision != "float32" else []
     return " · ".join(parts)
+
+
+def _descent_of(run: Run) -> tuple[str, ...]:
+    """Runs with momentum carry velocities, those that clip a norm; others are named as they always were."""
+    optimizer = run.optimizer
+    with_momentum = ("momentum",) if optimizer.momentum else ()
+    return (*with_momentum, "clipped") if optimizer.clip_norm else with_momentum
 
 
 def _landscape_of(run: Run) -> tuple[Any, ...]:
@@ -75,7 +85,15 @@ def _landscape_of(run: Run) -> tuple[Any, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _step(precision: str, data: Data, model: Model, loss: str, batch_size: int, estimator: str | None) -> str:
+def _step(
+    precision: str,
+    data: Data,
+    model: Model,
+    loss: str,
+    batch_size: int,
+    estimator: str | None,
+    descent: tuple[str, ...],
+) -> str:
     parts = {
         "model": model.model_dump(mode="json"),
         "sample_shape": data.sample_shape,
@@ -86,7 +104,7 @@ def _step(precision: str, data: Data, model: Model, loss: str, batch_size: int, 
         "batch_size": batch_size,
         "precision": precision,
     }
-    return canonical_json(parts)
+    return canonical_json(parts | ({"descent": descent} if descent else {}))
 
 
 @lru_cache(maxsize=4096)

@@ -25,6 +25,8 @@ from sgdlab.diagnostics.risk import EmpiricalRisk
 from sgdlab.errors import UserError
 from sgdlab.models.build import build_network
 from sgdlab.training.landscape import for_vmap, training_risk
+from sgdlab.training.objective import Objective
+from sgdlab.training.state import State
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,11 @@ def _risks(model: StoredModel, pipeline: Pipeline) -> tuple[EmpiricalRisk, Empir
     run, like = model.run, pipeline.train_inputs
     network = build_network(run.model, run.data)
     names = tuple(network.initial_parameters(torch.Generator().manual_seed(0)))
-    parameters = tuple(model.parameters[name].to(like).unsqueeze(0) for name in names)
-    l2 = like.new_tensor([run.loss.l2])
+    values = {name: tensor.to(like).unsqueeze(0) for name, tensor in model.parameters.items()}
+    objective = Objective(network, names, like.new_tensor([run.loss.l2]), run.loss.kind)
+    buffers = {name: values[name] for name in values.keys() - set(names)}
+    state = State(tuple(values[name] for name in names), buffers=buffers)
     return (
-        training_risk(network, names, parameters, pipeline, l2),
-        training_risk(for_vmap(network), names, parameters, pipeline, l2),
+        training_risk(objective, state, pipeline),
+        training_risk(for_vmap(objective), state, pipeline),
     )

@@ -17,6 +17,7 @@ from sgdlab.runs.claims import latest_checkpoint
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import keys_of_plan, load_plan
 from sgdlab.training.members import load_states
+from sgdlab.training.state import without_velocities
 
 _SHORTEST = 4  # characters by which a key is known
 
@@ -27,7 +28,7 @@ class StoredModel:
 
     key: str
     run: Run
-    parameters: Mapping[str, Tensor]  # without the run axis
+    parameters: Mapping[str, Tensor]  # and buffers, without the run axis
     update: int  # parameter updates made
 
     @property
@@ -67,7 +68,7 @@ def load_model(store: Store, name: str) -> StoredModel:
     if checkpoint is None:
         raise UserError(f"run {key} has neither ended nor left a checkpoint yet")
     state = load_states(checkpoint.path)[key]
-    return StoredModel(key, _planned(store, key), state["parameters"], state["update"])
+    return StoredModel(key, _planned(store, key), without_velocities(state["parameters"]), state["update"])
 
 
 def load_pipeline(run: Run, execution: Execution) -> Pipeline:

@@ -13,13 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sgdlab.models.layers import Convolution, convolve_each, he_conv, linear, normal_linear
-from sgdlab.models.network import Parameters
+from sgdlab.models.network import Network, Parameters, TrainingPass
 
 _KERNEL = 3
 
 
 @dataclass(frozen=True)
-class Cnn:
+class Cnn(Network):
     """`channels` of each stage, on images of `num_channels` channels."""
 
     channels: tuple[int, ...]
@@ -39,7 +39,7 @@ class Cnn:
         weight, bias = normal_linear(num_inputs, self.num_classes, 1.0, generator)
         return parameters | {"head_weight": weight, "head_bias": bias}
 
-    def logits(self, parameters: Parameters, inputs: Tensor) -> Tensor:
+    def logits(self, parameters: Parameters, inputs: Tensor, _training: TrainingPass | None = None) -> Tensor:
         """Map images ``(R, B, C, H, W)`` to ``(R, B, classes)``."""
         hidden = inputs
         for index, (name, _) in enumerate(self._convolutions()):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from sgdlab.models.layers import linear, normal_linear
-from sgdlab.models.network import Parameters
+from sgdlab.models.network import Network, Parameters, TrainingPass
 
 
 def _gelu(inputs: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ _ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "gelu": _gelu}
 
 
 @dataclass(frozen=True)
-class Mlp:
+class Mlp(Network):
     """Layers of the given widths, the input's and the classes' included; softmax is the loss's affair."""
 
     widths: tuple[int, ...]
@@ -43,7 +43,7 @@ class Mlp:
             parameters |= {f"weight{layer}": weight, f"bias{layer}": bias}
         return parameters
 
-    def logits(self, parameters: Parameters, inputs: Tensor) -> Tensor:
+    def logits(self, parameters: Parameters, inputs: Tensor, _training: TrainingPass | None = None) -> Tensor:
         """Map ``(R, B, *sample_shape)``, flattened, to ``(R, B, classes)``."""
         activate = _ACTIVATIONS[self.activation]
         hidden = inputs.flatten(2)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sgdlab.models.layers import Convolution, convolve_each, he_conv, linear, normal_linear
-from sgdlab.models.network import Parameters
+from sgdlab.models.network import Network, Parameters, TrainingPass
 
 _STEM_CHANNELS = 16
 _GROUP_STRIDES = (1, 2, 2)
@@ -33,7 +33,7 @@ class _Block:
 
 
 @dataclass(frozen=True)
-class WideResNet:
+class WideResNet(Network):
     """Depth 6k+4, widening factor `width`, images of `num_channels` channels."""
 
     depth: int
@@ -60,7 +60,7 @@ class WideResNet:
         weight, bias = normal_linear(4 * _STEM_CHANNELS * self.width, self.num_classes, 1.0, generator)
         return parameters | {"head_weight": weight, "head_bias": bias}
 
-    def logits(self, parameters: Parameters, inputs: Tensor) -> Tensor:
+    def logits(self, parameters: Parameters, inputs: Tensor, _training: TrainingPass | None = None) -> Tensor:
         """Map images ``(R, B, C, H, W)`` to ``(R, B, classes)``."""
         hidden = self._conv(parameters, "stem", inputs)
         for block in self._blocks():

@@ -17,7 +17,7 @@ from sgdlab.config.schema import Run
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.training.objective import Minibatches
 from sgdlab.training.orders import MinibatchOrder
-from sgdlab.training.streams import stream
+from sgdlab.training.streams import Purpose, stream
 
 _MINIBATCHES_PER_DRAW = 64
 
@@ -34,21 +34,22 @@ class UpdateBatches:
     """The minibatches of U consecutive updates: indices and draws, on the device."""
 
     indices: Tensor  # (U, R, B) int64
-    draws: Tensor | None  # (U, R, B, D)
+    draws: Tensor | None  # of the augmentation, (U, R, B, D)
     pipeline: Pipeline
+    dropout: Tensor | None = None  # draws of the network, (U, R, B, num_draws)
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def batch(self, position: int) -> Minibatches:
         """Gather (and augment) the minibatch of every run at one of the updates."""
-        draws = None if self.draws is None else self.draws[position]
-        return Minibatches(*self.pipeline.train_batch(self.indices[position], draws))
+        draws, dropout = (None if of is None else of[position] for of in (self.draws, self.dropout))
+        return Minibatches(*self.pipeline.train_batch(self.indices[position], draws), dropout)
 
     def of_slots(self, slots: slice | list[int]) -> UpdateBatches:
         """Return the minibatches of some of the runs, as of a pack of them."""
-        draws = None if self.draws is None else self.draws[:, slots]
-        return UpdateBatches(self.indices[:, slots], draws, self.pipeline)
+        draws, dropout = (None if of is None else of[:, slots] for of in (self.draws, self.dropout))
+        return UpdateBatches(self.indices[:, slots], draws, self.pipeline, dropout)
 
     def table(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return examples ``(M, features)``, labels ``(M,)`` and the rows of each batch ``(U, R, B)``.
@@ -66,8 +67,9 @@ class UpdateBatches:
 class BatchSource:
     """The minibatches of runs of one shape, each at its own update."""
 
-    def __init__(self, run: Run, pipeline: Pipeline) -> None:
+    def __init__(self, run: Run, pipeline: Pipeline, num_dropout_draws: int = 0) -> None:
         self._run, self._pipeline = run, pipeline  # of the run, only what its whole pack shares
+        self._num_dropout_draws = num_dropout_draws  # of an example
         self._readers: dict[Position, _Reader] = {}
 
     def prepare(self, positions: Sequence[Position | None], num_updates: int) -> UpdateBatches:
@@ -80,20 +82,30 @@ class BatchSource:
         readers: dict[Position, _Reader] = {}
         indices: list[Tensor] = []
         draws: list[Tensor] = []
+        dropout: list[Tensor] = []
         for position in places:
             stop = position.update + num_updates
-            reader = self._readers.get(position) or _Reader(position.seed, self._run, self._pipeline)
+            reader = self._readers.get(position) or self._new_reader(position.seed)
             readers[Position(position.seed, stop)] = reader
             indices.append(reader.indices(position.update, stop))
             if self._pipeline.num_draws:
-                draws.append(reader.draws(position.update, stop))
+                draws.append(reader.draws("augmentation", position.update, stop))
+            if self._num_dropout_draws:
+                dropout.append(reader.draws("dropout", position.update, stop))
         self._readers = readers
         of_slot = torch.tensor([places[position] if position else 0 for position in positions])
 
-        def for_slots(of_place: list[Tensor]) -> Tensor:
+        def for_slots(of_place: list[Tensor]) -> Tensor | None:
+            if not of_place:
+                return None
             return torch.stack(of_place, dim=1)[:, of_slot].to(self._pipeline.train_labels.device)
 
-        return UpdateBatches(for_slots(indices), for_slots(draws) if draws else None, self._pipeline)
+        chosen = for_slots(indices)
+        assert chosen is not None
+        return UpdateBatches(chosen, for_slots(draws), self._pipeline, for_slots(dropout))
+
+    def _new_reader(self, seed: int) -> _Reader:
+        return _Reader(seed, self._run, self._pipeline.num_draws, self._num_dropout_draws)
 
 
 class _Reader:
@@ -102,19 +114,23 @@ class _Reader:
     n-step SGD makes `inner_steps` updates on each.
     """
 
-    def __init__(self, seed: int, run: Run, pipeline: Pipeline) -> None:
+    def __init__(self, seed: int, run: Run, num_augmentation_draws: int, num_dropout_draws: int) -> None:
         self._inner_steps = run.optimizer.inner_steps
         self._order = MinibatchOrder(seed, run.data.num_train, run.optimizer)
-        self._draws = _Draws(seed, (run.optimizer.batch_size, pipeline.num_draws))
+        batch_size = run.optimizer.batch_size
+        self._draws = {
+            "augmentation": _Draws(seed, "augmentation", (batch_size, num_augmentation_draws)),
+            "dropout": _Draws(seed, "dropout", (batch_size, num_dropout_draws)),
+        }
 
     def indices(self, first: int, stop: int) -> Tensor:
         """Return the examples of updates first … stop−1: ``(U, B)``."""
         start, end = self._span(first, stop)
         return self._repeated(self._order.minibatches(start, end - start), first, stop)
 
-    def draws(self, first: int, stop: int) -> Tensor:
-        """Return the draws of their augmentation: ``(U, B, D)``."""
-        return self._repeated(self._draws.minibatches(*self._span(first, stop)), first, stop)
+    def draws(self, purpose: Purpose, first: int, stop: int) -> Tensor:
+        """Return the draws of their augmentation or dropout: ``(U, B, D)``."""
+        return self._repeated(self._draws[purpose].minibatches(*self._span(first, stop)), first, stop)
 
     def _span(self, first: int, stop: int) -> tuple[int, int]:
         return first // self._inner_steps, (stop - 1) // self._inner_steps + 1
@@ -127,9 +143,10 @@ class _Reader:
 
 @dataclass
 class _Draws:
-    """Uniform draws of one seed's augmentation."""
+    """Uniform draws of one seed for one purpose."""
 
     seed: int
+    purpose: Purpose
     shape: tuple[int, int]  # (B, D)
     _blocks: dict[int, Tensor] = field(default_factory=dict)
 
@@ -142,5 +159,5 @@ class _Draws:
         return torch.cat(list(self._blocks.values()))[first - offset : stop - offset]
 
     def _draw(self, index: int) -> Tensor:
-        generator = stream(self.seed, "augmentation", index)
+        generator = stream(self.seed, self.purpose, index)
         return torch.rand((_MINIBATCHES_PER_DRAW, *self.shape), generator=generator)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from sgdlab.models.network import Network
-from sgdlab.training.objective import Tensors
+from sgdlab.training.losses import example_losses, hits
+from sgdlab.training.objective import Objective
+from sgdlab.training.state import State
 
 _ELEMENTS_PER_CHUNK = 2**20  # of inputs over all runs: activations stay in cache for small networks
 
@@ -19,21 +19,25 @@ _ELEMENTS_PER_CHUNK = 2**20  # of inputs over all runs: activations stay in cach
 class Evaluated:
     """K runs on M examples."""
 
-    accuracy: Tensor  # (K,) float64
-    loss: Tensor  # (K,) float64, mean cross-entropy
-    correct: Tensor  # (K, M) bool
+    loss: Tensor  # (K,) float64, the mean
+    correct: Tensor | None  # (K, M) bool; (K, M·T) of sequences; None where there are no classes
 
     @classmethod
-    def of(cls, losses: Tensor, correct: Tensor) -> Evaluated:
-        """Take the means over examples; both are ``(K, M)``."""
-        return cls(correct.double().mean(dim=1), losses.double().mean(dim=1), correct)
+    def of(cls, losses: Tensor, correct: Tensor | None) -> Evaluated:
+        """Take the mean over examples of losses ``(K, M)``."""
+        return cls(losses.double().mean(dim=1), correct)
+
+    @property
+    def accuracy(self) -> Tensor | None:
+        """The share that is right, (K,) float64."""
+        return None if self.correct is None else self.correct.double().mean(dim=1)
 
 
 class Evaluator(Protocol):
     """A way to evaluate."""
 
-    def __call__(self, parameters: Tensors, inputs: Tensor, labels: Tensor) -> Evaluated:
-        """Evaluate any K runs of the pack on inputs ``(M, *sample_shape)`` with labels ``(M,)``."""
+    def __call__(self, state: State, inputs: Tensor, labels: Tensor) -> Evaluated:
+        """Evaluate any K runs of a pack on inputs ``(M, *sample_shape)``; labels are ``(M,)``, ``(M, T)``."""
         ...
 
 
@@ -44,20 +48,21 @@ class BatchedEvaluator:
     Whichever of its runs are evaluated, they are the same examples at a time: no bit depends on the others.
     """
 
-    network: Network
-    names: tuple[str, ...]  # of the parameters
+    objective: Objective
     pack_width: int
 
     @torch.no_grad()
-    def __call__(self, parameters: Tensors, inputs: Tensor, labels: Tensor) -> Evaluated:
+    def __call__(self, state: State, inputs: Tensor, labels: Tensor) -> Evaluated:
         """Evaluate; see `Evaluator`."""
-        named, num_runs = dict(zip(self.names, parameters, strict=True)), len(parameters[0])
+        objective, num_runs = self.objective, len(state.parameters[0])
+        values = objective.values(state.parameters, state.buffers)
         chunk = max(16, min(len(labels), _ELEMENTS_PER_CHUNK // (self.pack_width * inputs[0].numel())))
-        correct, losses = [], []
+        correct: list[Tensor] = []
+        losses: list[Tensor] = []
         for x, y in zip(torch.split(inputs, chunk), torch.split(labels, chunk), strict=True):
-            logits = self.network.logits(named, x.expand(num_runs, *x.shape))
-            targets = y.expand(num_runs, -1)
-            correct.append(logits.argmax(dim=2) == targets)
-            losses.append(F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none"))
-        loss = torch.cat([chunk_losses.view(num_runs, -1) for chunk_losses in losses], dim=1)
-        return Evaluated.of(loss, torch.cat(correct, dim=1))
+            inputs_of_all, targets = x.expand(num_runs, *x.shape), y.expand(num_runs, *y.shape)
+            logits = objective.network.logits(values, inputs_of_all)
+            losses.append(example_losses(objective.loss, logits, inputs_of_all, targets))
+            if (right := hits(objective.loss, logits, targets)) is not None:
+                correct.append(right.flatten(1))
+        return Evaluated.of(torch.cat(losses, dim=1), torch.cat(correct, dim=1) if correct else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from sgdlab.training.landscape import Lookout
 from sgdlab.training.objective import Minibatches, Objective, Tensors, norm_sq
 from sgdlab.training.penalty import difference_penalty
 from sgdlab.training.ranks import ALONE, Ranks
+from sgdlab.training.state import State
 from sgdlab.training.streams import stream
 
 _PARTITION_SEED = 0  # the partition behind C_reg is the same for every run
@@ -31,7 +32,7 @@ class Measured:
     """One run at one evaluation."""
 
     metrics: dict[str, float]
-    test_correct: Tensor  # (M,) bool, on the CPU
+    test_correct: Tensor | None  # (M,) bool, on the CPU; None where there are no classes
     top: Eigenpairs | None = None  # of the Hessian, where the landscape is measured
 
 
@@ -49,7 +50,7 @@ class Instruments:
     def measure(
         self,
         runs: Sequence[Run],
-        parameters: Tensors,
+        state: State,
         batches: UpdateBatches,
         with_gradients: bool,
         learning_rates: Tensor,
@@ -61,8 +62,8 @@ class Instruments:
         ----------
         runs
             K runs.
-        parameters
-            Theirs, each ``(K, …)``.
+        state
+            Theirs.
         batches
             Their latest minibatches; on the last one, penalties by finite differences have their error.
         with_gradients
@@ -72,43 +73,48 @@ class Instruments:
         known
             Eigenpairs of these runs' Hessians at an earlier point.
         """
-        train = self.evaluator(parameters, self.pipeline.train_inputs, self.pipeline.train_labels)
-        test = self.evaluator(parameters, self.pipeline.test_inputs, self.pipeline.test_labels)
+        parameters = state.parameters
+        train = self.evaluator(state, self.pipeline.train_inputs, self.pipeline.train_labels)
+        test = self.evaluator(state, self.pipeline.test_inputs, self.pipeline.test_labels)
         metrics = {
-            "test_accuracy": test.accuracy,
             "test_loss": test.loss,
-            "train_accuracy": train.accuracy,
             "train_loss": train.loss,
             "train_cost": train.loss + _l2_term(runs, parameters),
         }
+        if test.accuracy is not None and train.accuracy is not None:
+            metrics |= {"test_accuracy": test.accuracy, "train_accuracy": train.accuracy}
         rule = UpdateRule.of(runs, self.network, self.names, parameters[0].detach(), self.ranks)
         difference = difference_penalty(rule.objective, rule.penalties)
         if difference is not None:
-            metrics["penalty_relative_error"] = difference.relative_error(parameters, batches.batch(-1))
+            metrics["penalty_relative_error"] = difference.relative_error(
+                parameters, replace(batches.batch(-1), buffers=state.buffers)
+            )
         if with_gradients:
-            metrics |= self._gradient_statistics(rule.objective, parameters, runs[0].optimizer.batch_size)
+            metrics |= self._gradient_statistics(rule.objective, state, runs[0].optimizer.batch_size)
         table = torch.stack([values.double().cpu() for values in metrics.values()], dim=1).tolist()
-        correct = test.correct.cpu()
-        measured = [Measured(dict(zip(metrics, row, strict=True)), correct[k]) for k, row in enumerate(table)]
+        correct = [None] * len(runs) if test.correct is None else list(test.correct.cpu())
+        measured = [
+            Measured(dict(zip(metrics, row, strict=True)), right)
+            for row, right in zip(table, correct, strict=True)
+        ]
         if isinstance(runs[0].landscape, NoLandscape):
             return measured
-        lookout = Lookout(self.network, self.names, self.pipeline, self.pack_width)
-        views = lookout.views(runs, parameters, learning_rates, known)
+        lookout = Lookout(rule.objective, self.pipeline, self.pack_width)
+        views = lookout.views(runs, state, learning_rates, known)
         return [
             Measured(one.metrics | view.metrics, one.test_correct, view.top)
             for one, view in zip(measured, views, strict=True)
         ]
 
-    def _gradient_statistics(
-        self, objective: Objective, parameters: Tensors, batch_size: int
-    ) -> dict[str, Tensor]:
+    def _gradient_statistics(self, objective: Objective, state: State, batch_size: int) -> dict[str, Tensor]:
         inputs, labels = self.pipeline.train_inputs, self.pipeline.train_labels
-        num_runs = len(parameters[0])
+        num_runs = len(state.parameters[0])
 
         def gradients(examples: Tensor) -> Tensors:
             x, y = inputs[examples], labels[examples]
-            batch = Minibatches(x.expand(num_runs, *x.shape), y.expand(num_runs, -1))
-            return objective.gradients(parameters, batch)[1]
+            inputs_of_all, labels_of_all = (of.expand(num_runs, *of.shape) for of in (x, y))
+            batch = Minibatches(inputs_of_all, labels_of_all, buffers=state.buffers)
+            return objective.gradients(state.parameters, batch)[1]
 
         partition = torch.randperm(len(labels), generator=stream(_PARTITION_SEED, "partition"))
         measured = gradient_statistics(gradients, partition.to(labels.device), batch_size)

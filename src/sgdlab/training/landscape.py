@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sgdlab.config.landscape import METRICS, MeasuredLandscape
@@ -16,8 +15,9 @@ from sgdlab.diagnostics.curvature.eigenpairs import Eigenpairs
 from sgdlab.diagnostics.landscape import Surroundings, measure_landscape
 from sgdlab.diagnostics.risk import EmpiricalRisk, NotFiniteError
 from sgdlab.models.layers import convolve_grouped
-from sgdlab.models.network import Network
-from sgdlab.training.objective import Tensors
+from sgdlab.training.losses import example_losses
+from sgdlab.training.objective import Objective, Tensors
+from sgdlab.training.state import State
 
 _ELEMENTS_PER_CHUNK = 2**20  # of inputs, over all runs of a full pack
 
@@ -34,13 +34,12 @@ class View:
 class Lookout:
     """Measures any R runs of a pack together."""
 
-    network: Network
-    names: tuple[str, ...]  # of the parameters
+    objective: Objective  # of any runs of the pack
     pipeline: Pipeline
     pack_width: int  # chunks are as large whichever of the runs are measured
 
     def views(
-        self, runs: Sequence[Run], parameters: Tensors, learning_rates: Tensor, known: Eigenpairs | None
+        self, runs: Sequence[Run], state: State, learning_rates: Tensor, known: Eigenpairs | None
     ) -> list[View]:
         """Measure what the runs ask for.
 
@@ -48,8 +47,8 @@ class Lookout:
         ----------
         runs
             R runs of one shape, with `MeasuredLandscape`.
-        parameters
-            Theirs, each ``(R, …)``.
+        state
+            Theirs.
         learning_rates
             Of the update that comes next, ``(R,)``.
         known
@@ -63,7 +62,7 @@ class Lookout:
         settings = runs[0].landscape
         assert isinstance(settings, MeasuredLandscape)
         try:
-            around = self._surroundings(runs, settings, parameters, learning_rates, known)
+            around = self._surroundings(runs, settings, state, learning_rates, known)
             metrics, top = measure_landscape(settings, around)
         except NotFiniteError:
             if len(runs) == 1:
@@ -72,7 +71,7 @@ class Lookout:
             return [
                 self.views(
                     runs[k : k + 1],
-                    tuple(p[k : k + 1] for p in parameters),
+                    state.of_slots(slice(k, k + 1)),
                     learning_rates[k : k + 1],
                     known.of_run(k) if known else None,
                 )[0]
@@ -88,15 +87,15 @@ class Lookout:
         self,
         runs: Sequence[Run],
         settings: MeasuredLandscape,
-        parameters: Tensors,
+        state: State,
         learning_rates: Tensor,
         known: Eigenpairs | None,
     ) -> Surroundings:
         optimizer, width = runs[0].optimizer, self.pack_width
-        l2 = parameters[0].new_tensor([run.loss.l2 for run in runs])
+        l2 = state.parameters[0].detach().new_tensor([run.loss.l2 for run in runs])
+        objective = replace(self.objective, l2=l2)
         train, by_example = (
-            training_risk(network, self.names, parameters, self.pipeline, l2, width)
-            for network in (self.network, for_vmap(self.network))
+            training_risk(one, state, self.pipeline, width) for one in (objective, for_vmap(objective))
         )
         if settings.num_examples is not None:
             chosen = train.examples[: settings.num_examples]
@@ -104,7 +103,7 @@ class Lookout:
         return Surroundings(
             train=train,
             train_by_example=by_example,
-            test=held_out_risk(self.network, self.names, parameters, self.pipeline, width),
+            test=held_out_risk(objective, state, self.pipeline, width),
             learning_rates=learning_rates,
             batch_size=min(optimizer.batch_size, train.num_examples),
             sampling="with" if optimizer.order == "with_replacement" else "without",
@@ -112,68 +111,61 @@ class Lookout:
         )
 
 
-def for_vmap(network: Network) -> Network:
-    """Return the network with its convolutions, if any, computed as `torch.func.vmap` can take them."""
-    if hasattr(network, "convolve"):
-        return replace(network, convolve=convolve_grouped)  # type: ignore[type-var]
-    return network
+def for_vmap(objective: Objective) -> Objective:
+    """Return the objective with its convolutions, if any, computed as `torch.func.vmap` can take them."""
+    if hasattr(objective.network, "convolve"):
+        network = replace(objective.network, convolve=convolve_grouped)  # type: ignore[type-var]
+        return replace(objective, network=network)
+    return objective
 
 
 def training_risk(
-    network: Network,
-    names: tuple[str, ...],
-    parameters: Tensors,
-    pipeline: Pipeline,
-    l2: Tensor,
-    pack_width: int = 1,
+    objective: Objective, state: State, pipeline: Pipeline, pack_width: int = 1
 ) -> EmpiricalRisk:
     """Return the cost of R runs over the whole training set, not augmented.
 
+    The networks are as in evaluation: nothing is dropped, and a normalisation goes by its running averages.
+
     Parameters
     ----------
-    network, names, parameters
-        Of the runs, each parameter ``(R, …)``.
+    objective, state
+        Of the runs.
     pipeline
         Their data.
-    l2
-        Strength of the L2 term of each, ``(R,)``.
     pack_width
         Runs by which chunks are measured out.
     """
-    risk = _risk(network, names, parameters, pipeline.train_inputs, pipeline.train_labels, pack_width)
-    return replace(risk, l2=l2)
+    risk = _risk(objective, state, pipeline.train_inputs, pipeline.train_labels, pack_width)
+    return replace(risk, l2=objective.l2)
 
 
 def held_out_risk(
-    network: Network, names: tuple[str, ...], parameters: Tensors, pipeline: Pipeline, pack_width: int = 1
+    objective: Objective, state: State, pipeline: Pipeline, pack_width: int = 1
 ) -> EmpiricalRisk:
     """Return the loss of R runs over the test set, as `training_risk` does, without an L2 term."""
-    return _risk(network, names, parameters, pipeline.test_inputs, pipeline.test_labels, pack_width)
+    return _risk(objective, state, pipeline.test_inputs, pipeline.test_labels, pack_width)
 
 
 def _risk(
-    network: Network,
-    names: tuple[str, ...],
-    parameters: Tensors,
-    inputs: Tensor,
-    labels: Tensor,
-    pack_width: int,
+    objective: Objective, state: State, inputs: Tensor, labels: Tensor, pack_width: int
 ) -> EmpiricalRisk:
-    num_runs = len(parameters[0])
+    num_runs = len(state.parameters[0])
+
+    def for_all(of: Tensor, examples: Tensor) -> Tensor:
+        chosen = of[examples]
+        return chosen.expand(num_runs, *chosen.shape)
 
     def outputs(parameters: Tensors, examples: Tensor) -> Tensor:
-        x = inputs[examples]
-        return network.logits(dict(zip(names, parameters, strict=True)), x.expand(num_runs, *x.shape))
+        values = objective.values(parameters, state.buffers)
+        return objective.network.logits(values, for_all(inputs, examples))
 
     def losses(logits: Tensor, examples: Tensor) -> Tensor:
-        targets = labels[examples].expand(num_runs, -1)
-        each = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-        return each.view(num_runs, -1)
+        return example_losses(objective.loss, logits, for_all(inputs, examples), for_all(labels, examples))
 
     return EmpiricalRisk(
         outputs,
         losses,
-        parameters,
+        state.parameters,
         torch.arange(len(inputs), device=labels.device),
         chunk_size=max(16, _ELEMENTS_PER_CHUNK // (pack_width * inputs[0].numel())),
     )

@@ -24,7 +24,7 @@ class Member:
     update: int = 0  # parameter updates made
     diverged_at: int | None = None  # update with the first non-finite loss
     recorder: Recorder = field(default_factory=Recorder)
-    start: Mapping[str, Tensor] | None = None  # parameters to go on from; None: those that the seed draws
+    start: Mapping[str, Tensor] | None = None  # state to go on from; None: the one that the seed draws
     top: Eigenpairs | None = None  # of the Hessian as last measured: where the next measurement starts
 
     def __post_init__(self) -> None:
@@ -38,9 +38,9 @@ class Member:
         top = Eigenpairs(**state["top"]) if state.get("top") else None
         return cls(key, run, state["update"], recorder=recorder, start=state["parameters"], top=top)
 
-    def state(self, parameters: Mapping[str, Tensor]) -> dict[str, Any]:
-        """Return what a checkpoint holds of the member: tensors and plain values."""
-        state = {"update": self.update, "recorder": self.recorder.state(), "parameters": dict(parameters)}
+    def state(self, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Return what a checkpoint holds of the member, its `State` by names included."""
+        state = {"update": self.update, "recorder": self.recorder.state(), "parameters": dict(tensors)}
         return state | ({"top": vars(self.top)} if self.top else {})
 
     @property

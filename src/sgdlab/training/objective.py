@@ -1,6 +1,6 @@
 """The cost of R runs on one minibatch each, and its gradients: plain, and of the modified loss.
 
-C_k(ω) = mean cross-entropy of minibatch k + (l2/2)·‖ω‖². The modified loss is C_k + (λ/4)·‖∇C_k‖²
+C_k(ω) = mean loss of minibatch k + (l2/2)·‖ω‖². The modified loss is C_k + (λ/4)·‖∇C_k‖²
 (smith2021, §2.3); its gradient is g + (λ/2)·H_k g with g = ∇C_k. The L2 term is added in closed form
 everywhere: its gradient is l2·ω and its Hessian l2·I.
 
@@ -9,25 +9,28 @@ Costs of one update in gradients of C_k: plain 1; exact about 3; forward differe
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import reduce
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from sgdlab.models.network import Network
+from sgdlab.models.network import Network, TrainingPass
+from sgdlab.training.losses import LossKind, example_losses
 
 Tensors = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
 class Minibatches:
-    """One minibatch for each run."""
+    """One minibatch for each run, and what else a forward pass over it takes."""
 
     inputs: Tensor  # (R, B, *sample_shape)
     labels: Tensor  # (R, B)
+    draws: Tensor | None = None  # (R, B, num_draws), for networks that drop units
+    buffers: Mapping[str, Tensor] = field(default_factory=dict)  # each (R, …), as the batch meets them
+    observed: dict[str, Tensor] = field(default_factory=dict)  # filled by the first pass: see `TrainingPass`
 
 
 @dataclass(frozen=True)
@@ -37,16 +40,21 @@ class Objective:
     network: Network
     names: tuple[str, ...]  # of the parameters, in the order of every tuple of tensors here
     l2: Tensor | None  # (R,); None where every run's is 0
+    loss: LossKind = "cross_entropy"
+
+    def values(self, parameters: Tensors, buffers: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what a network reads, by name."""
+        return dict(zip(self.names, parameters, strict=True)) | dict(buffers)
 
     def losses(self, parameters: Tensors, batch: Minibatches) -> Tensor:
-        """Return each run's mean cross-entropy, without the L2 term: ``(R,)``."""
+        """Return each run's mean loss, without the L2 term: ``(R,)``."""
         return self.example_losses(parameters, batch).mean(dim=1)
 
     def example_losses(self, parameters: Tensors, batch: Minibatches) -> Tensor:
-        """Return the cross-entropy of each example: ``(R, B)``."""
-        logits = self.network.logits(dict(zip(self.names, parameters, strict=True)), batch.inputs)
-        losses = F.cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), reduction="none")
-        return losses.view(batch.labels.shape)
+        """Return the loss of each example in training: ``(R, B)``."""
+        training = TrainingPass(batch.draws, batch.observed)
+        logits = self.network.logits(self.values(parameters, batch.buffers), batch.inputs, training)
+        return example_losses(self.loss, logits, batch.inputs, batch.labels)
 
     def gradients(self, parameters: Tensors, batch: Minibatches) -> tuple[Tensor, Tensors]:
         """Return losses ``(R,)`` and ∇C_k of each run, shaped as the parameters."""

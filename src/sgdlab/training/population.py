@@ -14,12 +14,14 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from sgdlab.config.schema import Run
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.diagnostics.curvature.eigenpairs import Eigenpairs
 from sgdlab.models.build import build_network
@@ -31,6 +33,7 @@ from sgdlab.training.members import Member
 from sgdlab.training.objective import Tensors
 from sgdlab.training.ranks import ALONE, Ranks
 from sgdlab.training.schedules import relative_learning_rates
+from sgdlab.training.state import State, without_velocities
 from sgdlab.training.streams import stream
 
 MAX_UPDATES_PER_CHUNK = 128  # beyond, Lightning's share of the time is below one per cent
@@ -70,16 +73,18 @@ class Population(LightningModule):
         like = torch.zeros((), dtype=getattr(torch, shared.precision), device=pipeline.train_labels.device)
         initial = self.network.initial_parameters(stream(shared.seed, "init"))
         self.names = tuple(initial)
-        self.stacked = nn.ParameterList(
-            nn.Parameter(like.new_zeros(len(slots), *values.shape)) for values in initial.values()
-        )
+        buffers = self.network.initial_buffers(shared.optimizer.batch_size)
+        has_momentum = shared.optimizer.momentum > 0
+        state = State.zeros(initial, buffers, len(slots), like, has_momentum=has_momentum)
+        self.stacked = nn.ParameterList(nn.Parameter(values.detach()) for values in state.parameters)
+        self.state = replace(state, parameters=tuple(self.stacked))
         self._backend_name = backend
         self._runs = [shared] * len(slots)  # what each slot follows; whatever it is, where there is no member
         self.rule = UpdateRule.of(self._runs, self.network, self.names, like, ranks)
         self.backend = make_backend(backend, self.rule, like)
         evaluator = make_evaluator(backend, self.rule, like)
         self._instruments = Instruments(self.network, self.names, evaluator, pipeline, len(slots), ranks)
-        self._batches = BatchSource(shared, pipeline)
+        self._batches = BatchSource(shared, pipeline, self.network.num_draws)
         self._chunk_length = 1  # adapted to the speed
         self._take_in([(slot, member) for slot, member in enumerate(slots) if member is not None])
 
@@ -103,7 +108,7 @@ class Population(LightningModule):
         """Store each member by itself, in place of the stacked parameters."""
         checkpoint["state_dict"] = {}
         checkpoint["members"] = {
-            member.key: member.state(self._parameters_of(slot)) for slot, member in self._live()
+            member.key: member.state(self._tensors_of(slot)) for slot, member in self._live()
         }
 
     # ---- members come and go ---------------------------------------------------------------------------
@@ -135,10 +140,10 @@ class Population(LightningModule):
     def take_out(self) -> list[tuple[Member, dict[str, Tensor]]]:
         """Empty the slots of members that have ended; return them with their parameters."""
         ended = [(slot, member) for slot, member in enumerate(self.slots) if member and member.has_ended]
-        taken = [(member, self._parameters_of(slot)) for slot, member in ended]
+        taken = [(member, without_velocities(self._tensors_of(slot))) for slot, member in ended]
         for slot, _ in ended:
             self.slots[slot] = None
-            self._silence(slot)
+            self.state.silence(slot)
         return taken
 
     def parameter_tuple(self) -> Tensors:
@@ -151,9 +156,9 @@ class Population(LightningModule):
     @torch.no_grad()
     def _take_in(self, arrivals: Sequence[tuple[int, Member]]) -> None:
         for slot, member in arrivals:
-            start = member.start or self.network.initial_parameters(stream(member.run.seed, "init"))
-            for name, parameter in zip(self.names, self.stacked, strict=True):
-                parameter[slot] = start[name].to(parameter)
+            start = member.start or self._beginning(member.run)
+            for name, tensor in self.state.named(self.names):
+                tensor[slot] = start[name].to(tensor) if name in start else 0  # a velocity, at the start
             member.start = None  # it has moved on, and needs no memory
             self.slots[slot], self._runs[slot] = member, member.run
         like = self.stacked[0].detach()
@@ -162,15 +167,14 @@ class Population(LightningModule):
             self.rule, self.backend = rule, make_backend(self._backend_name, rule, like)
         self._rates = torch.tensor([run.optimizer.lr for run in self._runs], dtype=torch.float64)
 
-    def _parameters_of(self, slot: int) -> dict[str, Tensor]:
-        stacked = zip(self.names, self.stacked, strict=True)
-        return {name: values.detach()[slot].cpu().clone() for name, values in stacked}
+    def _beginning(self, run: Run) -> dict[str, Tensor]:
+        """Return the parameters that a run's seed draws, and the buffers before the first update."""
+        parameters = self.network.initial_parameters(stream(run.seed, "init"))
+        return parameters | self.network.initial_buffers(run.optimizer.batch_size)
 
-    @torch.no_grad()
-    def _silence(self, slot: int) -> None:
-        """Zero a slot, so that no infinity slows the arithmetic of the others."""
-        for parameter in self.stacked:
-            parameter[slot] = 0
+    def _tensors_of(self, slot: int) -> dict[str, Tensor]:
+        named = self.state.named(self.names)
+        return {name: values.detach()[slot].cpu().clone() for name, values in named}
 
     # ---- the training itself ---------------------------------------------------------------------------
 
@@ -185,7 +189,7 @@ class Population(LightningModule):
             positions[slot] = Position(member.run.seed, member.update)
         self._last_batches = self._batches.prepare(positions, count)
         rates = self._learning_rates(live, count)
-        losses = self.backend.advance(self.parameter_tuple(), self._last_batches, rates).cpu()
+        losses = self.backend.advance(self.state, self._last_batches, rates).cpu()
         is_bad = ~losses.isfinite()
         for slot, member in live if bool(is_bad.any()) else ():
             if bool(is_bad[:, slot].any()):
@@ -210,7 +214,7 @@ class Population(LightningModule):
 
     def _mark_diverged(self, slot: int, member: Member, update: int) -> None:
         member.diverged_at = update
-        self._silence(slot)
+        self.state.silence(slot)
 
     # ---- measurements ----------------------------------------------------------------------------------
 
@@ -230,12 +234,13 @@ class Population(LightningModule):
 
     def _measure(self, chosen: Sequence[tuple[int, Member]], with_gradients: bool) -> None:
         slots, runs = [slot for slot, _ in chosen], [member.run for _, member in chosen]
-        parameters = tuple(p.detach()[slots].requires_grad_() for p in self.stacked)
         batches = self._last_batches.of_slots(slots)
         rates = self._learning_rates(chosen, 1)[0, slots]
         tops = [member.top for _, member in chosen if member.top is not None]
         known = Eigenpairs.of_runs(tops) if tops else None
-        measured = self._instruments.measure(runs, parameters, batches, with_gradients, rates, known)
+        measured = self._instruments.measure(
+            runs, self.state.of_slots(slots), batches, with_gradients, rates, known
+        )
         for (slot, member), found in zip(chosen, measured, strict=True):
             if not math.isfinite(found.metrics["train_loss"]):
                 self._mark_diverged(slot, member, member.update)

@@ -29,21 +29,24 @@ class Recorder:
     rows: dict[str, list[float]] = field(default_factory=dict)  # name → a value for each evaluation
     correct: dict[str, Tensor] = field(default_factory=dict)  # name → ⌈M/8⌉ bytes, bits of (M,)
 
-    def record(self, update: int, metrics: Mapping[str, float], test_correct: Tensor) -> None:
+    def record(self, update: int, metrics: Mapping[str, float], test_correct: Tensor | None) -> None:
         """Add one evaluation: metrics by name, correctness of the test set ``(M,)``, bool, on the CPU."""
-        metrics = {
-            **metrics,
-            "test_accuracy_even": test_correct[0::2].double().mean().item(),
-            "test_accuracy_odd": test_correct[1::2].double().mean().item(),
-        }
-        bits = torch.from_numpy(np.packbits(test_correct.numpy()))
+        if test_correct is not None:
+            metrics = {
+                **metrics,
+                "test_accuracy_even": test_correct[0::2].double().mean().item(),
+                "test_accuracy_odd": test_correct[1::2].double().mean().item(),
+            }
+            self._keep(metrics, torch.from_numpy(np.packbits(test_correct.numpy())))
+        self.updates.append(update)
+        for name, value in metrics.items():
+            self.rows.setdefault(name, []).append(value)
+
+    def _keep(self, metrics: Mapping[str, float], bits: Tensor) -> None:
         for kept, metric in _KEPT.items():
             if metrics[metric] > max(self.rows.get(metric, ()), default=-math.inf):
                 self.correct[kept] = bits
         self.correct["final"] = bits
-        self.updates.append(update)
-        for name, value in metrics.items():
-            self.rows.setdefault(name, []).append(value)
 
     def curves(self, before: int | None) -> dict[str, np.ndarray]:
         """Return the curves, each ``(E,)``, up to where the run diverged; NaN where not measured.

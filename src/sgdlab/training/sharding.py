@@ -8,6 +8,7 @@ through an all-reduce of gradients would have it, gives Σ_r w_r·H_r·g_r: anot
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -15,14 +16,15 @@ from torch import Tensor
 
 from sgdlab.training.evaluation import Evaluated, Evaluator
 from sgdlab.training.objective import Minibatches, Objective, Tensors, per_run
-from sgdlab.training.ranks import Ranks
+from sgdlab.training.ranks import ALONE, Ranks
+from sgdlab.training.state import State
 
 
 @dataclass(frozen=True)
 class ShardedObjective(Objective):
     """An objective of whole minibatches; each rank computes on its own share of their examples."""
 
-    ranks: Ranks
+    ranks: Ranks = ALONE
 
     def gradients(self, parameters: Tensors, batch: Minibatches) -> tuple[Tensor, Tensors]:
         """Return losses ``(R,)`` and ∇C_k of each run's whole minibatch."""
@@ -59,14 +61,16 @@ class ShardedEvaluator:
     evaluate: Evaluator
     ranks: Ranks
 
-    def __call__(self, parameters: Tensors, inputs: Tensor, labels: Tensor) -> Evaluated:
+    def __call__(self, state: State, inputs: Tensor, labels: Tensor) -> Evaluated:
         """Evaluate; see `Evaluator`."""
         own = self.ranks.share(len(labels))
-        found = self.evaluate(parameters, inputs[own], labels[own])
+        found = self.evaluate(state, inputs[own], labels[own])
         weight = (own.stop - own.start) / len(labels)
-        means = [mean * weight if weight else torch.zeros_like(mean) for mean in (found.accuracy, found.loss)]
-        correct = found.correct.new_zeros(len(found.correct), len(labels), dtype=torch.uint8)
-        correct[:, own] = found.correct
-        accuracy, loss = self.ranks.sum(means)
+        (loss,) = self.ranks.sum([found.loss * weight if weight else torch.zeros_like(found.loss)])
+        if found.correct is None:
+            return Evaluated(loss, None)
+        per_example = math.prod(labels.shape[1:])
+        correct = found.correct.new_zeros(len(found.correct), labels.numel(), dtype=torch.uint8)
+        correct[:, own.start * per_example : own.stop * per_example] = found.correct
         (correct,) = self.ranks.sum([correct])
-        return Evaluated(accuracy, loss, correct.bool())
+        return Evaluated(loss, correct.bool())

@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 
-Purpose = Literal["init", "order", "augmentation", "partition"]
+Purpose = Literal["init", "order", "augmentation", "dropout", "partition"]
 
 
 def stream(seed: int, purpose: Purpose, index: int = 0) -> torch.Generator:

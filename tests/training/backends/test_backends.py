@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sgdlab.config.components import CnnModel, DigitsData, MlpModel, WideResNetModel
+from sgdlab.config.components import CnnModel, DigitsData, MlpModel, SquaredErrorLoss, WideResNetModel
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.backends.recipes import make_backend, supported_backends
 from sgdlab.training.batches import Position
@@ -41,6 +41,13 @@ PACKS = {
         {"batched", "vmapped", "compiled"},
     ),
     "differences": ({"strength": 0.5, "estimator": "central_difference"}, {"batched"}),
+    "momentum, L2": ({"momentum": 0.9, "l2": 0.05}, MLP_BACKENDS - {"written-out"}),
+    "momentum, penalty": ({"momentum": 0.9, "strength": 0.5}, {"batched", "vmapped", "compiled"}),
+    "clipped": ({"clip_norm": 0.3, "momentum": 0.5}, {"batched", "vmapped", "compiled"}),
+    "squared error, penalty": (
+        {"loss": SquaredErrorLoss(), "strength": 0.1},
+        {"batched", "vmapped", "compiled"},
+    ),
     "cnn": (CNN, CONVOLUTIONAL),
     "cnn, penalty": ({**CNN, "strength": 0.1, "l2": 0.05}, CONVOLUTIONAL),
     "wide_resnet, penalty": ({**WIDE_RESNET, "strength": 0.1}, CONVOLUTIONAL),
@@ -165,9 +172,7 @@ def test_what_is_not_a_number_stays_so(make_run, make_population, backend) -> No
     with torch.no_grad():
         population.stacked[0][0, 0, 0] = math.nan
     batches = population._batches.prepare([Position(0, 0)], 1)
-    losses = population.backend.advance(
-        population.parameter_tuple(), batches, torch.full((1, 1), 0.1).double()
-    )
+    losses = population.backend.advance(population.state, batches, torch.full((1, 1), 0.1).double())
     assert losses.isnan().all()
 
 

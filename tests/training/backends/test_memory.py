@@ -15,8 +15,8 @@ BATCH = 5
 
 def count(make_run, backend, width=1, **changes):
     trial = Trial((make_run(model=MlpModel(hidden_widths=(7,)), **changes),) * width, CPU)
-    parameters = trial._initial_copy()
-    return counted_bytes(backend, trial.rule, parameters, trial._batches(1).batch(0))
+    state = trial._initial_state()
+    return counted_bytes(backend, trial.rule, state, trial._batches(1).batch(0))
 
 
 def test_the_kernel_needs_its_parameters(make_run):

@@ -1,6 +1,6 @@
 """What a backend is to the population, and what all backends follow.
 
-Every backend computes ω ← ω − ε·∇C̃ for R runs, C̃ the cost or the modified loss, from the same minibatches.
+Every backend moves R runs along −∇C̃, C̃ the cost or the modified loss, by the same minibatches.
 They differ in how: so in speed, in what they can compute, and in rounding. Which one trains a pack is no
 part of a run's identity; it is fixed in the pack's manifest before the first update.
 """
@@ -16,24 +16,26 @@ from torch import Tensor
 
 from sgdlab.config.schema import Run
 from sgdlab.models.layers import Convolution
-from sgdlab.models.network import Network
+from sgdlab.models.network import Network, is_stateless
 from sgdlab.training.batches import UpdateBatches
-from sgdlab.training.objective import Minibatches, Objective, Tensors, UpdateDirection, per_run
+from sgdlab.training.descent import PLAIN, Descent
+from sgdlab.training.objective import Minibatches, Objective, UpdateDirection
 from sgdlab.training.penalty import Penalties
 from sgdlab.training.ranks import ALONE, Ranks
 from sgdlab.training.sharding import ShardedObjective
+from sgdlab.training.state import State
 
 
 class Backend(Protocol):
     """A way to make updates."""
 
-    def advance(self, parameters: Tensors, batches: UpdateBatches, rates: Tensor) -> Tensor:
+    def advance(self, state: State, batches: UpdateBatches, rates: Tensor) -> Tensor:
         """Make U updates of all runs, in place.
 
         Parameters
         ----------
-        parameters
-            The stacked parameters, each ``(R, …)``.
+        state
+            Of the R runs.
         batches
             The minibatches of the U updates.
         rates
@@ -49,7 +51,7 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class UpdateRule:
-    """What the runs of a pack follow: their cost, and a penalty each, all by one estimator.
+    """What the runs of a pack follow: their cost, a penalty each, all by one estimator, and how they do.
 
     Backends hold these very tensors: what `adopt` writes into them is followed from then on.
     """
@@ -57,6 +59,7 @@ class UpdateRule:
     objective: Objective
     penalties: Penalties | None
     num_runs: int
+    descent: Descent = PLAIN
     ranks: Ranks = ALONE  # that share the minibatches
 
     @classmethod
@@ -71,11 +74,14 @@ class UpdateRule:
         """Return the rule of a pack; `like` has the parameters' type and device."""
         values = like.new_tensor([run.loss.l2 for run in runs])
         l2 = values if bool(values.any()) else None
-        is_shared = ranks.size > 1
+        is_shared, loss = ranks.size > 1, runs[0].loss.kind
         objective = (
-            ShardedObjective(network, names, l2, ranks) if is_shared else Objective(network, names, l2)
+            ShardedObjective(network, names, l2, loss, ranks=ranks)
+            if is_shared
+            else Objective(network, names, l2, loss)
         )
-        return cls(objective, Penalties.of([run.regularizer for run in runs], like), len(runs), ranks)
+        penalties = Penalties.of([run.regularizer for run in runs], like)
+        return cls(objective, penalties, len(runs), Descent.of([run.optimizer for run in runs], like), ranks)
 
     @property
     def strengths(self) -> Tensor | None:
@@ -86,6 +92,11 @@ class UpdateRule:
     def is_exact(self) -> bool:
         """Whether there is no penalty, or its gradient is the exact one."""
         return self.penalties is None or self.penalties.estimator == "exact"
+
+    @property
+    def is_stateless(self) -> bool:
+        """Whether the loss is a function of parameters and examples alone."""
+        return is_stateless(self.objective.network)
 
     @property
     def is_convolutional(self) -> bool:
@@ -107,6 +118,7 @@ class UpdateRule:
         if self.penalties is not None and other.penalties is not None:
             self.penalties.strengths.copy_(other.penalties.strengths)
             self.penalties.radius.copy_(other.penalties.radius)
+        self.descent.adopt(other.descent)
         return True
 
     def of_run(self, slot: int) -> UpdateRule:
@@ -115,13 +127,13 @@ class UpdateRule:
         objective = replace(self.objective, l2=None if l2 is None else l2[one])
         if penalties is not None:
             penalties = replace(penalties, strengths=penalties.strengths[one], radius=penalties.radius[one])
-        return UpdateRule(objective, penalties, 1, self.ranks)
+        return UpdateRule(objective, penalties, 1, self.descent.of_slots(one), self.ranks)
 
 
 class Step(Protocol):
     """One update of all runs, in place."""
 
-    def __call__(self, parameters: Tensors, batch: Minibatches, rates: Tensor) -> Tensor:
+    def __call__(self, state: State, batch: Minibatches, rates: Tensor) -> Tensor:
         """Update by rates ``(R,)``; return C_k before it: ``(R,)``."""
         ...
 
@@ -132,27 +144,25 @@ class Stepwise:
 
     step: Step
 
-    def advance(self, parameters: Tensors, batches: UpdateBatches, rates: Tensor) -> Tensor:
+    def advance(self, state: State, batches: UpdateBatches, rates: Tensor) -> Tensor:
         """Make the updates; see `Backend.advance`."""
-        losses = [self.step(parameters, batches.batch(u), rates[u]) for u in range(len(rates))]
+        losses = [self.step(state, batches.batch(u), rates[u]) for u in range(len(rates))]
         return torch.stack(losses)
-
-
-@torch.no_grad()
-def descend(parameters: Sequence[Tensor], gradients: Sequence[Tensor], rates: Tensor) -> None:
-    """Subtract rate·gradient from each run's parameters, in place; rates are ``(R,)``."""
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.addcmul_(gradient, per_run(rates, gradient), value=-1)
 
 
 @dataclass(frozen=True)
 class Following:
-    """The step that goes along a direction."""
+    """The step that goes along a direction, in the way of a rule; the network's buffers follow once."""
 
     direction: UpdateDirection
+    rule: UpdateRule
 
-    def __call__(self, parameters: Tensors, batch: Minibatches, rates: Tensor) -> Tensor:
+    def __call__(self, state: State, batch: Minibatches, rates: Tensor) -> Tensor:
         """Make one update."""
-        losses, gradients = self.direction(parameters, batch)
-        descend(parameters, gradients, rates)
+        batch = replace(batch, buffers=state.buffers, observed={})
+        losses, gradients = self.direction(state.parameters, batch)
+        self.rule.descent(state, gradients, rates)
+        network = self.rule.objective.network
+        for name, observed in batch.observed.items():
+            state.buffers[name].copy_(network.next_buffer(name, state.buffers[name], observed))
         return losses

@@ -10,18 +10,19 @@ from torch import Tensor
 from sgdlab.models.layers import convolve_alone
 from sgdlab.training.backends.backend import Backend, Following, Stepwise, UpdateRule
 from sgdlab.training.batches import UpdateBatches
-from sgdlab.training.objective import Tensors
 from sgdlab.training.penalty import update_direction
+from sgdlab.training.state import State
 
 
 def batched(rule: UpdateRule, _like: Tensor) -> Stepwise:
     """Every operation has the run on its leading axis."""
-    return Stepwise(Following(update_direction(rule.objective, rule.penalties)))
+    return Stepwise(Following(update_direction(rule.objective, rule.penalties), rule))
 
 
 def per_run(rule: UpdateRule, like: Tensor) -> PerRun:
     """One run after the other: best where a single run's operations are large, as convolutions are."""
-    rule = rule.with_convolution(convolve_alone)
+    if rule.is_convolutional:
+        rule = rule.with_convolution(convolve_alone)
     return PerRun(tuple(batched(rule.of_run(slot), like) for slot in range(rule.num_runs)))
 
 
@@ -31,12 +32,11 @@ class PerRun:
 
     backends: tuple[Backend, ...]
 
-    def advance(self, parameters: Tensors, batches: UpdateBatches, rates: Tensor) -> Tensor:
+    def advance(self, state: State, batches: UpdateBatches, rates: Tensor) -> Tensor:
         """Make the updates; see `Backend.advance`."""
         losses = torch.zeros_like(rates)
         for slot, backend in enumerate(self.backends):
             one = slice(slot, slot + 1)
             if rates[:, slot].any():
-                own = tuple(p.detach()[one].requires_grad_() for p in parameters)
-                losses[:, one] = backend.advance(own, batches.of_slots(one), rates[:, one])
+                losses[:, one] = backend.advance(state.of_slots(one), batches.of_slots(one), rates[:, one])
         return losses

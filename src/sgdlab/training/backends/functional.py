@@ -30,7 +30,7 @@ def vmapped(rule: UpdateRule, like: Tensor) -> Stepwise:
         found, losses = gradients(alone, inputs[None], labels[None], l2[None], strength[None])
         return tuple(g[0] for g in found), losses[0]
 
-    return Stepwise(Following(_Mapped(vmap(of_one), *_constants(rule, like))))
+    return Stepwise(Following(_Mapped(vmap(of_one), *_constants(rule, like)), rule))
 
 
 def compiled(rule: UpdateRule, like: Tensor) -> Stepwise:
@@ -40,7 +40,7 @@ def compiled(rule: UpdateRule, like: Tensor) -> Stepwise:
     """
     torch.compiler.reset()
     gradients = torch.compile(modified_gradients(rule), fullgraph=True, dynamic=False)
-    return Stepwise(Following(_Mapped(gradients, *_constants(rule, like))))
+    return Stepwise(Following(_Mapped(gradients, *_constants(rule, like)), rule))
 
 
 def modified_gradients(rule: UpdateRule) -> Gradients:

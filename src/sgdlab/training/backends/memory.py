@@ -7,14 +7,16 @@ CPU these are nearly all there is, and the kernel in C needs the parameters alon
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from sgdlab.training.backends.backend import UpdateRule
-from sgdlab.training.objective import Minibatches, Tensors
+from sgdlab.training.objective import Minibatches
 from sgdlab.training.penalty import update_direction
+from sgdlab.training.state import State
 
 
 def peak_bytes_on_cuda(work: Callable[[], None], device: torch.device) -> int:
@@ -27,9 +29,9 @@ def peak_bytes_on_cuda(work: Callable[[], None], device: torch.device) -> int:
     return int(torch.cuda.max_memory_allocated(device) - before)
 
 
-def counted_bytes(backend: str, rule: UpdateRule, parameters: Tensors, batch: Minibatches) -> int:
-    """Count the bytes of one update of a pack: parameters as stacked, ``(R, …)``, and a minibatch."""
-    own = sum(map(_num_bytes, parameters))
+def counted_bytes(backend: str, rule: UpdateRule, state: State, batch: Minibatches) -> int:
+    """Count the bytes of one update of a pack: its state, and what a minibatch takes."""
+    own = sum(map(_num_bytes, state.tensors()))
     if backend.startswith("native"):
         return own
     kept: dict[int, int] = {}
@@ -39,11 +41,11 @@ def counted_bytes(backend: str, rule: UpdateRule, parameters: Tensors, batch: Mi
         kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    for parameter in parameters:
-        parameter.requires_grad_()
     with saved_tensors_hooks(keep, lambda tensor: tensor):
-        _, gradients = update_direction(rule.objective, rule.penalties)(parameters, batch)
-    shared = {parameter.untyped_storage().data_ptr() for parameter in parameters}
+        _, gradients = update_direction(rule.objective, rule.penalties)(
+            state.parameters, replace(batch, buffers=state.buffers)
+        )
+    shared = {tensor.untyped_storage().data_ptr() for tensor in state.tensors()}
     activations = sum(size for address, size in kept.items() if address not in shared)
     return own + sum(map(_num_bytes, gradients)) + activations
 

@@ -21,6 +21,7 @@ from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.batches import UpdateBatches
 from sgdlab.training.evaluation import Evaluated
 from sgdlab.training.objective import Tensors
+from sgdlab.training.state import State
 
 _SOURCE = Path(__file__).parent / "kernels" / "mlp.c"
 _EVALUATED_AT_A_TIME = 64  # examples: their activations stay in the core's cache
@@ -29,13 +30,16 @@ _TYPES = {torch.float32: ("float", "expf", "logf"), torch.float64: ("double", "e
 
 
 def supports_native(rule: UpdateRule) -> bool:
-    """Whether the pack trains ReLU MLPs, plainly or with the exact penalty, and there is a C compiler."""
+    """Whether it is ReLU MLPs, with the exact penalty or momentum or neither, and there is a C compiler."""
     network = rule.objective.network
     return (
         isinstance(network, Mlp)
         and network.activation == "relu"
         and len(network.widths) <= _MAX_LAYERS
+        and rule.objective.loss == "cross_entropy"
         and rule.is_exact
+        and rule.descent.clip_norms is None
+        and (rule.descent.momenta is None or rule.strengths is None)
         and _can_be_compiled()
     )
 
@@ -47,6 +51,7 @@ def native(rule: UpdateRule, like: Tensor, vector_bytes: int) -> Native:
         _kernel(rule, like, vector_bytes),
         like.new_zeros(rule.num_runs) if l2 is None else l2,
         strengths,
+        rule.descent.momenta,
     )
 
 
@@ -62,14 +67,16 @@ class Native:
     kernel: _Kernel
     l2: Tensor  # (R,)
     strengths: Tensor | None  # (R,)
+    momenta: Tensor | None  # (R,)
 
-    def advance(self, parameters: Tensors, batches: UpdateBatches, rates: Tensor) -> Tensor:
+    def advance(self, state: State, batches: UpdateBatches, rates: Tensor) -> Tensor:
         """Make the updates; see `Backend.advance`."""
         examples, labels, rows = batches.table()
         num_updates, num_runs, batch_size = rows.shape
         losses = torch.zeros_like(rates)
-        numbers = (examples, labels, rows, rates, self.l2, self.strengths, losses)
-        self.kernel.call("advance", (batch_size, num_runs, num_updates), parameters, numbers)
+        numbers = (examples, labels, rows, rates, self.l2, self.strengths, self.momenta, losses)
+        changing = (state.parameters, state.velocities)
+        self.kernel.call("advance", (batch_size, num_runs, num_updates), changing, numbers)
         return losses
 
 
@@ -79,13 +86,13 @@ class NativeEvaluator:
 
     kernel: _Kernel
 
-    def __call__(self, parameters: Tensors, inputs: Tensor, labels: Tensor) -> Evaluated:
+    def __call__(self, state: State, inputs: Tensor, labels: Tensor) -> Evaluated:
         """Evaluate runs on the same examples; see `evaluation.Evaluator`."""
-        num_runs, num_examples = len(parameters[0]), len(labels)
-        losses = parameters[0].new_empty(num_runs, num_examples)
+        num_runs, num_examples = len(state.parameters[0]), len(labels)
+        losses = state.parameters[0].new_empty(num_runs, num_examples)
         correct = torch.empty(num_runs, num_examples, dtype=torch.bool)
         sizes = (_EVALUATED_AT_A_TIME, num_runs, num_examples)
-        self.kernel.call("evaluate", sizes, parameters, (inputs.flatten(1), labels, losses, correct))
+        self.kernel.call("evaluate", sizes, (state.parameters,), (inputs.flatten(1), labels, losses, correct))
         return Evaluated.of(losses, correct)
 
 
@@ -103,10 +110,10 @@ class _Kernel:
         self,
         name: str,
         sizes: tuple[int, int, int],
-        parameters: Tensors,
+        tables: Sequence[Tensors],
         numbers: Sequence[Tensor | None],
     ) -> None:
-        """Call a function of mlp.c: layers, widths, sizes, parameters, further numbers, scratch memory.
+        """Call a function of mlp.c: layers, widths, sizes, tables of tensors, numbers, scratch memory.
 
         `sizes` starts with the examples that the kernel takes at a time.
         """
@@ -116,7 +123,7 @@ class _Kernel:
             ctypes.c_int64(len(self.widths) - 1),
             widths,
             *map(ctypes.c_int64, sizes),
-            (ctypes.c_void_p * len(parameters))(*map(_address, parameters)),
+            *(_table(tensors) for tensors in tables),
             *(None if tensor is None else ctypes.c_void_p(_address(tensor)) for tensor in tensors),
             ctypes.c_void_p(self._aligned_scratch(widths, sizes[0])),
         )
@@ -151,6 +158,10 @@ def _can_be_compiled() -> bool:
         print(f"the compiled kernel can't be had, and slower ways do the work: {error}")
         return False
     return True
+
+
+def _table(tensors: Tensors) -> ctypes.Array[ctypes.c_void_p] | None:
+    return (ctypes.c_void_p * len(tensors))(*map(_address, tensors)) if tensors else None
 
 
 def _address(tensor: Tensor) -> int:

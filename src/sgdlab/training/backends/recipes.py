@@ -40,7 +40,7 @@ from sgdlab.training.sharding import ShardedEvaluator
 
 
 def _batched_evaluator(rule: UpdateRule, _: Tensor) -> Evaluator:
-    return BatchedEvaluator(rule.objective.network, rule.objective.names, rule.num_runs)
+    return BatchedEvaluator(rule.objective, rule.num_runs)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _is_convolutional(rule: UpdateRule) -> bool:
 
 
 def _is_exact(rule: UpdateRule) -> bool:
-    return rule.is_exact
+    return rule.is_exact and rule.is_stateless
 
 
 def _is_anything(_: UpdateRule) -> bool:
@@ -106,7 +106,7 @@ def _is_anything(_: UpdateRule) -> bool:
 
 def _is_compilable(rule: UpdateRule) -> bool:
     names = (os.environ.get("CXX"), "c++", "g++", "clang++")
-    return rule.is_exact and any(shutil.which(name) for name in names if name)
+    return _is_exact(rule) and any(shutil.which(name) for name in names if name)
 
 
 def _native_recipe(vector_bytes: int) -> Recipe:

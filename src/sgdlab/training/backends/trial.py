@@ -23,11 +23,12 @@ from sgdlab.errors import UsageError
 from sgdlab.machine.processor import processor
 from sgdlab.machine.speeds import BackendSpeed, SpeedTable
 from sgdlab.models.build import build_network
-from sgdlab.models.network import stack_runs
+from sgdlab.models.network import Network
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.backends.memory import counted_bytes, peak_bytes_on_cuda
 from sgdlab.training.backends.recipes import make_backend, make_evaluator, supported_backends
 from sgdlab.training.batches import UpdateBatches
+from sgdlab.training.state import State
 from sgdlab.training.streams import stream
 
 _WORTH_TRYING = 0.02  # of the time that training would take; all trials together
@@ -97,7 +98,7 @@ class Trial:
     def measure(self, name: str) -> BackendSpeed:
         """Make a few updates with a backend."""
         if self.device.type == "cpu":
-            one = tuple(values[:1].clone() for values in self._initial.values())
+            one = self._initial_state().of_slots([0])
             num_bytes = counted_bytes(name, self.rule.of_run(0), one, self._batches(1).of_slots([0]).batch(0))
             return replace(self._timed(name), num_bytes=num_bytes * len(self.runs))
         found: list[BackendSpeed] = []
@@ -106,13 +107,13 @@ class Trial:
 
     def example_s(self, name: str) -> float:
         """Return the time of one example of one run in an evaluation that goes with a backend."""
-        parameters = self._initial_copy()
-        evaluator = make_evaluator(name, self.rule, parameters[0].detach())
+        state = self._initial_state()
+        evaluator = make_evaluator(name, self.rule, state.parameters[0].detach())
         inputs, labels = self._pipeline.train_inputs, self._pipeline.train_labels
 
         def seconds() -> float:
             start = self._clock()
-            evaluator(parameters, inputs, labels)
+            evaluator(state, inputs, labels)
             return self._clock() - start
 
         first = seconds()
@@ -121,14 +122,15 @@ class Trial:
 
     def _timed(self, name: str) -> BackendSpeed:
         started = time.perf_counter()
-        parameters = self._initial_copy()
-        backend = make_backend(name, self.rule, parameters[0].detach())
+        state = self._initial_state()
+        like = state.parameters[0].detach()
+        backend = make_backend(name, self.rule, like)
 
         def seconds(num_updates: int) -> float:
             batches = self._batches(num_updates)
-            rates = parameters[0].detach().new_full((num_updates, len(self.runs)), 1e-9)
+            rates = like.new_full((num_updates, len(self.runs)), 1e-9)
             start = self._clock()
-            backend.advance(parameters, batches, rates)
+            backend.advance(state, batches, rates)
             return self._clock() - start
 
         seconds(1)
@@ -139,24 +141,33 @@ class Trial:
         best = min(seconds(num_updates) for _ in range(repeats))
         return BackendSpeed(setup_s, best / num_updates / len(self.runs), 0)
 
-    def _initial_copy(self) -> tuple[Tensor, ...]:
-        return tuple(values.clone().requires_grad_() for values in self._initial.values())
+    @torch.no_grad()
+    def _initial_state(self) -> State:
+        run = self.runs[0]
+        like = torch.zeros((), dtype=getattr(torch, run.precision), device=self.device)
+        buffers = self._network.initial_buffers(run.optimizer.batch_size)
+        state = State.zeros(
+            self._initial, buffers, len(self.runs), like, has_momentum=run.optimizer.momentum > 0
+        )
+        stored = self._initial | buffers
+        for name, tensor in state.named(tuple(self._initial)):
+            if name in stored:
+                tensor.copy_(stored[name])
+        return state
 
     @cached_property
     def rule(self) -> UpdateRule:
         """What the pack follows."""
-        first = self.runs[0]
-        network = build_network(first.model, first.data)
-        return UpdateRule.of(self.runs, network, tuple(self._initial), next(iter(self._initial.values())))
+        like = torch.zeros((), dtype=getattr(torch, self.runs[0].precision), device=self.device)
+        return UpdateRule.of(self.runs, self._network, tuple(self._initial), like)
 
     @cached_property
     def _initial(self) -> dict[str, Tensor]:
-        first = self.runs[0]
-        network = build_network(first.model, first.data)
-        one = network.initial_parameters(stream(0, "init"))
-        dtype = getattr(torch, first.precision)
-        stacked = stack_runs(iter([one] * len(self.runs)), dtype)
-        return {name: values.to(self.device) for name, values in stacked.items()}
+        return self._network.initial_parameters(stream(0, "init"))
+
+    @cached_property
+    def _network(self) -> Network:
+        return build_network(self.runs[0].model, self.runs[0].data)
 
     @cached_property
     def _pipeline(self) -> Pipeline:
@@ -172,7 +183,10 @@ class Trial:
         draws = None
         if self._pipeline.num_draws:
             draws = torch.rand((*shape, self._pipeline.num_draws), generator=generator).to(self.device)
-        return UpdateBatches(indices, draws, self._pipeline)
+        dropout = None
+        if self._network.num_draws:
+            dropout = torch.rand((*shape, self._network.num_draws), generator=generator).to(self.device)
+        return UpdateBatches(indices, draws, self._pipeline, dropout)
 
     def _clock(self) -> float:
         """Tell the time: of this thread alone on a CPU, whose cores others may be using."""

@@ -15,14 +15,22 @@ import torch
 from torch import Tensor
 
 from sgdlab.models.mlp import Mlp
-from sgdlab.training.backends.backend import Stepwise, UpdateRule, descend
-from sgdlab.training.objective import Minibatches, Tensors, per_run
+from sgdlab.training.backends.backend import Stepwise, UpdateRule
+from sgdlab.training.descent import PLAIN
+from sgdlab.training.objective import Minibatches, per_run
+from sgdlab.training.state import State
 
 
 def supports_writing_out(rule: UpdateRule) -> bool:
     """Whether the pack trains MLPs whose first and second derivatives are written out here."""
     network = rule.objective.network
-    return isinstance(network, Mlp) and network.activation in _SLOPES and rule.is_exact
+    return (
+        isinstance(network, Mlp)
+        and network.activation in _SLOPES
+        and rule.objective.loss == "cross_entropy"
+        and rule.is_exact
+        and rule.descent.is_plain
+    )
 
 
 def written_out(rule: UpdateRule, _like: Tensor) -> Stepwise:
@@ -58,8 +66,8 @@ class _PlainStep:
     l2: Tensor | None
 
     @torch.no_grad()
-    def __call__(self, parameters: Tensors, batch: Minibatches, rates: Tensor) -> Tensor:
-        weights, biases = parameters[0::2], parameters[1::2]
+    def __call__(self, state: State, batch: Minibatches, rates: Tensor) -> Tensor:
+        weights, biases = state.parameters[0::2], state.parameters[1::2]
         activations, logits = _forward(self.activation, weights, biases, batch.inputs)
         losses, _, delta = _cross_entropy(logits, batch.labels)
         delta *= per_run(rates, delta)
@@ -83,8 +91,8 @@ class _PenalisedStep:
     strengths: Tensor
 
     @torch.no_grad()
-    def __call__(self, parameters: Tensors, batch: Minibatches, rates: Tensor) -> Tensor:
-        weights, biases = parameters[0::2], parameters[1::2]
+    def __call__(self, state: State, batch: Minibatches, rates: Tensor) -> Tensor:
+        weights, biases = state.parameters[0::2], state.parameters[1::2]
         activations, logits = _forward(self.activation, weights, biases, batch.inputs)
         losses, probabilities, delta = _cross_entropy(logits, batch.labels)
         deltas, backs = _backward(self.activation, weights, activations, delta)
@@ -95,12 +103,12 @@ class _PenalisedStep:
         ]
         along = torch.ones_like(rates)
         if self.l2 is not None:
-            for gradient, parameter in zip(gradients, parameters, strict=True):
+            for gradient, parameter in zip(gradients, state.parameters, strict=True):
                 gradient.addcmul_(per_run(self.l2, parameter), parameter)
             along += self.l2 * self.strengths / 2  # H v holds l2·v
         products = self._products(weights, gradients, activations, probabilities, deltas, backs)
-        descend(parameters, gradients, rates * along)
-        for parameter, product in zip(parameters, products, strict=True):
+        PLAIN(state, tuple(gradients), rates * along)
+        for parameter, product in zip(state.parameters, products, strict=True):
             parameter.addcmul_(product, per_run(rates * self.strengths / 2, product), value=-1)
         return losses
 

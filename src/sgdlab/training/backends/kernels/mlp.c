@@ -1,4 +1,4 @@
-/* Parameter updates and evaluation of a ReLU MLP with cross-entropy: plain SGD, and the modified loss C + (l2-terms) +
+/* Parameter updates and evaluation of a ReLU MLP with cross-entropy: SGD, with momentum or plain, and the modified loss C + (l2-terms) +
  * (lambda/4)|grad C|^2 with its exact gradient g + (lambda/2) H g by the R-operator (Pearlmutter 1994).
  *
  * One run after the other, all its updates in a row: a run's parameters stay in the core's cache, and its bits
@@ -24,6 +24,7 @@ typedef struct {
     int64_t batch, lanes_of_batch;                        /* B, and B padded */
     int64_t padded[MAX_LAYERS + 1];                       /* widths in whole vectors */
     REAL *weights[MAX_LAYERS], *gradients[MAX_LAYERS];    /* (in + 1, padded out): the bias is the last row */
+    REAL *velocities[MAX_LAYERS];
     REAL *inputs[MAX_LAYERS], *moved_inputs[MAX_LAYERS];  /* a, R{a}: (in + 1, padded B); row `in` is 1, 0 */
     REAL *deltas[MAX_LAYERS], *moved_deltas[MAX_LAYERS];  /* d, R{d}: (padded out, padded B) */
     REAL *turned[MAX_LAYERS], *moved_turned;              /* the same, transposed: (padded B, padded out) */
@@ -49,6 +50,7 @@ static int64_t lay_out(network *net, int num_layers, const int64_t *widths, int6
         int64_t out = net->padded[l + 1], lanes = net->lanes_of_batch;
         net->weights[l] = TAKE((widths[l] + 1) * out);
         net->gradients[l] = TAKE((widths[l] + 1) * out);
+        net->velocities[l] = TAKE((widths[l] + 1) * out);
         net->inputs[l] = TAKE((widths[l] + 1) * lanes);
         net->moved_inputs[l] = TAKE((widths[l] + 1) * lanes);
         net->deltas[l] = TAKE(out * lanes);
@@ -131,6 +133,23 @@ static REAL update_plain(network *net, const int64_t *labels, REAL rate, REAL l2
     return loss;
 }
 
+/* v = momentum * v + g; w = w - rate * v. */
+static REAL update_by_momentum(network *net, const int64_t *labels, REAL rate, REAL l2, REAL momentum)
+{
+    forward(net);
+    REAL loss = cross_entropy(net, labels);
+    for (int l = net->num_layers - 1; l >= 0; l--) {
+        REAL *weights = net->weights[l], *velocities = net->velocities[l];
+        int64_t count = (net->widths[l] + 1) * net->padded[l + 1];
+        transpose(net->deltas[l], net->padded[l + 1], net->lanes_of_batch, net->turned[l]);
+        if (l > 0) pass_back(net, l);
+        add_gradient(net, l, velocities, velocities, momentum, 1);
+        for (int64_t i = 0; i < count; i++) velocities[i] += l2 * weights[i];
+        for (int64_t i = 0; i < count; i++) weights[i] -= rate * velocities[i];
+    }
+    return loss;
+}
+
 /* R{a} of every layer and R{dC/dlogits}, along the gradients. */
 static void move_forward(network *net)
 {
@@ -194,26 +213,32 @@ static void load_examples(network *net, const REAL *examples, const int64_t *row
         for (int64_t i = 0; i < features; i++) net->inputs[0][i * lanes + b] = examples[rows[b] * features + i];
 }
 
-static void load_weights(network *net, REAL *const *parameters, int64_t run)
+static void set_ones(network *net)
+{
+    for (int l = 0; l < net->num_layers; l++)
+        for (int64_t b = 0; b < net->batch; b++) net->inputs[l][net->widths[l] * net->lanes_of_batch + b] = 1;
+}
+
+/* Copy a run's matrices, W_0, b_0, W_1, ... with the run in front, to padded layers (in + 1, padded out). */
+static void load(const network *net, REAL *const *stacked, int64_t run, REAL *const *layers)
 {
     for (int l = 0; l < net->num_layers; l++) {
         int64_t in = net->widths[l], out = net->widths[l + 1];
-        const REAL *weights = parameters[2 * l] + run * in * out;
+        const REAL *matrix = stacked[2 * l] + run * in * out;
         for (int64_t i = 0; i < in; i++)
-            memcpy(net->weights[l] + i * net->padded[l + 1], weights + i * out, out * sizeof(REAL));
-        memcpy(net->weights[l] + in * net->padded[l + 1], parameters[2 * l + 1] + run * out, out * sizeof(REAL));
-        for (int64_t b = 0; b < net->batch; b++) net->inputs[l][in * net->lanes_of_batch + b] = 1;
+            memcpy(layers[l] + i * net->padded[l + 1], matrix + i * out, out * sizeof(REAL));
+        memcpy(layers[l] + in * net->padded[l + 1], stacked[2 * l + 1] + run * out, out * sizeof(REAL));
     }
 }
 
-static void store_weights(const network *net, REAL *const *parameters, int64_t run)
+static void store(const network *net, REAL *const *stacked, int64_t run, REAL *const *layers)
 {
     for (int l = 0; l < net->num_layers; l++) {
         int64_t in = net->widths[l], out = net->widths[l + 1];
-        REAL *weights = parameters[2 * l] + run * in * out;
+        REAL *matrix = stacked[2 * l] + run * in * out;
         for (int64_t i = 0; i < in; i++)
-            memcpy(weights + i * out, net->weights[l] + i * net->padded[l + 1], out * sizeof(REAL));
-        memcpy(parameters[2 * l + 1] + run * out, net->weights[l] + in * net->padded[l + 1], out * sizeof(REAL));
+            memcpy(matrix + i * out, layers[l] + i * net->padded[l + 1], out * sizeof(REAL));
+        memcpy(stacked[2 * l + 1] + run * out, layers[l] + in * net->padded[l + 1], out * sizeof(REAL));
     }
 }
 
@@ -226,29 +251,34 @@ int64_t scratch_size(int64_t num_layers, const int64_t *widths, int64_t batch)
 
 /* Make U updates of each of R runs, in place, and store C before each of them in losses (U, R).
  *
- * parameters: W_0, b_0, W_1, ... with the run in front, W as (in, out); examples (M, features) and labels (M,);
- * rows (U, R, B) of them; rates (U, R); l2 (R,); strengths (R,), or NULL for plain SGD. A run whose rates are
- * all 0 is left alone. Scratch memory is aligned to VECTOR_BYTES and holds zeros: the padding stays zero.
+ * parameters: W_0, b_0, W_1, ... with the run in front, W as (in, out), and velocities like them, or NULL;
+ * examples (M, features) and labels (M,); rows (U, R, B) of them; rates (U, R); l2 (R,); strengths (R,), or NULL
+ * for no penalty; momenta (R,) with velocities, or NULL. A run whose rates are all 0 is left alone. Scratch memory is aligned to VECTOR_BYTES and holds zeros: the padding stays zero.
  */
 void advance(int64_t num_layers, const int64_t *widths, int64_t batch, int64_t num_runs, int64_t num_updates,
-             REAL *const *parameters, const REAL *examples, const int64_t *labels, const int64_t *rows,
-             const REAL *rates, const REAL *l2, const REAL *strengths, REAL *losses, REAL *scratch)
+             REAL *const *parameters, REAL *const *velocities, const REAL *examples, const int64_t *labels,
+             const int64_t *rows, const REAL *rates, const REAL *l2, const REAL *strengths, const REAL *momenta,
+             REAL *losses, REAL *scratch)
 {
     network net;
     lay_out(&net, (int)num_layers, widths, batch, scratch);
+    set_ones(&net);
     for (int64_t run = 0; run < num_runs; run++) {
         int is_live = 0;
         for (int64_t u = 0; u < num_updates; u++) is_live |= rates[u * num_runs + run] != 0;
         if (!is_live) continue;
-        load_weights(&net, parameters, run);
+        load(&net, parameters, run, net.weights);
+        if (momenta) load(&net, velocities, run, net.velocities);
         for (int64_t u = 0; u < num_updates; u++) {
             int64_t at = u * num_runs + run, batch_labels[batch];
             load_examples(&net, examples, rows + at * batch, batch);
             for (int64_t b = 0; b < batch; b++) batch_labels[b] = labels[rows[at * batch + b]];
             losses[at] = strengths ? update_penalised(&net, batch_labels, rates[at], l2[run], strengths[run])
+                         : momenta ? update_by_momentum(&net, batch_labels, rates[at], l2[run], momenta[run])
                                    : update_plain(&net, batch_labels, rates[at], l2[run]);
         }
-        store_weights(&net, parameters, run);
+        store(&net, parameters, run, net.weights);
+        if (momenta) store(&net, velocities, run, net.velocities);
     }
 }
 
@@ -261,10 +291,11 @@ void evaluate(int64_t num_layers, const int64_t *widths, int64_t batch, int64_t 
 {
     network net;
     lay_out(&net, (int)num_layers, widths, batch, scratch);
+    set_ones(&net);
     int64_t classes = widths[num_layers], lanes = net.lanes_of_batch, rows[batch];
     const REAL *logits = net.deltas[num_layers - 1];
     for (int64_t run = 0; run < num_runs; run++) {
-        load_weights(&net, parameters, run);
+        load(&net, parameters, run, net.weights);
         for (int64_t first = 0; first < num_examples; first += batch) {
             int64_t count = num_examples - first < batch ? num_examples - first : batch;
             for (int64_t b = 0; b < count; b++) rows[b] = first + b;
