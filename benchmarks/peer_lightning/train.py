@@ -20,7 +20,7 @@ from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader, TensorDataset
 
-from sgdlab.config.components import Data
+from sgdlab.config.datasets import Data
 from sgdlab.data.load import load_dataset
 from sgdlab.data.pipeline import Pipeline
 

@@ -8,19 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgdlab.config.components import (
-    Cifar10Data,
     ConstantSchedule,
-    DigitsData,
-    FashionMnistData,
     GradientNormRegularizer,
     HoldThenDecaySchedule,
     MlpModel,
-    Mnist1dData,
-    MnistData,
     NoRegularizer,
     SgdOptimizer,
     WideResNetModel,
 )
+from sgdlab.config.datasets import Cifar10Data, DigitsData, FashionMnistData, Mnist1dData, MnistData
 from sgdlab.config.execution import Execution
 from sgdlab.config.fields import Component
 from sgdlab.config.identity import (

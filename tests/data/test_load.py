@@ -11,7 +11,7 @@ import torch
 import yaml
 from pydantic import TypeAdapter
 
-from sgdlab.config.components import Cifar10Data, Data, DigitsData, FashionMnistData, Mnist1dData, MnistData
+from sgdlab.config.datasets import Cifar10Data, Data, DigitsData, FashionMnistData, Mnist1dData, MnistData
 from sgdlab.data import cifar10, idx
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.load import load_dataset

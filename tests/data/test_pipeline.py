@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sgdlab.config.components import Cifar10Data, Data, DigitsData, Mnist1dData
+from sgdlab.config.datasets import Cifar10Data, Data, DigitsData, Mnist1dData
 from sgdlab.data.dataset import Arrays, Dataset, take_subset
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.data.standardize import make_standardize

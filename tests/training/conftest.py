@@ -14,10 +14,8 @@ import torch
 from sgdlab.config.components import (
     ConstantSchedule,
     CrossEntropyLoss,
-    Data,
     GradientNormRegularizer,
     MlpModel,
-    Mnist1dData,
     Model,
     NoRegularizer,
     Schedule,
@@ -25,6 +23,7 @@ from sgdlab.config.components import (
     UpdateBudget,
     UpdateEvaluation,
 )
+from sgdlab.config.datasets import Data, Mnist1dData
 from sgdlab.config.landscape import Landscape, NoLandscape
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sgdlab.config.components import DigitsData
+from sgdlab.config.datasets import DigitsData
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.training.batches import BatchSource, Position
 from sgdlab.training.orders import MinibatchOrder

@@ -12,7 +12,6 @@ from pydantic import TypeAdapter, model_validator
 from sgdlab.config.components import (
     Budget,
     CnnModel,
-    Data,
     EpochBudget,
     EpochEvaluation,
     Evaluation,
@@ -24,6 +23,7 @@ from sgdlab.config.components import (
     SgdOptimizer,
     WideResNetModel,
 )
+from sgdlab.config.datasets import Data
 from sgdlab.config.fields import Component, NonNegativeInt
 from sgdlab.config.landscape import Landscape, MeasuredLandscape, NoLandscape
 

@@ -8,13 +8,13 @@ from typing import Any, assert_never
 
 from sgdlab.config.components import (
     CnnModel,
-    Data,
     GradientNormRegularizer,
     MlpModel,
     Model,
     Regularizer,
     WideResNetModel,
 )
+from sgdlab.config.datasets import Data
 from sgdlab.config.identity import canonical_json
 from sgdlab.config.landscape import NoLandscape
 from sgdlab.config.schema import Run

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sgdlab.config.components import Data
+from sgdlab.config.datasets import Data
 
 
 def num_draws_of(config: Data) -> int:

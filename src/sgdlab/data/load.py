@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sgdlab.config.components import Cifar10Data, Data, DigitsData, FashionMnistData, Mnist1dData, MnistData
+from sgdlab.config.datasets import Cifar10Data, Data, DigitsData, FashionMnistData, Mnist1dData, MnistData
 from sgdlab.data import cifar10, digits, idx, mnist1d
 from sgdlab.data.dataset import Arrays, Dataset, take_subset
 

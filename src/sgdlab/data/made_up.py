@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sgdlab.config.components import Data
+from sgdlab.config.datasets import Data
 from sgdlab.data.dataset import Dataset
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sgdlab.config.components import Data
+from sgdlab.config.datasets import Data
 from sgdlab.data.augment import Augmentation, num_draws_of
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.standardize import Standardize, make_standardize

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sgdlab.config.components import Data
+from sgdlab.config.datasets import Data
 
 Standardize = Callable[[Tensor], Tensor]  # raw (..., *sample_shape) → the same shape in the run's dtype
 

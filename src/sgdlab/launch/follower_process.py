@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
 
     import torch
 
-    from sgdlab.config.components import Data
+    from sgdlab.config.datasets import Data
     from sgdlab.config.schema import Run
     from sgdlab.data.dataset import Dataset
     from sgdlab.data.load import load_dataset

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from sgdlab import __version__
-from sgdlab.config.components import Data
+from sgdlab.config.datasets import Data
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.load import load_dataset
