@@ -27,7 +27,7 @@ from sgdlab.config.datasets import Data, Mnist1dData
 from sgdlab.config.landscape import Landscape, NoLandscape
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
-from sgdlab.data.pipeline import Pipeline
+from sgdlab.data.pipeline import ResidentPipeline
 from sgdlab.training import population
 from sgdlab.training.conductor import PackTask, Progress, TrainedRun
 from sgdlab.training.fit import train_pack
@@ -118,7 +118,7 @@ def make_population(make_dataset) -> Callable[..., Population]:
         is_live: Sequence[bool] | None = None,
         backend: str = "batched",
     ) -> Population:
-        pipeline = Pipeline(
+        pipeline = ResidentPipeline(
             runs[0].data, make_dataset(runs[0].data), device, getattr(torch, runs[0].precision)
         )
         slots = members_of(runs, is_live)

@@ -11,7 +11,7 @@ from torch import Tensor
 from sgdlab.config.execution import Execution
 from sgdlab.config.schema import Run
 from sgdlab.data.load import load_dataset
-from sgdlab.data.pipeline import Pipeline
+from sgdlab.data.pipeline import Pipeline, make_pipeline
 from sgdlab.errors import UsageError, UserError
 from sgdlab.runs.claims import latest_checkpoint
 from sgdlab.runs.store import Store
@@ -84,7 +84,7 @@ def load_pipeline(run: Run, execution: Execution) -> Pipeline:
     on_gpu = wants_gpu or (execution.launcher.device == "auto" and torch.cuda.is_available())
     device = torch.device("cuda" if on_gpu else "cpu")
     dataset = load_dataset(run.data, execution.folders.data)
-    return Pipeline(run.data, dataset, device, getattr(torch, run.precision))
+    return make_pipeline(run.data, dataset, device, getattr(torch, run.precision))
 
 
 def _key_of(store: Store, name: str) -> str:

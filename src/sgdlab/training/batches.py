@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sgdlab.config.schema import Run
+from sgdlab.data.examples import ResidentExamples
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.training.objective import Minibatches
 from sgdlab.training.orders import MinibatchOrder
@@ -41,9 +42,10 @@ class UpdateBatches:
         return len(self.indices)
 
     def batch(self, position: int) -> Minibatches:
-        """Gather (and augment) the minibatch of every run at one of the updates."""
-        draws = None if self.draws is None else self.draws[position]
-        return Minibatches(*self.pipeline.train_batch(self.indices[position], draws))
+        """Gather (and augment) the minibatch of every run at one of the updates; the next comes after it."""
+        if 0 <= position < len(self) - 1:
+            self.pipeline.prefetch(*self._at(position + 1))
+        return Minibatches(*self.pipeline.train_batch(*self._at(position)))
 
     def of_slots(self, slots: slice | list[int]) -> UpdateBatches:
         """Return the minibatches of some of the runs, as of a pack of them."""
@@ -53,14 +55,19 @@ class UpdateBatches:
     def table(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return examples ``(M, features)``, labels ``(M,)`` and the rows of each batch ``(U, R, B)``.
 
-        Without augmentation the table is the training set itself; with it, every batch has rows of its own.
+        The table is the training set itself where that is in memory and not augmented; otherwise every batch
+        has rows of its own.
         """
-        if self.draws is None:
-            return self.pipeline.train_inputs.flatten(1), self.pipeline.train_labels, self.indices
+        train = self.pipeline.train
+        if self.draws is None and isinstance(train, ResidentExamples):
+            return train.inputs.flatten(1), train.labels, self.indices
         batches = [self.batch(position) for position in range(len(self))]
         inputs = torch.stack([batch.inputs for batch in batches]).flatten(3).flatten(0, 2)
         labels = torch.stack([batch.labels for batch in batches]).flatten()
         return inputs, labels, torch.arange(len(labels)).view(self.indices.shape)
+
+    def _at(self, position: int) -> tuple[Tensor, Tensor | None]:
+        return self.indices[position], None if self.draws is None else self.draws[position]
 
 
 class BatchSource:
@@ -91,7 +98,7 @@ class BatchSource:
         of_slot = torch.tensor([places[position] if position else 0 for position in positions])
 
         def for_slots(of_place: list[Tensor]) -> Tensor:
-            return torch.stack(of_place, dim=1)[:, of_slot].to(self._pipeline.train_labels.device)
+            return torch.stack(of_place, dim=1)[:, of_slot].to(self._pipeline.train.labels.device)
 
         return UpdateBatches(for_slots(indices), for_slots(draws) if draws else None, self._pipeline)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sgdlab.data.examples import Examples
 from sgdlab.models.network import Network
 from sgdlab.training.objective import Tensors
 
@@ -28,6 +30,17 @@ class Evaluated:
         """Take the means over examples; both are ``(K, M)``."""
         return cls(correct.double().mean(dim=1), losses.double().mean(dim=1), correct)
 
+    @classmethod
+    def over(cls, blocks: Sequence[Evaluated]) -> Evaluated:
+        """Join what was found on the blocks of a set; one alone stays as it is, to the bit."""
+        if len(blocks) == 1:
+            return blocks[0]
+        correct = torch.cat([block.correct for block in blocks], dim=1)
+        shares = [block.correct.shape[1] / correct.shape[1] for block in blocks]
+        accuracies = [share * block.accuracy for share, block in zip(shares, blocks, strict=True)]
+        losses = [share * block.loss for share, block in zip(shares, blocks, strict=True)]
+        return cls(torch.stack(accuracies).sum(dim=0), torch.stack(losses).sum(dim=0), correct)
+
 
 class Evaluator(Protocol):
     """A way to evaluate."""
@@ -35,6 +48,11 @@ class Evaluator(Protocol):
     def __call__(self, parameters: Tensors, inputs: Tensor, labels: Tensor) -> Evaluated:
         """Evaluate any K runs of the pack on inputs ``(M, *sample_shape)`` with labels ``(M,)``."""
         ...
+
+
+def evaluate(evaluator: Evaluator, parameters: Tensors, examples: Examples) -> Evaluated:
+    """Evaluate any K runs of the pack on a whole set, of which no more than a block is held at a time."""
+    return Evaluated.over([evaluator(parameters, *block) for block in examples.blocks()])
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pytorch_lightning import Trainer
 
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
-from sgdlab.data.pipeline import Pipeline
+from sgdlab.data.pipeline import make_pipeline
 from sgdlab.training.conductor import Conductor, PackTask, Progress, TrainedRun
 from sgdlab.training.members import Member
 from sgdlab.training.population import Population
@@ -104,11 +104,15 @@ def follow_pack(ranks: Ranks, device: torch.device, load_data: Callable[[Run], D
 
 
 def _fit(
-    task: PackTask, members: Sequence[Member], dataset: Dataset, conductor: Conductor, ranks: Ranks
+    task: PackTask,
+    members: Sequence[Member],
+    dataset: Dataset,
+    conductor: Conductor,
+    ranks: Ranks,
 ) -> bool:
     _use_exact_arithmetic()
     run = members[0].run
-    pipeline = Pipeline(run.data, dataset, task.device, getattr(torch, run.precision))
+    pipeline = make_pipeline(run.data, dataset, task.device, getattr(torch, run.precision))
     slots = [*members, *[None] * (task.width - len(members))]
     population = Population(slots, pipeline, task.backend, task.statistics, ranks)
     with warnings.catch_warnings():

@@ -16,7 +16,7 @@ from sgdlab.diagnostics.implicit_regularizer import gradient_statistics
 from sgdlab.models.network import Network
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.batches import UpdateBatches
-from sgdlab.training.evaluation import Evaluator
+from sgdlab.training.evaluation import Evaluator, evaluate
 from sgdlab.training.landscape import Lookout
 from sgdlab.training.objective import Minibatches, Objective, Tensors, norm_sq
 from sgdlab.training.penalty import difference_penalty
@@ -72,8 +72,8 @@ class Instruments:
         known
             Eigenpairs of these runs' Hessians at an earlier point.
         """
-        train = self.evaluator(parameters, self.pipeline.train_inputs, self.pipeline.train_labels)
-        test = self.evaluator(parameters, self.pipeline.test_inputs, self.pipeline.test_labels)
+        train = evaluate(self.evaluator, parameters, self.pipeline.train)
+        test = evaluate(self.evaluator, parameters, self.pipeline.test)
         metrics = {
             "test_accuracy": test.accuracy,
             "test_loss": test.loss,
@@ -102,11 +102,11 @@ class Instruments:
     def _gradient_statistics(
         self, objective: Objective, parameters: Tensors, batch_size: int
     ) -> dict[str, Tensor]:
-        inputs, labels = self.pipeline.train_inputs, self.pipeline.train_labels
+        train, labels = self.pipeline.train, self.pipeline.train.labels
         num_runs = len(parameters[0])
 
         def gradients(examples: Tensor) -> Tensors:
-            x, y = inputs[examples], labels[examples]
+            x, y = train.at(examples), labels[examples]
             batch = Minibatches(x.expand(num_runs, *x.shape), y.expand(num_runs, -1))
             return objective.gradients(parameters, batch)[1]
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sgdlab.config.landscape import METRICS, MeasuredLandscape
 from sgdlab.config.schema import Run
+from sgdlab.data.examples import Examples
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.diagnostics.curvature.eigenpairs import Eigenpairs
 from sgdlab.diagnostics.landscape import Surroundings, measure_landscape
@@ -140,7 +141,7 @@ def training_risk(
     pack_width
         Runs by which chunks are measured out.
     """
-    risk = _risk(network, names, parameters, pipeline.train_inputs, pipeline.train_labels, pack_width)
+    risk = _risk(network, names, parameters, pipeline.train, pack_width)
     return replace(risk, l2=l2)
 
 
@@ -148,21 +149,17 @@ def held_out_risk(
     network: Network, names: tuple[str, ...], parameters: Tensors, pipeline: Pipeline, pack_width: int = 1
 ) -> EmpiricalRisk:
     """Return the loss of R runs over the test set, as `training_risk` does, without an L2 term."""
-    return _risk(network, names, parameters, pipeline.test_inputs, pipeline.test_labels, pack_width)
+    return _risk(network, names, parameters, pipeline.test, pack_width)
 
 
 def _risk(
-    network: Network,
-    names: tuple[str, ...],
-    parameters: Tensors,
-    inputs: Tensor,
-    labels: Tensor,
-    pack_width: int,
+    network: Network, names: tuple[str, ...], parameters: Tensors, half: Examples, pack_width: int
 ) -> EmpiricalRisk:
-    num_runs = len(parameters[0])
+    num_runs, labels = len(parameters[0]), half.labels
+    everything = torch.arange(len(labels), device=labels.device)
 
     def outputs(parameters: Tensors, examples: Tensor) -> Tensor:
-        x = inputs[examples]
+        x = half.at(examples)
         return network.logits(dict(zip(names, parameters, strict=True)), x.expand(num_runs, *x.shape))
 
     def losses(logits: Tensor, examples: Tensor) -> Tensor:
@@ -174,6 +171,6 @@ def _risk(
         outputs,
         losses,
         parameters,
-        torch.arange(len(inputs), device=labels.device),
-        chunk_size=max(16, _ELEMENTS_PER_CHUNK // (pack_width * inputs[0].numel())),
+        everything,
+        chunk_size=max(16, _ELEMENTS_PER_CHUNK // (pack_width * half.at(everything[:1]).numel())),
     )
