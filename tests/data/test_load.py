@@ -12,7 +12,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from sgdlab.config.datasets import Cifar10Data, Data, DigitsData, FashionMnistData, Mnist1dData, MnistData
-from sgdlab.data import cifar10, idx
+from sgdlab.data import cifar, idx
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.load import load_dataset
 from sgdlab.errors import UserError
@@ -138,8 +138,8 @@ def test_cifar10_reads_channels_rows_columns_of_the_batches_it_needs(tmp_path, m
     (tmp_path / "cifar-10-batches-py").mkdir()
     for name, (content, _) in made.items():
         (tmp_path / "cifar-10-batches-py" / name).write_bytes(content)
-    contents = cifar10.CIFAR10.contents | {name: md5(content) for name, (content, _) in made.items()}
-    monkeypatch.setattr(cifar10, "CIFAR10", replace(cifar10.CIFAR10, contents=contents))
+    contents = cifar.CIFAR10.contents | {name: md5(content) for name, (content, _) in made.items()}
+    monkeypatch.setattr(cifar, "CIFAR10", replace(cifar.CIFAR10, contents=contents))
     dataset = load_dataset(Cifar10Data(num_train=10_002, num_test=4), tmp_path)
     assert dataset.train_inputs.shape == (10_002, 3, 32, 32)
     assert dataset.train_inputs[10_001, 2, 5, 7].item() == made["data_batch_2"][1][1, 2 * 1024 + 5 * 32 + 7]

@@ -60,7 +60,7 @@ def describe_step(run: Run) -> str:
         case _:
             assert_never(model)
     parts = [network, data.kind, f"B={optimizer.batch_size}"]
-    parts += ["augmented"] if data.crop_padding or data.flip else []
+    parts += ["augmented"] if data.is_augmented else []
     estimator = estimator_of(run.regularizer)
     parts += [f"{estimator.replace('_', ' ')} penalty"] if estimator else []
     parts += [run.precision] if run.precision != "float32" else []
@@ -82,7 +82,7 @@ def _step(precision: str, data: Data, model: Model, loss: str, batch_size: int, 
         "model": model.model_dump(mode="json"),
         "sample_shape": data.sample_shape,
         "classes": data.num_classes,
-        "augmentation": [data.crop_padding, data.flip, data.standardize],
+        "augmentation": list(data.preparation),
         "loss": loss,
         "penalty": estimator,
         "batch_size": batch_size,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sgdlab.config.datasets import ImageNetData
 from sgdlab.config.execution import Execution
 from sgdlab.config.schema import Run
 from sgdlab.data.load import load_dataset
@@ -76,8 +77,13 @@ def load_pipeline(run: Run, execution: Execution) -> Pipeline:
     Raises
     ------
     UserError
-        If the data are missing, or a GPU is asked for that isn't there.
+        If the data are missing or not held in memory, or a GPU is asked for that isn't there.
     """
+    if isinstance(run.data, ImageNetData):
+        raise UserError(
+            f"the examples of data={run.data.kind} are not held in memory, and measuring goes through them "
+            f"again and again: its models can't be measured"
+        )
     wants_gpu = execution.launcher.device == "cuda"
     if wants_gpu and not torch.cuda.is_available():
         raise UsageError("launcher.device=cuda: torch sees no GPU here; launcher.device=cpu measures without")

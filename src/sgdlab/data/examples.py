@@ -14,7 +14,7 @@ class Examples(Protocol):
 
     @property
     def labels(self) -> Tensor:
-        """Labels ``(N,)`` int64, on the device."""
+        """Labels ``(N,)`` int64, of windows of T words ``(N, T)``; on the device."""
         ...
 
     def at(self, indices: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ class ResidentExamples:
     """Examples that all lie on the device: one block."""
 
     inputs: Tensor  # (N, *sample_shape)
-    labels: Tensor  # (N,)
+    labels: Tensor  # (N,), of windows of words (N, T)
 
     def at(self, indices: Tensor) -> Tensor:
         """Return inputs; see `Examples.at`."""

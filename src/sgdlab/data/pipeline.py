@@ -7,11 +7,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sgdlab.config.datasets import Data
+from sgdlab.config.datasets import ArrayData, Data, ImageNetData, PtbData
 from sgdlab.data.augment import Augmentation, num_draws_of
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.examples import Examples, ResidentExamples
+from sgdlab.data.image_files import ImageFiles
 from sgdlab.data.standardize import Standardize, make_standardize
+from sgdlab.data.streaming import StreamedPipeline
 
 _CHUNK = 1024  # examples standardised at once: bounds the float64 copy
 
@@ -38,7 +40,7 @@ class Pipeline(Protocol):
         ...
 
     def train_batch(self, indices: Tensor, draws: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return inputs (R, B, *sample_shape) and labels (R, B) of one minibatch a run.
+        """Return inputs (R, B, *sample_shape) and labels (R, B), of words (R, B, T), of one minibatch a run.
 
         Parameters
         ----------
@@ -54,8 +56,14 @@ class Pipeline(Protocol):
         ...
 
 
-def make_pipeline(config: Data, dataset: Dataset, device: torch.device, dtype: torch.dtype) -> Pipeline:
+def make_pipeline(
+    config: Data, dataset: Dataset | ImageFiles, device: torch.device, dtype: torch.dtype
+) -> Pipeline:
     """Return the pipeline of a data set that `load_dataset` has returned for `config`."""
+    if isinstance(config, ImageNetData):
+        assert isinstance(dataset, ImageFiles)
+        return StreamedPipeline(config, dataset, device, dtype)
+    assert isinstance(dataset, Dataset)
     return ResidentPipeline(config, dataset, device, dtype)
 
 
@@ -63,23 +71,27 @@ class ResidentPipeline:
     """A data set that lies on the device as a whole.
 
     Augmented training images stay uint8 and are cropped, mirrored and standardised batch by batch; without
-    augmentation a batch is one gather from the set that was standardised once.
+    augmentation a batch is one gather from the set that was standardised once. Words stay whole numbers.
     """
 
     num_draws: int
     train: ResidentExamples
     test: ResidentExamples
 
-    def __init__(self, config: Data, dataset: Dataset, device: torch.device, dtype: torch.dtype) -> None:
-        self.num_draws, self._sample_shape = num_draws_of(config), config.sample_shape
+    def __init__(
+        self, config: ArrayData | PtbData, dataset: Dataset, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.num_draws, self._sample_shape = 0, config.sample_shape
         self._augment: Augmentation | None = None
-        self._standardize = make_standardize(config, dataset.train_inputs, device, dtype)
-        if self.num_draws:
-            self._augment = Augmentation(config, dataset.train_inputs.to(device))
-        train = _standardize_all(self._standardize, dataset.train_inputs, device, dtype)
-        test = _standardize_all(self._standardize, dataset.test_inputs, device, dtype)
-        self.train = ResidentExamples(train, dataset.train_labels.to(device))
-        self.test = ResidentExamples(test, dataset.test_labels.to(device))
+        train, test = dataset.train_inputs, dataset.test_inputs
+        if isinstance(config, ArrayData):
+            self._standardize = make_standardize(config, train, device, dtype)
+            self.num_draws = num_draws_of(config)
+            if self.num_draws:
+                self._augment = Augmentation(config, train.to(device))
+            train, test = (_standardize_all(self._standardize, half, device, dtype) for half in (train, test))
+        self.train = ResidentExamples(train.to(device), dataset.train_labels.to(device))
+        self.test = ResidentExamples(test.to(device), dataset.test_labels.to(device))
 
     def train_batch(self, indices: Tensor, draws: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return a minibatch; see `Pipeline.train_batch`."""
