@@ -1,7 +1,10 @@
 import gzip
 import hashlib
+import io
+import lzma
 import pickle
 import random
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +14,17 @@ import torch
 import yaml
 from pydantic import TypeAdapter
 
-from sgdlab.config.datasets import Cifar10Data, Data, DigitsData, FashionMnistData, Mnist1dData, MnistData
-from sgdlab.data import cifar, idx
+from sgdlab.config.datasets import (
+    Cifar10Data,
+    Cifar100Data,
+    Data,
+    DigitsData,
+    FashionMnistData,
+    Mnist1dData,
+    MnistData,
+    Stl10Data,
+)
+from sgdlab.data import cifar, idx, stl10
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.load import load_dataset
 from sgdlab.errors import UserError
@@ -148,6 +160,61 @@ def test_cifar10_reads_channels_rows_columns_of_the_batches_it_needs(tmp_path, m
     assert dataset.test_labels.tolist() == [6] * 4
 
 
+@pytest.mark.parametrize("form", ["files", "archive"])
+def test_cifar100_reads_fine_labels_from_files_or_from_the_archive(tmp_path, monkeypatch, form) -> None:
+    generator = np.random.default_rng(0)
+    pixels = {name: generator.integers(0, 256, (5, 3072), dtype=np.uint8) for name in ("train", "test")}
+    made = {
+        name: pickle.dumps(
+            {b"data": data, b"fine_labels": [99, 0, 7, 50, 3], b"coarse_labels": [1] * 5}, protocol=2
+        )
+        for name, data in pixels.items()
+    }
+    (tmp_path / "cifar100").mkdir()
+    if form == "files":
+        for name, content in made.items():
+            (tmp_path / "cifar100" / f"{name}.xz").write_bytes(lzma.compress(content))
+    else:
+        with tarfile.open(tmp_path / "cifar100" / "cifar-100-python.tar.gz", "w:gz") as archive:
+            for name, content in {"meta": b"", **made}.items():
+                member = tarfile.TarInfo(f"cifar-100-python/{name}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    contents = {name: md5(content) for name, content in made.items()}
+    monkeypatch.setattr(cifar, "CIFAR100", replace(cifar.CIFAR100, contents=contents))
+    dataset = load_dataset(Cifar100Data(num_train=4, num_test=3), tmp_path)
+    assert dataset.train_labels.tolist() == [99, 0, 7, 50]
+    assert dataset.test_labels.tolist() == [99, 0, 7]
+    assert dataset.test_inputs.shape == (3, 3, 32, 32)
+    assert dataset.train_inputs[3, 1, 5, 7].item() == pixels["train"][3, 1024 + 5 * 32 + 7]
+
+
+def test_stl10_reads_columns_and_counts_labels_from_zero(tmp_path, monkeypatch) -> None:
+    generator = np.random.default_rng(0)
+    # an image as it is shown, (height, width, 3), and as the file has it: a channel's columns one by one
+    shown = {half: generator.integers(0, 256, (3, 96, 96, 3), dtype=np.uint8) for half in ("train", "test")}
+    labels = {"train": [10, 1, 5], "test": [2, 10, 1]}
+    made = {}
+    for half, images in shown.items():
+        columns = b"".join(
+            images[image, :, column, channel].tobytes()
+            for image in range(3)
+            for channel in range(3)
+            for column in range(96)
+        )
+        made |= {f"{half}_X.bin": columns, f"{half}_y.bin": bytes(labels[half])}
+    (tmp_path / "stl10_binary").mkdir()
+    for name, content in made.items():
+        (tmp_path / "stl10_binary" / name).write_bytes(content)
+    contents = {name: md5(content) for name, content in made.items()}
+    monkeypatch.setattr(stl10, "STL10", replace(stl10.STL10, contents=contents))
+    dataset = load_dataset(Stl10Data(num_train=2, num_test=3), tmp_path)
+    assert dataset.train_labels.tolist() == [9, 0]
+    assert dataset.test_labels.tolist() == [1, 9, 0]
+    assert np.array_equal(dataset.train_inputs.permute(0, 2, 3, 1).numpy(), shown["train"][:2])
+    assert np.array_equal(dataset.test_inputs.permute(0, 2, 3, 1).numpy(), shown["test"])
+
+
 def test_a_pickle_is_not_opened_before_its_checksum_is_right(tmp_path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:
@@ -205,8 +272,12 @@ def test_real_cifar10_whole(real_data: Path) -> None:
 
 def test_every_data_set_has_a_file_that_the_schema_takes() -> None:
     files = {path.stem: yaml.safe_load(path.read_text()) for path in CONF.glob("*.yaml")}
-    assert files.keys() == {"mnist1d", "digits", "mnist", "fashion_mnist", "cifar10"}
+    assert files.keys() == {
+        *("mnist1d", "digits", "mnist", "fashion_mnist", "cifar10"),
+        *("cifar100", "stl10", "tiny_imagenet", "imagenet", "ptb"),
+    }
     configs = {name: TypeAdapter(Data).validate_python(values) for name, values in files.items()}
     assert all(config.kind == name for name, config in configs.items())
     assert configs["fashion_mnist"].standardize == "per_image"
-    assert (configs["cifar10"].crop_padding, configs["cifar10"].flip) == (4, True)
+    for name in ("cifar10", "cifar100"):
+        assert (configs[name].crop_padding, configs[name].flip) == (4, True)

@@ -75,8 +75,8 @@ def random_resized_crop(image: Image.Image, draws: Sequence[float]) -> Image.Ima
         `NUM_CROP_DRAWS` uniform numbers in [0, 1): two an attempt, then the row and the column.
     """
     left, top, width, height = _random_box(image.size, draws)
-    box = (left, top, left + width, top + height)
-    return image.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, box)
+    part = image.crop((left, top, left + width, top + height))  # resize(box=…) would look beyond its edges
+    return part.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
 
 
 def mirror(image: Image.Image) -> Image.Image:
