@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from sgdlab.config.components import (
     SgdOptimizer,
     WideResNetModel,
 )
-from sgdlab.config.datasets import Cifar10Data, DigitsData, FashionMnistData, Mnist1dData, MnistData
+from sgdlab.config.datasets import Data
 from sgdlab.config.execution import Execution
 from sgdlab.config.fields import Component
 from sgdlab.config.identity import (
@@ -227,7 +228,7 @@ def test_another_training_has_another_key(run_of):
 @pytest.mark.parametrize(
     "variants",
     [
-        ("data", [Mnist1dData(), DigitsData(), MnistData(), FashionMnistData(), Cifar10Data()]),
+        ("data", [kind() for kind in get_args(get_args(Data)[0])]),
         ("model", [MlpModel(hidden_widths=(8,)), WideResNetModel(depth=10, width=1)]),
         ("regularizer", [NoRegularizer(), GradientNormRegularizer(strength=1.0)]),
         ("schedule", [ConstantSchedule(), HoldThenDecaySchedule()]),
