@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from performance.torch_networks import Cnn, Mlp, WideResNet
 from sgdlab.config.schema import validate_component
 from sgdlab.data.load import load_dataset
-from sgdlab.data.pipeline import Pipeline
+from sgdlab.data.pipeline import ResidentPipeline
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def make_problem(name: str, device: torch.device, weights: Path) -> Problem:
     num_train = max(2000, setting.num_examples)
     config = validate_component("data", {"kind": setting.data, "num_train": num_train, "num_test": 1})
     folder = Path(os.environ.get("SGDLAB_DATA", "data"))
-    pipeline = Pipeline(config, load_dataset(config, folder), device, torch.float32)
+    pipeline = ResidentPipeline(config, load_dataset(config, folder), device, torch.float32)
     torch.manual_seed(0)
     networks = {"mlp": lambda: Mlp((784, 128, 128, 10)), "cnn": lambda: Cnn((16, 32, 64))}
     model = networks.get(name, lambda: WideResNet(16, 4))().to(device)
@@ -65,12 +65,12 @@ def make_problem(name: str, device: torch.device, weights: Path) -> Problem:
         _train(model, pipeline, setting.num_updates)
         torch.save(model.state_dict(), weights)
     some = slice(setting.num_examples)
-    return Problem(setting, model, pipeline.train_inputs[some], pipeline.train_labels[some])
+    return Problem(setting, model, pipeline.train.inputs[some], pipeline.train.labels[some])
 
 
-def _train(model: nn.Module, pipeline: Pipeline, num_updates: int) -> None:
+def _train(model: nn.Module, pipeline: ResidentPipeline, num_updates: int) -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    inputs, labels = pipeline.train_inputs, pipeline.train_labels
+    inputs, labels = pipeline.train.inputs, pipeline.train.labels
     for _ in range(num_updates):
         chosen = torch.randint(len(labels), (32,)).to(labels.device)
         loss = nn.functional.cross_entropy(model(inputs[chosen]), labels[chosen])

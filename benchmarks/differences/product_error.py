@@ -11,7 +11,7 @@ from torch import Tensor
 
 from differences.setting import DATA, REFERENCE, Setting, train
 from sgdlab.data.dataset import Dataset
-from sgdlab.data.pipeline import Pipeline
+from sgdlab.data.pipeline import ResidentPipeline
 from sgdlab.models.build import build_network
 from sgdlab.models.network import Network, stack_runs
 from sgdlab.training.objective import Minibatches, Objective, Tensors
@@ -135,7 +135,7 @@ def draw_points(
 
 
 def _draw_minibatches(dataset: Dataset, num_draws: int, batch_size: int, dtype: torch.dtype) -> Minibatches:
-    pipeline = Pipeline(DATA, dataset, torch.device("cpu"), dtype)
+    pipeline = ResidentPipeline(DATA, dataset, torch.device("cpu"), dtype)
     generator = torch.Generator().manual_seed(0)
     indices = torch.stack(
         [torch.randperm(DATA.num_train, generator=generator)[:batch_size] for _ in range(num_draws)]

@@ -13,7 +13,6 @@ import torch
 from sgdlab.config.components import (
     ConstantSchedule,
     CrossEntropyLoss,
-    DigitsData,
     MlpModel,
     NoRegularizer,
     Regularizer,
@@ -21,6 +20,7 @@ from sgdlab.config.components import (
     UpdateBudget,
     UpdateEvaluation,
 )
+from sgdlab.config.datasets import DigitsData
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.training.backends.trial import choose_backend

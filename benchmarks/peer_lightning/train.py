@@ -20,9 +20,9 @@ from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.loggers import CSVLogger
 from torch.utils.data import DataLoader, TensorDataset
 
-from sgdlab.config.components import Data
+from sgdlab.config.datasets import Data
 from sgdlab.data.load import load_dataset
-from sgdlab.data.pipeline import Pipeline
+from sgdlab.data.pipeline import ResidentPipeline
 
 _EVALUATION_BATCH = 1024
 
@@ -35,11 +35,12 @@ def main(config: DictConfig) -> None:
     seed_everything(config.seed, verbose=False)
 
     data: Data = TypeAdapter(Data).validate_python(OmegaConf.to_container(config.data))
-    arrays = Pipeline(data, load_dataset(data, Path(config.data_folder)), torch.device("cpu"), torch.float32)
-    train = TensorDataset(arrays.train_inputs, arrays.train_labels)
-    test = TensorDataset(arrays.test_inputs, arrays.test_labels)
+    raw = load_dataset(data, Path(config.data_folder))
+    pipeline = ResidentPipeline(data, raw, torch.device("cpu"), torch.float32)
+    train = TensorDataset(pipeline.train.inputs, pipeline.train.labels)
+    test = TensorDataset(pipeline.test.inputs, pipeline.test.labels)
 
-    widths = [arrays.train_inputs[0].numel(), *config.hidden_widths, data.num_classes]
+    widths = [train.tensors[0][0].numel(), *config.hidden_widths, data.num_classes]
     classifier = Classifier(Mlp(widths, config.activation), config.lr, config.l2, config.penalty)
     trainer = Trainer(
         accelerator="cpu",

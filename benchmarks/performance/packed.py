@@ -17,7 +17,7 @@ from torch import Tensor
 from performance.timing import cpu_s
 from performance.work import CADENCE_EPOCHS, Work
 from sgdlab.config.schema import Run
-from sgdlab.data.pipeline import Pipeline
+from sgdlab.data.pipeline import ResidentPipeline
 from sgdlab.training.backends.trial import choose_backend
 from sgdlab.training.conductor import PackTask, Progress, TrainedRun
 from sgdlab.training.fit import train_pack
@@ -106,10 +106,10 @@ def initial(work: Work) -> dict[str, Tensor]:
     return _parameters(work, work.runs(1, lr=_NO_RATE), "batched")
 
 
-def pipeline_of(work: Work) -> Pipeline:
+def pipeline_of(work: Work) -> ResidentPipeline:
     """Return the examples as sgdlab's networks see them; peers get the same."""
     dtype = getattr(torch, work.precision)
-    return Pipeline(work.runs(1)[0].data, work.dataset(), _CPU, dtype)
+    return ResidentPipeline(work.runs(1)[0].data, work.dataset(), _CPU, dtype)
 
 
 def alone(work: Work) -> Work:

@@ -52,7 +52,7 @@ def check_same(new_peer: NewPeer, work: Work, tolerance: float = 1e-3) -> None:
     tiny = work.tiny()
     start, end = initial(tiny), trained(tiny, NUM_CHECKED_UPDATES, backend_of(work))
     pipeline = pipeline_of(tiny)
-    peer = new_peer(tiny, start, pipeline.train_inputs, pipeline.train_labels)
+    peer = new_peer(tiny, start, pipeline.train.inputs, pipeline.train.labels)
     peer.advance(tiny.minibatches(NUM_CHECKED_UPDATES))
     peer_end = peer.parameters()
     moved = max(float((end[name] - start[name]).abs().max()) for name in end)

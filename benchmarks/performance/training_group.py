@@ -139,7 +139,7 @@ def peer_clock(new_peer: Callable[[], NewPeer], one_run: bool = False) -> NewClo
         check_same(kind, work)
         timed = packed.alone(work) if one_run else work
         pipeline = packed.pipeline_of(timed)
-        peer = kind(timed, packed.initial(timed), pipeline.train_inputs, pipeline.train_labels)
+        peer = kind(timed, packed.initial(timed), pipeline.train.inputs, pipeline.train.labels)
 
         def seconds(indices: torch.Tensor) -> float:
             started = cpu_s()

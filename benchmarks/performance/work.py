@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from sgdlab.config.components import Data
+from sgdlab.config.datasets import Data
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 

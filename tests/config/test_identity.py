@@ -2,25 +2,22 @@
 
 import hashlib
 import json
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgdlab.config.components import (
-    Cifar10Data,
     ConstantSchedule,
-    DigitsData,
-    FashionMnistData,
     GradientNormRegularizer,
     HoldThenDecaySchedule,
     MlpModel,
-    Mnist1dData,
-    MnistData,
     NoRegularizer,
     SgdOptimizer,
     WideResNetModel,
 )
+from sgdlab.config.datasets import Data
 from sgdlab.config.execution import Execution
 from sgdlab.config.fields import Component
 from sgdlab.config.identity import (
@@ -231,7 +228,7 @@ def test_another_training_has_another_key(run_of):
 @pytest.mark.parametrize(
     "variants",
     [
-        ("data", [Mnist1dData(), DigitsData(), MnistData(), FashionMnistData(), Cifar10Data()]),
+        ("data", [kind() for kind in get_args(get_args(Data)[0])]),
         ("model", [MlpModel(hidden_widths=(8,)), WideResNetModel(depth=10, width=1)]),
         ("regularizer", [NoRegularizer(), GradientNormRegularizer(strength=1.0)]),
         ("schedule", [ConstantSchedule(), HoldThenDecaySchedule()]),

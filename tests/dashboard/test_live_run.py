@@ -8,13 +8,13 @@ import pytest
 from sgdlab.config.components import (
     ConstantSchedule,
     CrossEntropyLoss,
-    DigitsData,
     MlpModel,
     NoRegularizer,
     SgdOptimizer,
     UpdateBudget,
     UpdateEvaluation,
 )
+from sgdlab.config.datasets import DigitsData
 from sgdlab.config.execution import Execution, NoTracker, WandbTracker
 from sgdlab.config.identity import key_of_normalized, normalize
 from sgdlab.config.schema import Run

@@ -11,7 +11,8 @@ from sgdlab.dashboard.measurement import Effort, measure_model
 from sgdlab.dashboard.measurement_view import figures, record, rows
 from sgdlab.dashboard.stored_model import StoredModel
 from sgdlab.data.dataset import Dataset
-from sgdlab.data.pipeline import Pipeline
+from sgdlab.data.examples import ResidentExamples
+from sgdlab.data.pipeline import ResidentPipeline
 from sgdlab.errors import UserError
 
 
@@ -37,7 +38,7 @@ def measured():
     dataset = Dataset(inputs[:30], labels[:30], inputs[30:], labels[30:], "made up")
     shapes = {"weight0": (40, 2), "bias0": (2,), "weight1": (2, 10), "bias1": (10,)}
     parameters = {name: draw(*shape) for name, shape in shapes.items()}
-    pipeline = Pipeline(run.data, dataset, torch.device("cpu"), torch.float64)
+    pipeline = ResidentPipeline(run.data, dataset, torch.device("cpu"), torch.float64)
     stages = []
     found = measure_model(
         StoredModel("k" * 32, run, parameters, 10), pipeline, Effort(3, 1e-9, 60), stages.append
@@ -87,9 +88,10 @@ def test_every_number_is_that_of_the_dense_matrices(measured):
 
 
 def test_more_examples_than_there_are_is_refused(measured):
-    model, pipeline = measured[0].model, Pipeline.__new__(Pipeline)
-    pipeline.train_inputs = torch.zeros(30, 40, dtype=torch.float64)
-    pipeline.train_labels = torch.zeros(30, dtype=torch.int64)
+    model, pipeline = measured[0].model, ResidentPipeline.__new__(ResidentPipeline)
+    pipeline.train = ResidentExamples(
+        torch.zeros(30, 40, dtype=torch.float64), torch.zeros(30, dtype=torch.int64)
+    )
     with pytest.raises(UserError, match="examples=41 is more than the 30 of the training set"):
         measure_model(model, pipeline, Effort(num_examples=41))
 

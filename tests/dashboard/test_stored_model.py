@@ -2,7 +2,10 @@
 
 import pytest
 
-from sgdlab.dashboard.stored_model import load_model
+from sgdlab.config.datasets import ImageNetData
+from sgdlab.config.execution import Execution
+from sgdlab.config.schema import Run
+from sgdlab.dashboard.stored_model import load_model, load_pipeline
 from sgdlab.errors import UsageError, UserError
 
 
@@ -27,3 +30,9 @@ def test_a_run_that_was_only_claimed_has_no_model_yet(trained):
     (trained.store.runs / "zz" / ("z" * 32)).mkdir(parents=True)
     with pytest.raises(UserError, match="has neither ended nor left a checkpoint yet"):
         load_model(trained.store, "zzzz")
+
+
+def test_data_that_are_not_held_in_memory_are_refused_before_they_are_looked_for():
+    run = Run.model_construct(data=ImageNetData())
+    with pytest.raises(UserError, match="the examples of data=imagenet are not held in memory"):
+        load_pipeline(run, Execution.model_construct())

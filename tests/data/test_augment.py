@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sgdlab.config.components import Cifar10Data, Data, DigitsData, Mnist1dData
+from sgdlab.config.datasets import Cifar10Data, Data, DigitsData, Mnist1dData
 from sgdlab.data.augment import Augmentation, num_draws_of
 
 

@@ -11,9 +11,12 @@ import io
 import lzma
 import os
 import socket
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,6 +128,36 @@ def test_the_data_sets_own_folder_comes_before_the_data_folder(tmp_path, nowhere
 def test_files_are_read_from_the_archive_they_are_published_in(tmp_path, nowhere, below) -> None:
     write(tmp_path / below / "tiny.tar.gz", tar_gz({"readme.html": b"not asked for", **CONTENT}))
     assert read_files(archive_of(nowhere), list(CONTENT), tmp_path) == CONTENT
+
+
+@pytest.mark.parametrize("name", ["tiny.tar.gz", "tiny.tgz"])
+def test_nothing_of_an_archive_is_written_wherever_its_members_point(tmp_path, nowhere, name) -> None:
+    inside = tmp_path / "data" / "tiny"
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for member_name, content in {f"{tmp_path}/absolute": b"", "../outside": b"", **CONTENT}.items():
+            member = tarfile.TarInfo(member_name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        link = tarfile.TarInfo("labels-of-others")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    write(inside / name, buffer.getvalue())
+    source = replace(archive_of(nowhere), downloads={name: md5(buffer.getvalue())})
+    assert read_files(source, list(CONTENT), tmp_path / "data") == CONTENT
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files == [inside / name]
+
+
+def test_a_link_in_the_place_of_a_file_is_not_followed(tmp_path, nowhere) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        link = tarfile.TarInfo("labels")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    write(tmp_path / "tiny" / "tiny.tar.gz", buffer.getvalue())
+    with pytest.raises(UserError, match=r"tiny\.tar\.gz (holds no labels|can't be read)"):
+        read_files(archive_of(nowhere), ["labels"], tmp_path)
 
 
 def test_a_file_of_its_own_comes_before_the_archive(tmp_path, nowhere) -> None:
@@ -243,3 +276,47 @@ def test_a_data_folder_that_cannot_be_made_is_reported(tmp_path, nowhere) -> Non
     write(tmp_path / "file", b"")
     with pytest.raises(UserError, match=r"Tiny is not complete: labels not found in .*Not a directory"):
         read_files(files_of(nowhere), ["labels"], tmp_path / "file")
+
+
+@pytest.fixture
+def stalling() -> Iterator[tuple[str, threading.Event]]:
+    """A server that sends half of a file and then no more: its address, and what is set once it has."""
+    sent, done = threading.Event(), threading.Event()
+
+    class Stalling(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            self.wfile.write(b"\x00" * 500_000)
+            self.wfile.flush()
+            sent.set()
+            done.wait(60)
+
+        def log_message(self, *args: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stalling) as serving:
+        thread = threading.Thread(target=serving.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{serving.server_address[1]}/", sent
+        done.set()
+        serving.shutdown()
+        thread.join()
+
+
+def test_a_download_that_is_killed_leaves_no_file_and_the_next_one_goes_through(
+    tmp_path, stalling, server
+) -> None:
+    url, sent = stalling
+    program = (
+        f"from sgdlab.data.download import fetch\nfrom pathlib import Path\nfetch({url + 'images.gz'!r}, "
+    )
+    program += f"{'0' * 32!r}, Path({str(tmp_path / 'tiny')!r}))"
+    downloading = subprocess.Popen([sys.executable, "-c", program])
+    assert sent.wait(60)
+    downloading.kill()
+    downloading.wait()
+    assert not (tmp_path / "tiny" / "images.gz").exists()
+    url, served = server
+    write(served / "images.gz", gzip.compress(CONTENT["images"], mtime=1))
+    assert read_files(files_of(url), ["images"], tmp_path) == {"images": CONTENT["images"]}

@@ -1,6 +1,5 @@
 import gzip
 import hashlib
-import pickle
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +10,16 @@ import torch
 import yaml
 from pydantic import TypeAdapter
 
-from sgdlab.config.components import Cifar10Data, Data, DigitsData, FashionMnistData, Mnist1dData, MnistData
-from sgdlab.data import cifar10, idx
+from sgdlab.config.datasets import (
+    Data,
+    DigitsData,
+    FashionMnistData,
+    Mnist1dData,
+    MnistData,
+)
+from sgdlab.data import idx
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.load import load_dataset
-from sgdlab.errors import UserError
 
 NO_FOLDER = Path("/nonexistent")  # digits and MNIST-1D ask for no file
 CONF = Path(__file__).parents[2] / "conf" / "data"
@@ -123,43 +127,6 @@ def test_idx_files_are_read_as_written(tmp_path, monkeypatch, config, name, belo
     assert dataset.test_labels.tolist() == [0, 1, 2]
 
 
-def cifar_batch(seed: int, count: int) -> tuple[bytes, np.ndarray]:
-    data = np.random.default_rng(seed).integers(0, 256, (count, 3072), dtype=np.uint8)
-    batch = {b"data": data, b"labels": [seed % 10] * count, b"batch_label": b"made by a test"}
-    return pickle.dumps(batch, protocol=2), data
-
-
-def test_cifar10_reads_channels_rows_columns_of_the_batches_it_needs(tmp_path, monkeypatch) -> None:
-    made = {
-        "data_batch_1": cifar_batch(1, 10_000),
-        "data_batch_2": cifar_batch(2, 3),
-        "test_batch": cifar_batch(6, 4),
-    }
-    (tmp_path / "cifar-10-batches-py").mkdir()
-    for name, (content, _) in made.items():
-        (tmp_path / "cifar-10-batches-py" / name).write_bytes(content)
-    contents = cifar10.CIFAR10.contents | {name: md5(content) for name, (content, _) in made.items()}
-    monkeypatch.setattr(cifar10, "CIFAR10", replace(cifar10.CIFAR10, contents=contents))
-    dataset = load_dataset(Cifar10Data(num_train=10_002, num_test=4), tmp_path)
-    assert dataset.train_inputs.shape == (10_002, 3, 32, 32)
-    assert dataset.train_inputs[10_001, 2, 5, 7].item() == made["data_batch_2"][1][1, 2 * 1024 + 5 * 32 + 7]
-    assert dataset.train_labels[9_998:].tolist() == [1, 1, 2, 2]
-    assert np.array_equal(dataset.test_inputs.numpy().reshape(4, 3072), made["test_batch"][1])
-    assert dataset.test_labels.tolist() == [6] * 4
-
-
-def test_a_pickle_is_not_opened_before_its_checksum_is_right(tmp_path) -> None:
-    class Trap:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return (Path(tmp_path / "opened").write_text, ("",))
-
-    for name in ("data_batch_1", "test_batch"):
-        (tmp_path / name).write_bytes(pickle.dumps(Trap()))
-    with pytest.raises(UserError, match="does not hold the original data_batch_1 of CIFAR-10"):
-        load_dataset(Cifar10Data(num_train=10), tmp_path)
-    assert not (tmp_path / "opened").exists()
-
-
 # ---- the real files -------------------------------------------------------------------------------------
 
 
@@ -183,30 +150,17 @@ def test_real_fashion_mnist(real_data: Path) -> None:
     assert dataset.train_inputs.double().mean().item() / 255 == pytest.approx(0.2860, abs=5e-5)
 
 
-def test_real_cifar10_needs_only_the_batches_it_uses(real_data: Path) -> None:
-    dataset = load_dataset(Cifar10Data(num_train=4000, num_test=1000), real_data)
-    assert dataset.train_inputs.shape == (4000, 3, 32, 32)
-    assert dataset.train_labels[:4].tolist() == [6, 9, 9, 4]
-    assert dataset.test_labels[:4].tolist() == [3, 8, 8, 0]
-    assert dataset.train_inputs[0, :, 0, 0].tolist() == [59, 62, 63]  # red, green, blue of the frog's corner
-
-
-@pytest.mark.slow
-def test_real_cifar10_whole(real_data: Path) -> None:
-    dataset = load_dataset(Cifar10Data(), real_data)
-    assert dataset.train_labels.bincount().tolist() == [5000] * 10
-    assert dataset.test_labels.bincount().tolist() == [1000] * 10
-    means = dataset.train_inputs.double().mean((0, 2, 3)) / 255
-    assert means.tolist() == pytest.approx([0.4914, 0.4822, 0.4465], abs=5e-5)
-
-
 # ---- conf/data ------------------------------------------------------------------------------------------
 
 
 def test_every_data_set_has_a_file_that_the_schema_takes() -> None:
     files = {path.stem: yaml.safe_load(path.read_text()) for path in CONF.glob("*.yaml")}
-    assert files.keys() == {"mnist1d", "digits", "mnist", "fashion_mnist", "cifar10"}
+    assert files.keys() == {
+        *("mnist1d", "digits", "mnist", "fashion_mnist", "cifar10"),
+        *("cifar100", "stl10", "tiny_imagenet", "imagenet", "ptb"),
+    }
     configs = {name: TypeAdapter(Data).validate_python(values) for name, values in files.items()}
     assert all(config.kind == name for name, config in configs.items())
     assert configs["fashion_mnist"].standardize == "per_image"
-    assert (configs["cifar10"].crop_padding, configs["cifar10"].flip) == (4, True)
+    for name in ("cifar10", "cifar100"):
+        assert (configs[name].crop_padding, configs[name].flip) == (4, True)

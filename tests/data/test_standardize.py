@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sgdlab.config.components import Cifar10Data, DigitsData, Mnist1dData
+from sgdlab.config.datasets import Cifar10Data, DigitsData, Mnist1dData
 from sgdlab.data.standardize import PerImage, make_standardize
 
 CPU = torch.device("cpu")

@@ -13,13 +13,13 @@ import torch
 from sgdlab.config.components import (
     ConstantSchedule,
     CrossEntropyLoss,
-    DigitsData,
     MlpModel,
     NoRegularizer,
     SgdOptimizer,
     UpdateBudget,
     UpdateEvaluation,
 )
+from sgdlab.config.datasets import DigitsData
 from sgdlab.config.execution import Execution, Folders, LocalLauncher
 from sgdlab.config.identity import key_of_normalized, normalize
 from sgdlab.config.schema import Run

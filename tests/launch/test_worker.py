@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sgdlab.config.components import MnistData
+from sgdlab.config.datasets import MnistData
 from sgdlab.errors import UserError
 from sgdlab.runs.attempts import Attempt
 from sgdlab.runs.claims import claim

@@ -1,6 +1,7 @@
 import pytest
 
-from sgdlab.config.components import Cifar10Data, DigitsData, MlpModel, Mnist1dData, WideResNetModel
+from sgdlab.config.components import MlpModel, WideResNetModel
+from sgdlab.config.datasets import Cifar10Data, DigitsData, Mnist1dData
 from sgdlab.models.build import build_network
 from sgdlab.models.network import num_parameters
 

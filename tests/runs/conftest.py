@@ -14,13 +14,13 @@ import pytest
 from sgdlab.config.components import (
     ConstantSchedule,
     CrossEntropyLoss,
-    DigitsData,
     MlpModel,
     NoRegularizer,
     SgdOptimizer,
     UpdateBudget,
     UpdateEvaluation,
 )
+from sgdlab.config.datasets import DigitsData
 from sgdlab.config.identity import key_of, normalize
 from sgdlab.config.schema import Run
 from sgdlab.runs.attempt_folder import Holder

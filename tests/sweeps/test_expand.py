@@ -138,7 +138,8 @@ RUNS = {
     "an option that isn't there": (
         {"base": {"data": "digit"}},
         "scale laptop, grid rate: data=digit: there is no such option (did you mean digits?); "
-        "known here: cifar10, digits, fashion_mnist, mnist, mnist1d",
+        "known here: cifar10, cifar100, digits, fashion_mnist, imagenet, mnist, mnist1d, ptb, stl10, "
+        "tiny_imagenet",
     ),
     "a key that isn't there": (
         {"base": {"optimizer.lrr": 1}},

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from sgdlab.config.components import Cifar10Data, CnnModel, DigitsData, MlpModel, WideResNetModel
+from sgdlab.config.components import CnnModel, MlpModel, WideResNetModel
+from sgdlab.config.datasets import Cifar10Data, DigitsData
 from sgdlab.config.schema import Run
 from sgdlab.models.build import build_network
 from sgdlab.sweeps.multiply_adds import forward_multiply_adds, multiply_adds

@@ -14,11 +14,9 @@ import torch
 from sgdlab.config.components import (
     ConstantSchedule,
     CrossEntropyLoss,
-    Data,
     GradientNormRegularizer,
     Loss,
     MlpModel,
-    Mnist1dData,
     Model,
     NoRegularizer,
     Schedule,
@@ -26,10 +24,11 @@ from sgdlab.config.components import (
     UpdateBudget,
     UpdateEvaluation,
 )
+from sgdlab.config.datasets import Data, Mnist1dData
 from sgdlab.config.landscape import Landscape, NoLandscape
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
-from sgdlab.data.pipeline import Pipeline
+from sgdlab.data.pipeline import ResidentPipeline
 from sgdlab.training import population
 from sgdlab.training.conductor import PackTask, Progress, TrainedRun
 from sgdlab.training.fit import train_pack
@@ -121,7 +120,7 @@ def make_population(make_dataset) -> Callable[..., Population]:
         is_live: Sequence[bool] | None = None,
         backend: str = "batched",
     ) -> Population:
-        pipeline = Pipeline(
+        pipeline = ResidentPipeline(
             runs[0].data, make_dataset(runs[0].data), device, getattr(torch, runs[0].precision)
         )
         slots = members_of(runs, is_live)

@@ -21,7 +21,7 @@ import torch
 
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
-from sgdlab.data.pipeline import Pipeline
+from sgdlab.data.pipeline import ResidentPipeline
 from sgdlab.launch.worker_process import quieten_libraries
 from sgdlab.training import population
 from sgdlab.training.conductor import PackTask, TrainedRun
@@ -43,7 +43,9 @@ class Updates:
     backend: str = "batched"
 
     def __call__(self, ranks: Ranks) -> dict[str, torch.Tensor]:
-        pipeline = Pipeline(self.runs[0].data, self.dataset, CPU, getattr(torch, self.runs[0].precision))
+        pipeline = ResidentPipeline(
+            self.runs[0].data, self.dataset, CPU, getattr(torch, self.runs[0].precision)
+        )
         members = [Member(str(slot), run) for slot, run in enumerate(self.runs)]
         made = Population(members, pipeline, self.backend, ranks=ranks)
         while (missing := self.num_updates - made.members[0].update) > 0:

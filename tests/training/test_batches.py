@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sgdlab.config.components import DigitsData
-from sgdlab.data.pipeline import Pipeline
+from sgdlab.config.datasets import DigitsData
+from sgdlab.data.pipeline import ResidentPipeline
 from sgdlab.training.batches import BatchSource, Position
 from sgdlab.training.orders import MinibatchOrder
 
@@ -12,7 +12,7 @@ DATA = DigitsData(num_train=30, num_test=10, crop_padding=1, flip=True)
 
 
 def source(run, make_dataset) -> BatchSource:
-    pipeline = Pipeline(run.data, make_dataset(run.data), torch.device("cpu"), torch.float64)
+    pipeline = ResidentPipeline(run.data, make_dataset(run.data), torch.device("cpu"), torch.float64)
     return BatchSource(run, pipeline)
 
 

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from sgdlab.data.examples import ResidentExamples
 from sgdlab.models.mlp import Mlp
 from sgdlab.models.network import stack_runs
 from sgdlab.models.wide_resnet import WideResNet
 from sgdlab.training import evaluation
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.backends.recipes import make_evaluator
+from sgdlab.training.evaluation import evaluate
 from sgdlab.training.objective import Objective
 from sgdlab.training.state import State
 
@@ -71,3 +73,27 @@ def test_of_equal_logits_the_first_counts(backend) -> None:
         State(tuple(parameters.values())), torch.zeros(10, 1), torch.arange(10)
     )
     assert evaluated.correct[0].tolist() == [True] + [False] * 9
+
+
+class InBlocks(ResidentExamples):
+    """Examples that come in parts of unequal size."""
+
+    def blocks(self):
+        yield from zip(self.inputs.split([16, 40, 8]), self.labels.split([16, 40, 8]), strict=True)
+
+
+@pytest.mark.parametrize("backend", ["batched", "native-256"])
+def test_a_set_in_blocks_is_evaluated_as_the_whole_and_one_block_to_the_bit(backend) -> None:
+    network, generator = NETWORKS["mlp"][0], torch.Generator().manual_seed(0)
+    parameters = stack_runs((network.initial_parameters(generator) for _ in range(3)), torch.float64)
+    inputs = torch.randn(64, 6, generator=generator, dtype=torch.float64)
+    labels = torch.randint(0, 10, (64,), generator=generator)
+    own, measure = tuple(parameters.values()), evaluator(network, parameters, backend)
+    whole = measure(own, inputs, labels)
+    alone = evaluate(measure, own, ResidentExamples(inputs, labels))
+    assert torch.equal(alone.loss, whole.loss)
+    assert torch.equal(alone.accuracy, whole.accuracy)
+    parts = evaluate(measure, own, InBlocks(inputs, labels))
+    assert torch.equal(parts.correct, whole.correct)
+    torch.testing.assert_close(parts.accuracy, whole.accuracy, rtol=1e-15, atol=0)
+    torch.testing.assert_close(parts.loss, whole.loss, rtol=1e-15, atol=0)

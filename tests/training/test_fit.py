@@ -13,7 +13,8 @@ import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import LambdaCallback
 
-from sgdlab.config.components import DigitsData, HoldThenDecaySchedule, WideResNetModel
+from sgdlab.config.components import HoldThenDecaySchedule, WideResNetModel
+from sgdlab.config.datasets import DigitsData
 from sgdlab.training.conductor import PackTask
 from sgdlab.training.orders import MinibatchOrder
 from sgdlab.training.population import MAX_UPDATES_PER_CHUNK, ChunkOptimizer

@@ -9,14 +9,13 @@ from sgdlab.config.components import (
     CnnModel,
     ConstantSchedule,
     CrossEntropyLoss,
-    DigitsData,
     GradientNormRegularizer,
     HoldThenDecaySchedule,
     MlpModel,
-    Mnist1dData,
     SgdOptimizer,
     WideResNetModel,
 )
+from sgdlab.config.datasets import DigitsData, Mnist1dData
 
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text())
 DIGITS = {"num_train": 32, "num_test": 16}

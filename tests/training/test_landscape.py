@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call
 
-from sgdlab.config.components import CnnModel, DigitsData, HoldThenDecaySchedule, MlpModel
+from sgdlab.config.components import CnnModel, HoldThenDecaySchedule, MlpModel
+from sgdlab.config.datasets import DigitsData
 from sgdlab.config.landscape import METRICS, MeasuredLandscape
 
 SMOOTH = MlpModel(hidden_widths=(3,), activation="tanh")

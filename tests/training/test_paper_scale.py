@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sgdlab.config.components import Cifar10Data, FashionMnistData, MlpModel, WideResNetModel
+from sgdlab.config.components import MlpModel, WideResNetModel
+from sgdlab.config.datasets import Cifar10Data, FashionMnistData
 
 WIDE_RESNET_ON_CIFAR10 = {
     "data": Cifar10Data(num_train=64, num_test=32, crop_padding=4, flip=True),

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from sgdlab.config.components import DigitsData, HoldThenDecaySchedule, MlpModel, Mnist1dData, WideResNetModel
+from sgdlab.config.components import HoldThenDecaySchedule, MlpModel, WideResNetModel
+from sgdlab.config.datasets import DigitsData, Mnist1dData
 from sgdlab.training.members import Member, load_states
 from sgdlab.training.population import MAX_UPDATES_PER_CHUNK
 

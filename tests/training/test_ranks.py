@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch.func import grad, hessian
 
-from sgdlab.config.components import CnnModel, DigitsData, MlpModel
+from sgdlab.config.components import CnnModel, MlpModel
+from sgdlab.config.datasets import DigitsData
 from sgdlab.training.batches import Position
 from sgdlab.training.ranks import Ranks
 

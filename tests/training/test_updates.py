@@ -5,12 +5,12 @@ import torch
 import torch.nn.functional as F
 
 from sgdlab.config.components import (
-    DigitsData,
     GradientNormRegularizer,
     HoldThenDecaySchedule,
     MlpModel,
     SquaredErrorLoss,
 )
+from sgdlab.config.datasets import DigitsData
 from sgdlab.data.standardize import make_standardize
 from sgdlab.training.backends.backend import Following, Stepwise
 from sgdlab.training.orders import MinibatchOrder

@@ -20,6 +20,8 @@ def explain(error: ValidationError, model: type[BaseModel], source_of: Callable[
     for detail in details:
         if detail["type"] == "too_short" and detail["loc"] in wrong_items:
             continue  # only for want of the items that are wrong
+        if detail["type"] == "default_factory_not_called":
+            continue  # only for want of the values that the default follows from
         place = _locate(model, detail["loc"])
         lines.append(f"{source_of(place.key.partition('[')[0])}: {_what(place, detail)}")
     return "\n".join(dict.fromkeys(lines))

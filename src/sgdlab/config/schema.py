@@ -12,18 +12,19 @@ from pydantic import TypeAdapter, model_validator
 from sgdlab.config.components import (
     Budget,
     CnnModel,
-    Data,
     EpochBudget,
     EpochEvaluation,
     Evaluation,
     GradientNormRegularizer,
     Loss,
+    MlpModel,
     Model,
     Regularizer,
     Schedule,
     SgdOptimizer,
     WideResNetModel,
 )
+from sgdlab.config.datasets import Data, ImageNetData, PtbData
 from sgdlab.config.fields import Component, NonNegativeInt
 from sgdlab.config.landscape import Landscape, MeasuredLandscape, NoLandscape
 
@@ -106,8 +107,15 @@ class Run(Component):
                 f"data.num_train={data.num_train}"
             )
         is_image = len(data.sample_shape) == 3
-        if data.flip and not is_image:
+        if not is_image and not isinstance(data, PtbData) and data.flip:
             raise ValueError(f"data.flip mirrors images, and {data.kind} has none")
+        if isinstance(self.model, MlpModel) and isinstance(data, PtbData):
+            raise ValueError(f"model=mlp needs images or signals, and data={data.kind} has neither")
+        if isinstance(data, ImageNetData) and not isinstance(landscape, NoLandscape):
+            raise ValueError(
+                f"landscape={landscape.kind} goes through the examples again and again, and those of "
+                f"data={data.kind} are not held in memory; use landscape=none"
+            )
         if isinstance(self.model, WideResNetModel | CnnModel) and not is_image:
             raise ValueError(f"model={self.model.kind} needs images, and data={data.kind} has none")
         if isinstance(self.model, CnnModel) and min(data.sample_shape[1:]) < 2 ** len(self.model.channels):

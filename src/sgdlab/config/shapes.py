@@ -8,13 +8,13 @@ from typing import Any, assert_never
 
 from sgdlab.config.components import (
     CnnModel,
-    Data,
     GradientNormRegularizer,
     MlpModel,
     Model,
     Regularizer,
     WideResNetModel,
 )
+from sgdlab.config.datasets import Data
 from sgdlab.config.identity import canonical_json
 from sgdlab.config.landscape import NoLandscape
 from sgdlab.config.schema import Run
@@ -62,7 +62,7 @@ def describe_step(run: Run) -> str:
         case _:
             assert_never(model)
     parts = [network, data.kind, f"B={optimizer.batch_size}"]
-    parts += ["augmented"] if data.crop_padding or data.flip else []
+    parts += ["augmented"] if data.is_augmented else []
     estimator = estimator_of(run.regularizer)
     parts += [f"{estimator.replace('_', ' ')} penalty"] if estimator else []
     parts += list(_descent_of(run))
@@ -98,7 +98,7 @@ def _step(
         "model": model.model_dump(mode="json"),
         "sample_shape": data.sample_shape,
         "classes": data.num_classes,
-        "augmentation": [data.crop_padding, data.flip, data.standardize],
+        "augmentation": list(data.preparation),
         "loss": loss,
         "penalty": estimator,
         "batch_size": batch_size,

@@ -145,7 +145,8 @@ def _top(operator: SymmetricOperator, effort: Effort, start: Tensor | None = Non
 
 def _risks(model: StoredModel, pipeline: Pipeline) -> tuple[EmpiricalRisk, EmpiricalRisk]:
     """Return the model's cost, and the same for `vmap` over examples."""
-    run, like = model.run, pipeline.train_inputs
+    run = model.run
+    like = torch.zeros((), dtype=getattr(torch, run.precision), device=pipeline.train.labels.device)
     network = build_network(run.model, run.data)
     names = tuple(network.initial_parameters(torch.Generator().manual_seed(0)))
     values = {name: tensor.to(like).unsqueeze(0) for name, tensor in model.parameters.items()}

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sgdlab.config.datasets import ImageNetData
 from sgdlab.config.execution import Execution
 from sgdlab.config.schema import Run
 from sgdlab.data.load import load_dataset
-from sgdlab.data.pipeline import Pipeline
+from sgdlab.data.pipeline import Pipeline, make_pipeline
 from sgdlab.errors import UsageError, UserError
 from sgdlab.runs.claims import latest_checkpoint
 from sgdlab.runs.store import Store
@@ -77,15 +78,20 @@ def load_pipeline(run: Run, execution: Execution) -> Pipeline:
     Raises
     ------
     UserError
-        If the data are missing, or a GPU is asked for that isn't there.
+        If the data are missing or not held in memory, or a GPU is asked for that isn't there.
     """
+    if isinstance(run.data, ImageNetData):
+        raise UserError(
+            f"the examples of data={run.data.kind} are not held in memory, and measuring goes through them "
+            f"again and again: its models can't be measured"
+        )
     wants_gpu = execution.launcher.device == "cuda"
     if wants_gpu and not torch.cuda.is_available():
         raise UsageError("launcher.device=cuda: torch sees no GPU here; launcher.device=cpu measures without")
     on_gpu = wants_gpu or (execution.launcher.device == "auto" and torch.cuda.is_available())
     device = torch.device("cuda" if on_gpu else "cpu")
     dataset = load_dataset(run.data, execution.folders.data)
-    return Pipeline(run.data, dataset, device, getattr(torch, run.precision))
+    return make_pipeline(run.data, dataset, device, getattr(torch, run.precision))
 
 
 def _key_of(store: Store, name: str) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sgdlab.config.components import Data
+from sgdlab.config.datasets import ArrayData
 
 
-def num_draws_of(config: Data) -> int:
+def num_draws_of(config: ArrayData) -> int:
     """Uniform draws that an example needs: row offset, column offset and mirror; of a signal, one offset."""
     if config.crop_padding == 0 and not config.flip:
         return 0
@@ -22,7 +22,7 @@ def num_draws_of(config: Data) -> int:
 class Augmentation:
     """Cropped and mirrored raw training examples, for all runs of a pack at once."""
 
-    def __init__(self, config: Data, train_inputs: Tensor) -> None:
+    def __init__(self, config: ArrayData, train_inputs: Tensor) -> None:
         self._num_draws, self._sample_shape = num_draws_of(config), config.sample_shape
         self._padding, self._flip = config.crop_padding, config.flip
         # A signal is an image of one channel and one row, which is neither padded nor shifted up and down.

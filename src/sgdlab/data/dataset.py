@@ -15,10 +15,10 @@ from torch import Tensor
 class Dataset:
     """Training and test examples, raw: neither standardised nor augmented, on the CPU."""
 
-    train_inputs: Tensor  # (N, *sample_shape)  uint8 pixels of images, float32 samples of signals
-    train_labels: Tensor  # (N,)  int64
+    train_inputs: Tensor  # (N, *sample_shape)  uint8 pixels, float32 signals, int64 numbers of words
+    train_labels: Tensor  # (N,)  int64; of windows of T words (N, T), the next words
     test_inputs: Tensor  # (M, *sample_shape)  as train_inputs
-    test_labels: Tensor  # (M,)  int64
+    test_labels: Tensor  # (M,)  as train_labels
     checksum: str  # SHA-256 over the four arrays as used: what a run says it was trained on
 
 

@@ -1,7 +1,8 @@
 """Original files of a data set: find them, check them, download what is missing.
 
 A file may be raw or compressed with gzip or xz, by itself or inside the archive that its makers publish.
-What counts is the md5 of the uncompressed content: a repacked file is as good as the original.
+What counts is the md5 of the uncompressed content: a repacked file is as good as the original. An archive is
+read where it lies; nothing of it is written to the disk, whatever its members are called.
 """
 
 from __future__ import annotations
@@ -11,18 +12,16 @@ import hashlib
 import lzma
 import os
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from sgdlab.data.download import NotFetchedError, fetch
 from sgdlab.errors import UserError
 
 _GZIP_MAGIC, _XZ_MAGIC = b"\x1f\x8b", b"\xfd7zXZ\x00"
 _DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError)
-# Seconds to connect, and to wait for the next bytes: a machine without network shall say so at once.
-_TIMEOUT_S = (3.0, 20.0)
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Source:
     @property
     def archive(self) -> str | None:
         """Name of the one archive with all files, if that is how the data set is published."""
-        return next((name for name in self.downloads if name.endswith(".tar.gz")), None)
+        return next((name for name in self.downloads if name.endswith((".tar.gz", ".tgz"))), None)
 
 
 def read_files(source: Source, names: Sequence[str], folder: Path) -> dict[str, bytes]:
@@ -91,7 +90,7 @@ def _read(path: Path) -> bytes:
 
 
 def _read_archive(path: Path, names: Sequence[str]) -> dict[str, bytes]:
-    """Read files out of a tar archive in one pass; going back would uncompress it again."""
+    """Read files out of a tar archive in one pass, as far as needed; going back would uncompress it again."""
     contents: dict[str, bytes] = {}
     try:
         with tarfile.open(path, mode="r|gz") as archive:
@@ -99,6 +98,8 @@ def _read_archive(path: Path, names: Sequence[str]) -> dict[str, bytes]:
                 name = PurePosixPath(member.name).name
                 if name in names and (file := archive.extractfile(member)) is not None:
                     contents[name] = file.read()
+                if len(contents) == len(names):
+                    break
     except _DAMAGE as error:
         raise _unreadable(path, error) from error
     absent = [name for name in names if name not in contents]
@@ -120,31 +121,13 @@ def _check(source: Source, name: str, path: Path, content: bytes, folder: Path) 
 
 
 def _download(source: Source, missing: Sequence[str], folder: Path) -> None:
-    """Fetch what holds the missing files; each appears under its name only once it is whole."""
-    import pooch
-    import requests
-    from filelock import FileLock
-
-    target = folder / source.folders[0]
+    """Fetch what holds the missing files."""
     needed = [source.archive] if source.archive is not None else [f"{name}.gz" for name in missing]
-    for file_name in needed:
-        url = source.url + file_name
-        downloader = pooch.HTTPDownloader(timeout=_TIMEOUT_S, chunk_size=1 << 16)
-        known_hash = f"md5:{source.downloads[file_name]}"
+    for name in needed:
         try:
-            with FileLock(_lock_of(target)):  # several workers start at once: one fetches, all use it
-                fetched = pooch.retrieve(url, known_hash, file_name, target, downloader=downloader)
-            Path(fetched).chmod(0o644)  # a data folder is shared; pooch's files are their owner's alone
-        except (requests.ConnectionError, requests.Timeout) as error:
-            raise _missing(source, missing, folder, f"{url} can't be reached") from error
-        except (OSError, ValueError) as error:  # an answer such as 404, a full disk, another checksum
-            raise _missing(source, missing, folder, f"{url}: {' '.join(str(error).split())}") from error
-
-
-def _lock_of(target: Path) -> Path:
-    """Return a lock of this machine for a folder; workers of other machines fetch for themselves, safely."""
-    digest = hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"sgdlab-download-{digest}.lock"
+            fetch(source.url + name, source.downloads[name], folder / source.folders[0])
+        except NotFetchedError as error:
+            raise _missing(source, missing, folder, str(error)) from error
 
 
 def _missing(source: Source, missing: Sequence[str], folder: Path, reason: str) -> UserError:

@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
-from sgdlab.config.components import Data
+from sgdlab.config.datasets import ArrayData, Data, ImageNetData, PtbData
 from sgdlab.data.augment import Augmentation, num_draws_of
 from sgdlab.data.dataset import Dataset
+from sgdlab.data.examples import Examples, ResidentExamples
+from sgdlab.data.image_files import ImageFiles
 from sgdlab.data.standardize import Standardize, make_standardize
+from sgdlab.data.streaming import StreamedPipeline
 
 _CHUNK = 1024  # examples standardised at once: bounds the float64 copy
 
 
-class Pipeline:
-    """A data set on a device, standardised, and augmented where its configuration says so.
+class Pipeline(Protocol):
+    """A data set, standardised, and augmented where its configuration says so.
 
-    Augmented training images stay uint8 and are cropped, mirrored and standardised batch by batch; without
-    augmentation a batch is one gather from the set that was standardised once. A run's batch depends on its
-    own row of indices and draws alone, to the bit.
+    A run's batch depends on its own row of indices and draws alone, to the bit.
     """
 
-    num_draws: int  # uniform draws in [0, 1) that a training example needs: 0 without augmentation
-    train_inputs: Tensor  # (N, *sample_shape)  standardised, not augmented: for evaluation
-    train_labels: Tensor  # (N,)
-    test_inputs: Tensor  # (M, *sample_shape)  standardised
-    test_labels: Tensor  # (M,)
+    @property
+    def num_draws(self) -> int:
+        """Uniform draws in [0, 1) that a training example needs: 0 without augmentation."""
+        ...
 
-    def __init__(self, config: Data, dataset: Dataset, device: torch.device, dtype: torch.dtype) -> None:
-        self._standardize = make_standardize(config, dataset.train_inputs, device, dtype)
-        self.train_inputs = _standardize_all(self._standardize, dataset.train_inputs, device, dtype)
-        self.train_labels = dataset.train_labels.to(device)
-        self.test_inputs = _standardize_all(self._standardize, dataset.test_inputs, device, dtype)
-        self.test_labels = dataset.test_labels.to(device)
-        self.num_draws = num_draws_of(config)
-        self._sample_shape = config.sample_shape
-        self._augment: Augmentation | None = None
-        if self.num_draws:
-            self._augment = Augmentation(config, dataset.train_inputs.to(device))
+    @property
+    def train(self) -> Examples:
+        """The training half, not augmented: for evaluation."""
+        ...
+
+    @property
+    def test(self) -> Examples:
+        """The test half."""
+        ...
 
     def train_batch(self, indices: Tensor, draws: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return inputs (R, B, *sample_shape) and labels (R, B) of one minibatch a run.
+        """Return inputs (R, B, *sample_shape) and labels (R, B), of words (R, B, T), of one minibatch a run.
 
         Parameters
         ----------
@@ -49,12 +49,61 @@ class Pipeline:
         draws : Tensor or None
             (R, B, num_draws) uniform in [0, 1); ignored without augmentation.
         """
-        labels = self.train_labels[indices]
+        ...
+
+    def prefetch(self, indices: Tensor, draws: Tensor | None) -> None:
+        """Say which minibatch will be asked for next, that work on it may begin; it changes no result."""
+        ...
+
+
+def make_pipeline(
+    config: Data, dataset: Dataset | ImageFiles, device: torch.device, dtype: torch.dtype
+) -> Pipeline:
+    """Return the pipeline of a data set that `load_dataset` has returned for `config`."""
+    if isinstance(config, ImageNetData):
+        assert isinstance(dataset, ImageFiles)
+        return StreamedPipeline(config, dataset, device, dtype)
+    assert isinstance(dataset, Dataset)
+    return ResidentPipeline(config, dataset, device, dtype)
+
+
+class ResidentPipeline:
+    """A data set that lies on the device as a whole.
+
+    Augmented training images stay uint8 and are cropped, mirrored and standardised batch by batch; without
+    augmentation a batch is one gather from the set that was standardised once. Words stay whole numbers.
+    """
+
+    num_draws: int
+    train: ResidentExamples
+    test: ResidentExamples
+
+    def __init__(
+        self, config: ArrayData | PtbData, dataset: Dataset, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.num_draws, self._sample_shape = 0, config.sample_shape
+        self._augment: Augmentation | None = None
+        train, test = dataset.train_inputs, dataset.test_inputs
+        if isinstance(config, ArrayData):
+            self._standardize = make_standardize(config, train, device, dtype)
+            self.num_draws = num_draws_of(config)
+            if self.num_draws:
+                self._augment = Augmentation(config, train.to(device))
+            train, test = (_standardize_all(self._standardize, half, device, dtype) for half in (train, test))
+        self.train = ResidentExamples(train.to(device), dataset.train_labels.to(device))
+        self.test = ResidentExamples(test.to(device), dataset.test_labels.to(device))
+
+    def train_batch(self, indices: Tensor, draws: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return a minibatch; see `Pipeline.train_batch`."""
+        labels = self.train.labels[indices]
         if self._augment is not None:
             return self._standardize(self._augment(indices, draws)), labels
-        # index_select copies rows: two to five times faster than train_inputs[indices] on a CPU
-        inputs = self.train_inputs.index_select(0, indices.flatten())
+        # index_select copies rows: two to five times faster than inputs[indices] on a CPU
+        inputs = self.train.inputs.index_select(0, indices.flatten())
         return inputs.view(*indices.shape, *self._sample_shape), labels
+
+    def prefetch(self, indices: Tensor, draws: Tensor | None) -> None:
+        """Do nothing: all is there."""
 
 
 def _standardize_all(

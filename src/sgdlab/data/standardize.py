@@ -11,19 +11,19 @@ pixels are whole numbers and computed exactly, so that no order of summation can
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sgdlab.config.components import Data
+from sgdlab.config.datasets import ArrayData
 
 Standardize = Callable[[Tensor], Tensor]  # raw (..., *sample_shape) → the same shape in the run's dtype
 
 
 def make_standardize(
-    config: Data, train_inputs: Tensor, device: torch.device, dtype: torch.dtype
+    config: ArrayData, train_inputs: Tensor, device: torch.device, dtype: torch.dtype
 ) -> Standardize:
     """Return the map that `config.standardize` asks for; `train_inputs` (N, *sample_shape) are raw."""
     if config.standardize == "per_image":
@@ -36,10 +36,7 @@ def make_standardize(
     else:
         values = train_inputs.double()
         moments = [(values.mean().item(), values.std(correction=0).item())]
-    # A channel that never varies is only centred. The shape is (channels, 1, 1), or (1,) of a signal.
-    table = torch.tensor([(mean, std or 1.0) for mean, std in moments], dtype=torch.float64)
-    shift, scale = table.to(device, dtype).reshape(-1, 2, *([1, 1] if is_image else [])).unbind(dim=1)
-    return Affine(shift, scale)
+    return Affine.of(moments, [1, 1] if is_image else [], device, dtype)
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,19 @@ class Affine:
 
     shift: Tensor  # (channels or 1, 1, 1) of images, (1,) of signals
     scale: Tensor  # as shift
+
+    @classmethod
+    def of(
+        cls,
+        moments: Sequence[tuple[float, float]],
+        axes: Sequence[int],
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> Affine:
+        """Take mean and deviation of each channel, which `axes` of length 1 follow in an example."""
+        # A channel that never varies is only centred.
+        table = torch.tensor([(mean, std or 1.0) for mean, std in moments], dtype=torch.float64)
+        return cls(*table.to(device, dtype).reshape(-1, 2, *axes).unbind(dim=1))
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Standardise raw examples (..., *sample_shape)."""

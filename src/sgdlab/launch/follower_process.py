@@ -25,9 +25,10 @@ def main(arguments: list[str]) -> int:
 
     import torch
 
-    from sgdlab.config.components import Data
+    from sgdlab.config.datasets import Data
     from sgdlab.config.schema import Run
     from sgdlab.data.dataset import Dataset
+    from sgdlab.data.image_files import ImageFiles
     from sgdlab.data.load import load_dataset
     from sgdlab.launch.worker_process import quieten_libraries, redirected_output
     from sgdlab.training.fit import follow_pack
@@ -37,9 +38,9 @@ def main(arguments: list[str]) -> int:
     quieten_libraries()
     os.write(1, b"ready\n")
     size = int(num_devices)
-    datasets: dict[Data, Dataset] = {}
+    datasets: dict[Data, Dataset | ImageFiles] = {}
 
-    def load_data(run: Run) -> Dataset:
+    def load_data(run: Run) -> Dataset | ImageFiles:
         if run.data not in datasets:
             datasets[run.data] = load_dataset(run.data, Path(data_folder))
         return datasets[run.data]

@@ -14,9 +14,10 @@ from typing import Any
 import torch
 
 from sgdlab import __version__
-from sgdlab.config.components import Data
+from sgdlab.config.datasets import Data
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
+from sgdlab.data.image_files import ImageFiles
 from sgdlab.data.load import load_dataset
 from sgdlab.launch.code import commit
 from sgdlab.launch.followers import Followers
@@ -45,7 +46,7 @@ class PackTrainer:
     stop_requested: Callable[[], bool]
     on_progress: Callable[[Progress], None]
     followers: Followers
-    _datasets: dict[Data, Dataset] = field(default_factory=dict)
+    _datasets: dict[Data, Dataset | ImageFiles] = field(default_factory=dict)
 
     def train(
         self,
@@ -85,7 +86,7 @@ class PackTrainer:
                 task, members, dataset, hand_out, refill, self.on_progress, self.stop_requested, ranks
             )
 
-    def load_data(self, run: Run) -> Dataset:
+    def load_data(self, run: Run) -> Dataset | ImageFiles:
         """Return the data set of a run, loaded once.
 
         Raises
@@ -150,7 +151,12 @@ class PackTrainer:
         self.store.publish(attempt, result, trained.curves, weights)
 
     def _provenance(
-        self, attempt: Attempt, shape: str, manifest: Manifest, trained: TrainedRun, dataset: Dataset
+        self,
+        attempt: Attempt,
+        shape: str,
+        manifest: Manifest,
+        trained: TrainedRun,
+        dataset: Dataset | ImageFiles,
     ) -> Provenance:
         return Provenance(
             sgdlab_version=__version__,

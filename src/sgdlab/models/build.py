@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import assert_never
 
-from sgdlab.config.components import CnnModel, Data, MlpModel, Model, WideResNetModel
+from sgdlab.config.components import CnnModel, MlpModel, Model, WideResNetModel
+from sgdlab.config.datasets import Data
 from sgdlab.models.cnn import Cnn
 from sgdlab.models.mlp import Mlp
 from sgdlab.models.network import Network

@@ -11,7 +11,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import assert_never
 
-from sgdlab.config.components import CnnModel, Data, MlpModel, Model, WideResNetModel
+from sgdlab.config.components import CnnModel, MlpModel, Model, WideResNetModel
+from sgdlab.config.datasets import Data
 from sgdlab.config.schema import Run
 from sgdlab.config.shapes import estimator_of
 

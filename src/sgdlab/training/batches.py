@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sgdlab.config.schema import Run
+from sgdlab.data.examples import ResidentExamples
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.training.objective import Minibatches
 from sgdlab.training.orders import MinibatchOrder
@@ -42,9 +43,11 @@ class UpdateBatches:
         return len(self.indices)
 
     def batch(self, position: int) -> Minibatches:
-        """Gather (and augment) the minibatch of every run at one of the updates."""
-        draws, dropout = (None if of is None else of[position] for of in (self.draws, self.dropout))
-        return Minibatches(*self.pipeline.train_batch(self.indices[position], draws), dropout)
+        """Gather (and augment) the minibatch of every run at one of the updates; the next comes after it."""
+        if 0 <= position < len(self) - 1:
+            self.pipeline.prefetch(*self._at(position + 1))
+        dropout = None if self.dropout is None else self.dropout[position]
+        return Minibatches(*self.pipeline.train_batch(*self._at(position)), dropout)
 
     def of_slots(self, slots: slice | list[int]) -> UpdateBatches:
         """Return the minibatches of some of the runs, as of a pack of them."""
@@ -54,14 +57,19 @@ class UpdateBatches:
     def table(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return examples ``(M, features)``, labels ``(M,)`` and the rows of each batch ``(U, R, B)``.
 
-        Without augmentation the table is the training set itself; with it, every batch has rows of its own.
+        The table is the training set itself where that is in memory and not augmented; otherwise every batch
+        has rows of its own.
         """
-        if self.draws is None:
-            return self.pipeline.train_inputs.flatten(1), self.pipeline.train_labels, self.indices
+        train = self.pipeline.train
+        if self.draws is None and isinstance(train, ResidentExamples):
+            return train.inputs.flatten(1), train.labels, self.indices
         batches = [self.batch(position) for position in range(len(self))]
         inputs = torch.stack([batch.inputs for batch in batches]).flatten(3).flatten(0, 2)
         labels = torch.stack([batch.labels for batch in batches]).flatten()
         return inputs, labels, torch.arange(len(labels)).view(self.indices.shape)
+
+    def _at(self, position: int) -> tuple[Tensor, Tensor | None]:
+        return self.indices[position], None if self.draws is None else self.draws[position]
 
 
 class BatchSource:
@@ -98,7 +106,7 @@ class BatchSource:
         def for_slots(of_place: list[Tensor]) -> Tensor | None:
             if not of_place:
                 return None
-            return torch.stack(of_place, dim=1)[:, of_slot].to(self._pipeline.train_labels.device)
+            return torch.stack(of_place, dim=1)[:, of_slot].to(self._pipeline.train.labels.device)
 
         chosen = for_slots(indices)
         assert chosen is not None

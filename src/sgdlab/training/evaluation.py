@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from sgdlab.data.examples import Examples
 from sgdlab.training.losses import example_losses, hits
 from sgdlab.training.objective import Objective
 from sgdlab.training.state import State
@@ -21,16 +23,27 @@ class Evaluated:
 
     loss: Tensor  # (K,) float64, the mean
     correct: Tensor | None  # (K, M) bool; (K, M·T) of sequences; None where there are no classes
+    num_examples: int  # M
 
     @classmethod
     def of(cls, losses: Tensor, correct: Tensor | None) -> Evaluated:
         """Take the mean over examples of losses ``(K, M)``."""
-        return cls(losses.double().mean(dim=1), correct)
+        return cls(losses.double().mean(dim=1), correct, losses.shape[1])
 
     @property
     def accuracy(self) -> Tensor | None:
         """The share that is right, (K,) float64."""
         return None if self.correct is None else self.correct.double().mean(dim=1)
+
+    @classmethod
+    def over(cls, blocks: Sequence[Evaluated]) -> Evaluated:
+        """Join what was found on the blocks of a set; one alone stays as it is, to the bit."""
+        if len(blocks) == 1:
+            return blocks[0]
+        sizes = [block.num_examples for block in blocks]
+        losses = [size / sum(sizes) * block.loss for size, block in zip(sizes, blocks, strict=True)]
+        correct = [block.correct for block in blocks if block.correct is not None]
+        return cls(torch.stack(losses).sum(dim=0), torch.cat(correct, dim=1) if correct else None, sum(sizes))
 
 
 class Evaluator(Protocol):
@@ -39,6 +52,11 @@ class Evaluator(Protocol):
     def __call__(self, state: State, inputs: Tensor, labels: Tensor) -> Evaluated:
         """Evaluate any K runs of a pack on inputs ``(M, *sample_shape)``; labels are ``(M,)``, ``(M, T)``."""
         ...
+
+
+def evaluate(evaluator: Evaluator, state: State, examples: Examples) -> Evaluated:
+    """Evaluate any K runs of the pack on a whole set, of which no more than a block is held at a time."""
+    return Evaluated.over([evaluator(state, *block) for block in examples.blocks()])
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from pytorch_lightning import Trainer
 
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
-from sgdlab.data.pipeline import Pipeline
+from sgdlab.data.image_files import ImageFiles
+from sgdlab.data.pipeline import make_pipeline
 from sgdlab.training.conductor import Conductor, PackTask, Progress, TrainedRun
 from sgdlab.training.members import Member
 from sgdlab.training.population import Population
@@ -47,7 +48,7 @@ def nobody(_num_slots: int, _num_running: int) -> Sequence[Member]:
 def train_pack(
     task: PackTask,
     members: Sequence[Member],
-    dataset: Dataset,
+    dataset: Dataset | ImageFiles,
     hand_out: Callable[[TrainedRun], None],
     refill: Callable[[int, int], Sequence[Member]] = nobody,
     on_progress: Callable[[Progress], None] = lambda _: None,
@@ -86,7 +87,7 @@ def train_pack(
     return _fit(task, members, dataset, conductor, ranks)
 
 
-def follow_pack(ranks: Ranks, device: torch.device, load_data: Callable[[Run], Dataset]) -> None:
+def follow_pack(ranks: Ranks, device: torch.device, load_data: Callable[[Run], Dataset | ImageFiles]) -> None:
     """Train what rank 0 trains, on another device, until rank 0 ends it.
 
     Raises
@@ -104,11 +105,15 @@ def follow_pack(ranks: Ranks, device: torch.device, load_data: Callable[[Run], D
 
 
 def _fit(
-    task: PackTask, members: Sequence[Member], dataset: Dataset, conductor: Conductor, ranks: Ranks
+    task: PackTask,
+    members: Sequence[Member],
+    dataset: Dataset | ImageFiles,
+    conductor: Conductor,
+    ranks: Ranks,
 ) -> bool:
     _use_exact_arithmetic()
     run = members[0].run
-    pipeline = Pipeline(run.data, dataset, task.device, getattr(torch, run.precision))
+    pipeline = make_pipeline(run.data, dataset, task.device, getattr(torch, run.precision))
     slots = [*members, *[None] * (task.width - len(members))]
     population = Population(slots, pipeline, task.backend, task.statistics, ranks)
     with warnings.catch_warnings():

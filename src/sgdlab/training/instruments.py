@@ -16,7 +16,7 @@ from sgdlab.diagnostics.implicit_regularizer import gradient_statistics
 from sgdlab.models.network import Network
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.batches import UpdateBatches
-from sgdlab.training.evaluation import Evaluator
+from sgdlab.training.evaluation import Evaluator, evaluate
 from sgdlab.training.landscape import Lookout
 from sgdlab.training.objective import Minibatches, Objective, Tensors, norm_sq
 from sgdlab.training.penalty import difference_penalty
@@ -74,8 +74,8 @@ class Instruments:
             Eigenpairs of these runs' Hessians at an earlier point.
         """
         parameters = state.parameters
-        train = self.evaluator(state, self.pipeline.train_inputs, self.pipeline.train_labels)
-        test = self.evaluator(state, self.pipeline.test_inputs, self.pipeline.test_labels)
+        train = evaluate(self.evaluator, state, self.pipeline.train)
+        test = evaluate(self.evaluator, state, self.pipeline.test)
         metrics = {
             "test_loss": test.loss,
             "train_loss": train.loss,
@@ -107,11 +107,11 @@ class Instruments:
         ]
 
     def _gradient_statistics(self, objective: Objective, state: State, batch_size: int) -> dict[str, Tensor]:
-        inputs, labels = self.pipeline.train_inputs, self.pipeline.train_labels
+        train, labels = self.pipeline.train, self.pipeline.train.labels
         num_runs = len(state.parameters[0])
 
         def gradients(examples: Tensor) -> Tensors:
-            x, y = inputs[examples], labels[examples]
+            x, y = train.at(examples), labels[examples]
             inputs_of_all, labels_of_all = (of.expand(num_runs, *of.shape) for of in (x, y))
             batch = Minibatches(inputs_of_all, labels_of_all, buffers=state.buffers)
             return objective.gradients(state.parameters, batch)[1]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sgdlab.config.landscape import METRICS, MeasuredLandscape
 from sgdlab.config.schema import Run
+from sgdlab.data.examples import Examples
 from sgdlab.data.pipeline import Pipeline
 from sgdlab.diagnostics.curvature.eigenpairs import Eigenpairs
 from sgdlab.diagnostics.landscape import Surroundings, measure_landscape
@@ -135,7 +136,7 @@ def training_risk(
     pack_width
         Runs by which chunks are measured out.
     """
-    risk = _risk(objective, state, pipeline.train_inputs, pipeline.train_labels, pack_width)
+    risk = _risk(objective, state, pipeline.train, pack_width)
     return replace(risk, l2=objective.l2)
 
 
@@ -143,29 +144,27 @@ def held_out_risk(
     objective: Objective, state: State, pipeline: Pipeline, pack_width: int = 1
 ) -> EmpiricalRisk:
     """Return the loss of R runs over the test set, as `training_risk` does, without an L2 term."""
-    return _risk(objective, state, pipeline.test_inputs, pipeline.test_labels, pack_width)
+    return _risk(objective, state, pipeline.test, pack_width)
 
 
-def _risk(
-    objective: Objective, state: State, inputs: Tensor, labels: Tensor, pack_width: int
-) -> EmpiricalRisk:
-    num_runs = len(state.parameters[0])
+def _risk(objective: Objective, state: State, half: Examples, pack_width: int) -> EmpiricalRisk:
+    num_runs, labels = len(state.parameters[0]), half.labels
+    everything = torch.arange(len(labels), device=labels.device)
 
-    def for_all(of: Tensor, examples: Tensor) -> Tensor:
-        chosen = of[examples]
+    def for_all(chosen: Tensor) -> Tensor:
         return chosen.expand(num_runs, *chosen.shape)
 
     def outputs(parameters: Tensors, examples: Tensor) -> Tensor:
         values = objective.values(parameters, state.buffers)
-        return objective.network.logits(values, for_all(inputs, examples))
+        return objective.network.logits(values, for_all(half.at(examples)))
 
     def losses(logits: Tensor, examples: Tensor) -> Tensor:
-        return example_losses(objective.loss, logits, for_all(inputs, examples), for_all(labels, examples))
+        return example_losses(objective.loss, logits, for_all(half.at(examples)), for_all(labels[examples]))
 
     return EmpiricalRisk(
         outputs,
         losses,
         state.parameters,
-        torch.arange(len(inputs), device=labels.device),
-        chunk_size=max(16, _ELEMENTS_PER_CHUNK // (pack_width * inputs[0].numel())),
+        everything,
+        chunk_size=max(16, _ELEMENTS_PER_CHUNK // (pack_width * half.at(everything[:1]).numel())),
     )

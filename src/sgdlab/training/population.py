@@ -70,7 +70,7 @@ class Population(LightningModule):
         self.num_made = 0  # updates, over all members
         shared = self.members[0].run  # what is read of it, the runs of one shape have in common
         self.network = build_network(shared.model, shared.data)
-        like = torch.zeros((), dtype=getattr(torch, shared.precision), device=pipeline.train_labels.device)
+        like = torch.zeros((), dtype=getattr(torch, shared.precision), device=pipeline.train.labels.device)
         initial = self.network.initial_parameters(stream(shared.seed, "init"))
         self.names = tuple(initial)
         buffers = self.network.initial_buffers(shared.optimizer.batch_size)

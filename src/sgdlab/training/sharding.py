@@ -68,9 +68,9 @@ class ShardedEvaluator:
         weight = (own.stop - own.start) / len(labels)
         (loss,) = self.ranks.sum([found.loss * weight if weight else torch.zeros_like(found.loss)])
         if found.correct is None:
-            return Evaluated(loss, None)
+            return Evaluated(loss, None, len(labels))
         per_example = math.prod(labels.shape[1:])
         correct = found.correct.new_zeros(len(found.correct), labels.numel(), dtype=torch.uint8)
         correct[:, own.start * per_example : own.stop * per_example] = found.correct
         (correct,) = self.ranks.sum([correct])
-        return Evaluated(loss, correct.bool())
+        return Evaluated(loss, correct.bool(), len(labels))

@@ -24,6 +24,7 @@ from sgdlab.config.schema import Run
 from sgdlab.config.shapes import step_of
 from sgdlab.config.widths import next_width
 from sgdlab.data.dataset import Dataset
+from sgdlab.data.image_files import ImageFiles
 from sgdlab.data.made_up import made_up_dataset
 from sgdlab.machine.speeds import SpeedTable, TrainingSpeed
 from sgdlab.training.backends.trial import Trial, choose_backend, device_name, require_backend
@@ -162,7 +163,7 @@ class _ShortPack:
         return min([first, *more])
 
     @cached_property
-    def dataset(self) -> Dataset:
+    def dataset(self) -> Dataset | ImageFiles:
         """The examples."""
         first = self.members[0]
         return made_up_dataset(first.data, self.num_minibatches * first.optimizer.batch_size, _NUM_TEST)

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from sgdlab.config.components import CnnModel, DigitsData, MlpModel, SquaredErrorLoss, WideResNetModel
+from sgdlab.config.components import CnnModel, MlpModel, SquaredErrorLoss, WideResNetModel
+from sgdlab.config.datasets import DigitsData
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.backends.recipes import make_backend, supported_backends
 from sgdlab.training.batches import Position

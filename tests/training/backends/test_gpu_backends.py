@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from sgdlab.config.components import CnnModel, DigitsData, WideResNetModel
+from sgdlab.config.components import CnnModel, WideResNetModel
+from sgdlab.config.datasets import DigitsData
 from sgdlab.training.backends.recipes import supported_backends
 from sgdlab.training.backends.trial import choose_backend
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from sgdlab.config.schema import Run
 from sgdlab.config.shapes import step_of
 from sgdlab.data.made_up import made_up_dataset
-from sgdlab.data.pipeline import Pipeline
+from sgdlab.data.pipeline import Pipeline, make_pipeline
 from sgdlab.errors import UsageError
 from sgdlab.machine.processor import processor
 from sgdlab.machine.speeds import BackendSpeed, SpeedTable
@@ -28,6 +28,7 @@ from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.backends.memory import counted_bytes, peak_bytes_on_cuda
 from sgdlab.training.backends.recipes import make_backend, make_evaluator, supported_backends
 from sgdlab.training.batches import UpdateBatches
+from sgdlab.training.evaluation import evaluate
 from sgdlab.training.state import State
 from sgdlab.training.streams import stream
 
@@ -109,16 +110,16 @@ class Trial:
         """Return the time of one example of one run in an evaluation that goes with a backend."""
         state = self._initial_state()
         evaluator = make_evaluator(name, self.rule, state.parameters[0].detach())
-        inputs, labels = self._pipeline.train_inputs, self._pipeline.train_labels
+        train = self._pipeline.train
 
         def seconds() -> float:
             start = self._clock()
-            evaluator(state, inputs, labels)
+            evaluate(evaluator, state, train)
             return self._clock() - start
 
         first = seconds()
         repeats = _NUM_MEASUREMENTS if first < 10 * _SHORTEST_S else 1
-        return min(seconds() for _ in range(repeats)) / len(labels) / len(self.runs)
+        return min(seconds() for _ in range(repeats)) / len(train.labels) / len(self.runs)
 
     def _timed(self, name: str) -> BackendSpeed:
         started = time.perf_counter()
@@ -173,11 +174,11 @@ class Trial:
     def _pipeline(self) -> Pipeline:
         data = self.runs[0].data
         made_up = made_up_dataset(data, min(data.num_train, _MAX_EXAMPLES), 1)
-        return Pipeline(data, made_up, self.device, getattr(torch, self.runs[0].precision))
+        return make_pipeline(data, made_up, self.device, getattr(torch, self.runs[0].precision))
 
     def _batches(self, num_updates: int) -> UpdateBatches:
         generator = torch.Generator().manual_seed(1)
-        num_examples = len(self._pipeline.train_labels)
+        num_examples = len(self._pipeline.train.labels)
         shape = (num_updates, len(self.runs), self.runs[0].optimizer.batch_size)
         indices = torch.randint(0, num_examples, shape, generator=generator).to(self.device)
         draws = None
