@@ -77,6 +77,13 @@ MESSAGES = {
         "model.channels has 6 stages, each of which halves an image, and those of cifar10 are only 32×32"
     ),
     "data=cifar10 model=wide_resnet model.depth=12": "model.depth=12 must be 6k+4: 10, 16, 22, 28, …",
+    "data=cifar10 model=wide_resnet model.ghost_size=8": (
+        "model.ghost_size=8 is for model.norm=batch; this is skipinit"
+    ),
+    "data=cifar10 model=wide_resnet model.norm=batch model.ghost_size=12 optimizer.batch_size=32": (
+        "optimizer.batch_size=32 must be a multiple of model.ghost_size=12"
+    ),
+    "optimizer.momentum=1": "optimizer.momentum=1: input should be less than 1",
     "data.num_train=100 optimizer.order=fixed optimizer.remainder=carry": (
         "optimizer.order=fixed visits the same batches each epoch, so optimizer.remainder=carry needs "
         "data.num_train=100 to be a multiple of optimizer.batch_size=16; use optimizer.remainder=drop"

@@ -88,7 +88,7 @@ def test_a_set_in_blocks_is_evaluated_as_the_whole_and_one_block_to_the_bit(back
     parameters = stack_runs((network.initial_parameters(generator) for _ in range(3)), torch.float64)
     inputs = torch.randn(64, 6, generator=generator, dtype=torch.float64)
     labels = torch.randint(0, 10, (64,), generator=generator)
-    own, measure = tuple(parameters.values()), evaluator(network, parameters, backend)
+    own, measure = State(tuple(parameters.values())), evaluator(network, parameters, backend)
     whole = measure(own, inputs, labels)
     alone = evaluate(measure, own, ResidentExamples(inputs, labels))
     assert torch.equal(alone.loss, whole.loss)

@@ -49,7 +49,10 @@ class CnnModel(Component):
 
 
 class WideResNetModel(Component):
-    """A Wide-ResNet depth-width without normalisation, made trainable by SkipInit (De & Smith 2020)."""
+    """A Wide-ResNet depth-width, with batch normalisation or made trainable by SkipInit (De & Smith 2020).
+
+    Regularized SkipInit is SkipInit with dropout before the last layer.
+    """
 
     revision: ClassVar[int] = 1
     has_kinks: ClassVar[bool] = True  # its activations are ReLU
@@ -57,7 +60,9 @@ class WideResNetModel(Component):
     kind: Literal["wide_resnet"] = "wide_resnet"
     depth: Annotated[PositiveInt, Field(ge=10)]
     width: PositiveInt
-    norm: Literal["skipinit"] = "skipinit"
+    norm: Literal["skipinit", "batch"] = "skipinit"
+    ghost_size: PositiveInt | None = None  # of ghost batch normalisation; null: whole batches
+    dropout: Annotated[Fraction, Field(lt=1)] = 0.0  # the share of units dropped before the last layer
 
 
 Model = Annotated[MlpModel | CnnModel | WideResNetModel, Field(discriminator="kind")]

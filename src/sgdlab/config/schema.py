@@ -9,24 +9,22 @@ from typing import Any, Literal, Self, get_type_hints
 
 from pydantic import TypeAdapter, model_validator
 
+from sgdlab.config.coherence import check_across_components
 from sgdlab.config.components import (
     Budget,
-    CnnModel,
     EpochBudget,
     EpochEvaluation,
     Evaluation,
     GradientNormRegularizer,
     Loss,
-    MlpModel,
     Model,
     Regularizer,
     Schedule,
     SgdOptimizer,
-    WideResNetModel,
 )
-from sgdlab.config.datasets import Data, ImageNetData, PtbData
+from sgdlab.config.datasets import Data
 from sgdlab.config.fields import Component, NonNegativeInt
-from sgdlab.config.landscape import Landscape, MeasuredLandscape, NoLandscape
+from sgdlab.config.landscape import Landscape, NoLandscape
 
 
 def validate_component(name: str, values: Any) -> Any:
@@ -86,45 +84,7 @@ class Run(Component):
 
     @model_validator(mode="after")
     def _check_across_components(self) -> Self:
-        optimizer, data = self.optimizer, self.data
-        if optimizer.batch_size > data.num_train:
-            raise ValueError(
-                f"optimizer.batch_size={optimizer.batch_size} is larger than data.num_train={data.num_train}"
-            )
-        if self.num_updates < 1:
-            raise ValueError("budget: less than one update; raise budget.num_epochs or use budget=updates")
-        ordered = optimizer.order in ("fixed", "forward_reverse")
-        if ordered and optimizer.remainder == "carry" and data.num_train % optimizer.batch_size:
-            raise ValueError(
-                f"optimizer.order={optimizer.order} visits the same batches each epoch, so "
-                f"optimizer.remainder=carry needs data.num_train={data.num_train} to be a multiple of "
-                f"optimizer.batch_size={optimizer.batch_size}; use optimizer.remainder=drop"
-            )
-        landscape = self.landscape
-        if isinstance(landscape, MeasuredLandscape) and (landscape.num_examples or 0) > data.num_train:
-            raise ValueError(
-                f"landscape.num_examples={landscape.num_examples} is more than "
-                f"data.num_train={data.num_train}"
-            )
-        is_image = len(data.sample_shape) == 3
-        if not is_image and not isinstance(data, PtbData) and data.flip:
-            raise ValueError(f"data.flip mirrors images, and {data.kind} has none")
-        if isinstance(self.model, MlpModel) and isinstance(data, PtbData):
-            raise ValueError(f"model=mlp needs images or signals, and data={data.kind} has neither")
-        if isinstance(data, ImageNetData) and not isinstance(landscape, NoLandscape):
-            raise ValueError(
-                f"landscape={landscape.kind} goes through the examples again and again, and those of "
-                f"data={data.kind} are not held in memory; use landscape=none"
-            )
-        if isinstance(self.model, WideResNetModel | CnnModel) and not is_image:
-            raise ValueError(f"model={self.model.kind} needs images, and data={data.kind} has none")
-        if isinstance(self.model, CnnModel) and min(data.sample_shape[1:]) < 2 ** len(self.model.channels):
-            raise ValueError(
-                f"model.channels has {len(self.model.channels)} stages, each of which halves an image, "
-                f"and those of {data.kind} are only {data.sample_shape[1]}×{data.sample_shape[2]}"
-            )
-        if isinstance(self.model, WideResNetModel) and (self.model.depth - 4) % 6:
-            raise ValueError(f"model.depth={self.model.depth} must be 6k+4: 10, 16, 22, 28, …")
+        check_across_components(self)
         return self
 
 

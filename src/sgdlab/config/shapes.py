@@ -59,6 +59,8 @@ def describe_step(run: Run) -> str:
             network += f" ×{model.convolutions_per_stage}" if model.convolutions_per_stage > 1 else ""
         case WideResNetModel():
             network = f"wide resnet {model.depth}-{model.width}"
+            network += " batch norm" if model.norm == "batch" else ""
+            network += f" in ghosts of {model.ghost_size}" if model.ghost_size else ""
         case _:
             assert_never(model)
     parts = [network, data.kind, f"B={optimizer.batch_size}"]

@@ -22,6 +22,14 @@ def build_network(model: Model, data: Data) -> Network:
         case CnnModel():
             return Cnn(model.channels, model.convolutions_per_stage, data.sample_shape[0], data.num_classes)
         case WideResNetModel():
-            return WideResNet(model.depth, model.width, data.sample_shape[0], data.num_classes)
+            return WideResNet(
+                model.depth,
+                model.width,
+                data.sample_shape[0],
+                data.num_classes,
+                has_norm=model.norm == "batch",
+                ghost_size=model.ghost_size,
+                dropout=model.dropout,
+            )
         case _:
             assert_never(model)

@@ -18,6 +18,11 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.baddbmm(bias.unsqueeze(1), inputs, weight)
 
 
+def dropped(inputs: Tensor, draws: Tensor, share: float) -> Tensor:
+    """Zero the units whose draw in [0, 1) is below `share`, and scale the others up by 1/(1 − share)."""
+    return inputs * (draws >= share) / (1 - share)
+
+
 class Convolution(Protocol):
     """A way to convolve with same padding, R runs side by side: all give the same up to rounding."""
 

@@ -16,9 +16,16 @@ IMAGES = {"data": DigitsData(num_train=32, num_test=16)}
 AUGMENTED = {"data": DigitsData(num_train=32, num_test=16, crop_padding=1, flip=True)}
 CNN = {**IMAGES, "model": CnnModel(channels=(4, 5))}
 WIDE_RESNET = {**IMAGES, "model": WideResNetModel(depth=10, width=1)}
+GHOSTS = {
+    **IMAGES,
+    "model": WideResNetModel(depth=10, width=1, norm="batch", ghost_size=4),
+    "batch_size": 8,
+}
+DROPOUT = {**IMAGES, "model": WideResNetModel(depth=10, width=1, dropout=0.5)}
 TANH = MlpModel(hidden_widths=(7, 10), activation="tanh")
 NATIVE = {"native-256", "native-512"}
 MLP_BACKENDS = {*NATIVE, "written-out", "batched", "vmapped", "compiled"}
+STATELESS = {"vmapped", "compiled"}  # can't carry buffers, nor take draws
 CONVOLUTIONAL = {"per-run", "batched", "batched-grouped", "batched-unfolded", "vmapped", "compiled"}
 
 PACKS = {
@@ -52,6 +59,8 @@ PACKS = {
     "cnn": (CNN, CONVOLUTIONAL),
     "cnn, penalty": ({**CNN, "strength": 0.1, "l2": 0.05}, CONVOLUTIONAL),
     "wide_resnet, penalty": ({**WIDE_RESNET, "strength": 0.1}, CONVOLUTIONAL),
+    "ghosts, penalty": ({**GHOSTS, "strength": 0.1, "momentum": 0.5}, CONVOLUTIONAL - STATELESS),
+    "dropout": ({**DROPOUT, "l2": 0.05}, CONVOLUTIONAL - STATELESS),
 }
 
 

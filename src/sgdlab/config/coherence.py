@@ -1,0 +1,87 @@
+"""What the components of a run must agree on: each is valid by itself when these rules are applied."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sgdlab.config.components import CnnModel, MlpModel, WideResNetModel
+from sgdlab.config.datasets import ImageNetData, PtbData
+from sgdlab.config.landscape import MeasuredLandscape, NoLandscape
+
+if TYPE_CHECKING:
+    from sgdlab.config.schema import Run
+
+
+def check_across_components(run: Run) -> None:
+    """Refuse components that don't go together.
+
+    Raises
+    ------
+    ValueError
+        With one sentence: what was set, and what it would take.
+    """
+    _check_batches(run)
+    _check_landscape(run)
+    _check_inputs(run)
+    if isinstance(run.model, WideResNetModel):
+        _check_wide_resnet(run, run.model)
+
+
+def _check_batches(run: Run) -> None:
+    optimizer, num_train = run.optimizer, run.data.num_train
+    if optimizer.batch_size > num_train:
+        raise ValueError(
+            f"optimizer.batch_size={optimizer.batch_size} is larger than data.num_train={num_train}"
+        )
+    if run.num_updates < 1:
+        raise ValueError("budget: less than one update; raise budget.num_epochs or use budget=updates")
+    is_ordered = optimizer.order in ("fixed", "forward_reverse")
+    if is_ordered and optimizer.remainder == "carry" and num_train % optimizer.batch_size:
+        raise ValueError(
+            f"optimizer.order={optimizer.order} visits the same batches each epoch, so "
+            f"optimizer.remainder=carry needs data.num_train={num_train} to be a multiple of "
+            f"optimizer.batch_size={optimizer.batch_size}; use optimizer.remainder=drop"
+        )
+
+
+def _check_landscape(run: Run) -> None:
+    landscape, data = run.landscape, run.data
+    if isinstance(landscape, MeasuredLandscape) and (landscape.num_examples or 0) > data.num_train:
+        raise ValueError(
+            f"landscape.num_examples={landscape.num_examples} is more than data.num_train={data.num_train}"
+        )
+    if isinstance(data, ImageNetData) and not isinstance(landscape, NoLandscape):
+        raise ValueError(
+            f"landscape={landscape.kind} goes through the examples again and again, and those of "
+            f"data={data.kind} are not held in memory; use landscape=none"
+        )
+
+
+def _check_inputs(run: Run) -> None:
+    data, model = run.data, run.model
+    is_image, is_text = len(data.sample_shape) == 3, isinstance(data, PtbData)
+    if not is_image and not isinstance(data, PtbData) and data.flip:
+        raise ValueError(f"data.flip mirrors images, and {data.kind} has none")
+    if isinstance(model, MlpModel) and is_text:
+        raise ValueError(f"model=mlp needs images or signals, and data={data.kind} has neither")
+    if isinstance(model, WideResNetModel | CnnModel) and not is_image:
+        raise ValueError(f"model={model.kind} needs images, and data={data.kind} has none")
+    if isinstance(model, CnnModel) and min(data.sample_shape[1:]) < 2 ** len(model.channels):
+        raise ValueError(
+            f"model.channels has {len(model.channels)} stages, each of which halves an image, "
+            f"and those of {data.kind} are only {data.sample_shape[1]}×{data.sample_shape[2]}"
+        )
+
+
+def _check_wide_resnet(run: Run, model: WideResNetModel) -> None:
+    if (model.depth - 4) % 6:
+        raise ValueError(f"model.depth={model.depth} must be 6k+4: 10, 16, 22, 28, …")
+    if model.ghost_size is None:
+        return
+    if model.norm != "batch":
+        raise ValueError(f"model.ghost_size={model.ghost_size} is for model.norm=batch; this is {model.norm}")
+    batch_size = run.optimizer.batch_size
+    if batch_size > model.ghost_size and batch_size % model.ghost_size:
+        raise ValueError(
+            f"optimizer.batch_size={batch_size} must be a multiple of model.ghost_size={model.ghost_size}"
+        )
