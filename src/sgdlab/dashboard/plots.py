@@ -55,7 +55,7 @@ def plot_of(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
             **_y_range(panel, figure),
         },
     }
-    data += [*rules_of(panel), *_reference(panel, place)]
+    data += [*rules_of(panel, place), *_reference(panel, place)]
     return {"data": [trace for trace in data if trace["x"]], "layout": layout}
 
 
