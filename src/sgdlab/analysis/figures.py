@@ -171,9 +171,7 @@ def _legend(series: FigureSeries) -> dict[str, Any]:
         star = Line2D([], [], color="#555555", **STAR)
         legend["optimum and its error bar"] = (Line2D([], [], color="#555555", **OPTIMUM_BAR), star)
     if any(one.at_edge_x for one in curves):
-        legend["optimum or its error bar at the edge of the grid"] = Line2D(
-            [], [], **{**EDGE, "color": "#555555"}
-        )
+        legend["touches the edge of the grid"] = Line2D([], [], **{**EDGE, "color": "#555555"})
     if any(one.ends for one in curves):
         legend["last evaluation drawn"] = Line2D([], [], **{**ENDS, "color": "#555555"})
     if any(one.diverged_x for one in curves) or any(one.diverged for one in maps):

@@ -95,7 +95,10 @@ def _contours(
         Contour(
             contours.label,
             level,
-            tuple(tuple((2.0**a, 2.0**b) for a, b in line.tolist()) for line in generator.lines(level)),
+            tuple(
+                tuple((2.0**a, 2.0**b) for a, b in np.asarray(line).tolist())
+                for line in generator.lines(level)
+            ),
         )
         for level in contours.levels
     ]

@@ -22,7 +22,7 @@ CONTOUR_COLOURS = (
     "#CC79A7",
     "#56B4E9",
 )  # told apart on every colour of the map, by dashes as well
-COLOUR_BAR_ROOM = 1.05  # inches to the right of a panel, its labels included
+COLOUR_BAR_ROOM = 1.2  # inches to the right of a panel, its labels included
 
 _CONTOUR_DASHES = ("-", "--", ":")
 _COLOUR_MAP = "viridis"
@@ -101,6 +101,8 @@ def _write_values(
     place_y: Callable[[Any], float],
 ) -> None:
     """Write each value into its cell, dark on light and light on dark, where a cell has room for it."""
+    from matplotlib.patheffects import withStroke
+
     finite = values[np.isfinite(values)]
     if not finite.size:
         return
@@ -126,6 +128,7 @@ def _write_values(
                     va="center",
                     fontsize=size,
                     color="#111111" if is_light else "white",
+                    path_effects=[withStroke(linewidth=2, foreground=(red, green, blue))],
                     zorder=4,
                 )
 

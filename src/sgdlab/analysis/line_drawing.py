@@ -60,6 +60,8 @@ def draw_order_line(axes: Axes, line: OrderLine, place: Callable[[Any], float]) 
 
 
 def _write_along(axes: Axes, x: float, label: str) -> None:
+    from matplotlib.patheffects import withStroke
+
     axes.annotate(
         mathtext(label),
         (x, 0),
@@ -71,5 +73,6 @@ def _write_along(axes: Axes, x: float, label: str) -> None:
         va="bottom",
         fontsize=7.5,
         color="#333333",
+        path_effects=[withStroke(linewidth=2, foreground="white")],
         zorder=4,
     )

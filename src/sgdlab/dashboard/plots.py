@@ -13,6 +13,7 @@ from typing import Any
 
 from sgdlab.analysis.labels import label_of_number
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
+from sgdlab.dashboard.heat_map_plot import heat_map_plot
 from sgdlab.dashboard.plot_rules import rules_of
 from sgdlab.dashboard.plot_text import name_of, scripts, text_of
 
@@ -31,6 +32,8 @@ def plot_of(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
 
     A label has the same colour in each panel of the figure.
     """
+    if panel.heat_map is not None:
+        return heat_map_plot(panel.heat_map, figure)
     labels = list(dict.fromkeys(one.label for each in figure.panels for one in each.series))
     place, ticks = _axis(panel)
     bottom = _bottom(panel, figure)
@@ -44,6 +47,7 @@ def plot_of(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
             data += [_line(one, index, figure, place) | _points(index), *_ends(one, shared)]
         else:
             data += [_line(one, index, figure, place) | _markers(one, index), *_optimum(one, shared, place)]
+            data += _edges(one, shared, place)
             data += _without_value(one, shared, place, bottom)
         data += _unselected(one, shared, place)
     layout = {
@@ -51,7 +55,8 @@ def plot_of(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
         "yaxis": {
             "title": {"text": name_of(figure.y_label)},
             "automargin": True,
-            "type": figure.y_scale,
+            "type": "linear" if figure.y_scale == "linear" else "log",
+            **(_ticks_of_log2(panel) if figure.y_scale == "log2" else {}),
             **_y_range(panel, figure),
         },
     }
@@ -79,6 +84,14 @@ def _axis(panel: PanelSeries) -> tuple[Place, dict[str, Any]]:
 
 def _ticks(positions: Iterable[float], texts: Iterable[str]) -> dict[str, Any]:
     return {"tickmode": "array", "tickvals": list(positions), "ticktext": list(texts), "tickangle": 0}
+
+
+def _ticks_of_log2(panel: PanelSeries) -> dict[str, Any]:
+    ends = [y for one in panel.series for bar in one.bars if bar for y in bar if y > 0]
+    values = [math.log2(y) for y in (*ends, *(m for one in panel.series for m in one.mean if m and m > 0))]
+    low, high = math.floor(min(values, default=0.0)), math.ceil(max(values, default=0.0))
+    exponents = range(low, high + 1, math.ceil((high - low + 1) / MAX_TICKS))
+    return _ticks([2.0**k for k in exponents], map(_power_of_two, exponents))
 
 
 def _power_of_two(exponent: int) -> str:
@@ -112,6 +125,8 @@ def _line(one: Series, index: int, figure: FigureSeries, place: Place) -> Trace:
 def _hover(one: Series, position: int, figure: FigureSeries) -> str:
     mean, std, beside = one.mean[position], one.std[position], one.unselected[position]
     value = "no value" if mean is None else f"{mean:.5g}" + ("" if std is None else f" ± {std:.2g}")
+    if one.bars and (bar := one.bars[position]):
+        value += f", from {bar[0]:.5g} to {bar[1]:.5g}"
     lines = [
         name_of(one.label),
         f"{text_of(figure.x_label)} = {text_of(label_of_number(one.x[position]))}",
@@ -127,8 +142,36 @@ def _markers(one: Series, index: int) -> Trace:
     return {
         "mode": "lines+markers",
         "marker": {"symbol": _SYMBOLS[index % len(_SYMBOLS)], "size": 8},
-        "error_y": {"type": "data", "array": list(one.std), "thickness": 1.2, "width": 3},
+        "error_y": {"type": "data", **_reaches(one), "thickness": 1.2, "width": 3},
     }
+
+
+def _reaches(one: Series) -> dict[str, Any]:
+    """How far the error bars reach up, and down where that isn't the same."""
+    if not one.bars:
+        return {"array": list(one.std)}
+    ends = [
+        (0.0, 0.0) if bar is None or mean is None else (mean - bar[0], bar[1] - mean)
+        for mean, bar in zip(one.mean, one.bars, strict=True)
+    ]
+    return {"symmetric": False, "array": [up for _, up in ends], "arrayminus": [down for down, _ in ends]}
+
+
+def _edges(one: Series, shared: Trace, place: Place) -> list[Trace]:
+    """Rings around points that were tuned at the edge of the grid."""
+    at_edge = [
+        (x, mean) for x, mean in zip(one.x, one.mean, strict=True) if x in one.at_edge_x and mean is not None
+    ]
+    ring = {"symbol": "circle-open", "size": 17, "line": {"width": 1.5}}
+    return [
+        shared
+        | {
+            "x": [place(x) for x, _ in at_edge],
+            "y": [mean for _, mean in at_edge],
+            "mode": "markers",
+            "marker": ring,
+        }
+    ]
 
 
 def _points(index: int) -> Trace:
@@ -228,14 +271,14 @@ def _y_range(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
     """Return the range that the sweep file asks for; plotly wants the exponents of a log axis."""
     if panel.y_range is None:
         return {}
-    return {"range": [math.log10(y) if figure.y_scale == "log" else y for y in panel.y_range]}
+    return {"range": [y if figure.y_scale == "linear" else math.log10(y) for y in panel.y_range]}
 
 
 def _bottom(panel: PanelSeries, figure: FigureSeries) -> float:
     """Where points without a value stand: below everything that has one."""
     if panel.y_range is not None:
         return panel.y_range[0]
-    log = figure.y_scale == "log"
+    log = figure.y_scale != "linear"
     lows = [
         mean if log else mean - (std or 0.0)
         for one in panel.series
