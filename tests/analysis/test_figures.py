@@ -14,7 +14,7 @@ from sgdlab.analysis.figure_series import figure_series
 from sgdlab.analysis.figures import draw
 from sgdlab.analysis.labels import mathtext
 from sgdlab.analysis.panel_drawing import draw_panel
-from sgdlab.analysis.series import FigureSeries, PanelSeries, Series, VerticalLine
+from sgdlab.analysis.series import FigureSeries, PanelSeries, Rule, Series
 
 LR = "optimizer.lr"
 GRIDS = {"plain": {LR: [0, 0.125, 0.25, 0.5, 1.0]}}
@@ -153,10 +153,11 @@ def test_a_panels_range_of_y_is_drawn():
     assert drawn.axes[0].get_ylim() == (0.8, 1.0)
 
 
-def test_a_vertical_line_stands_at_its_x_and_has_its_label(series):
-    panel = replace(series.panels[0], vertical_lines=(VerticalLine("ε = 2/λ", 0.5),))
+def test_an_upright_stands_at_its_x_and_has_its_label_along_it(series):
+    panel = replace(series.panels[0], rules=(Rule("ε = 2/λ", x=0.5),))
     axes = Figure().add_subplot()
     draw_panel(axes, panel, series)
     assert [list(line.get_xdata()) for line in axes.lines if list(line.get_ydata()) == [0, 1]] == [[-1, -1]]
     (label,) = [text for text in axes.texts if text.get_text() == "ε = 2/λ"]
     assert label.xy[0] == -1
+    assert "ε = 2/λ" not in figures._legend(replace(series, panels=(panel,)))

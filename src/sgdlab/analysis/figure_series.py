@@ -12,6 +12,7 @@ from typing import Any
 
 from sgdlab.analysis.curves import make_curves
 from sgdlab.analysis.heat_map import make_heat_map
+from sgdlab.analysis.labels import label_of_number
 from sgdlab.analysis.observations import Observation
 from sgdlab.analysis.optima import make_optima
 from sgdlab.analysis.penalty_error import describe_penalty_error
@@ -58,7 +59,7 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
                 heat_map=_heat_map(arranged, name, sweep),
             )
         )
-        warnings += [where + text for text in _outside(panels[-1])]
+        warnings += [where + text for text in (*_outside(panels[-1]), *_contours_outside(panels[-1], sweep))]
     return FigureSeries(
         name=sweep.name,
         title=sweep.title,
@@ -173,6 +174,19 @@ def _outside(panel: PanelSeries) -> list[str]:
             lie = "point lies" if num_outside == 1 else "points lie"
             leave_out.append(f"{num_outside} {lie} outside the range of {name} that is drawn")
     return leave_out
+
+
+def _contours_outside(panel: PanelSeries, sweep: Sweep) -> list[str]:
+    """Name the contours that don't pass over the grid."""
+    if panel.heat_map is None:
+        return []
+    passing = {(contour.label, contour.level) for contour in panel.heat_map.contours if contour.lines}
+    return [
+        f"{contours.label} = {label_of_number(level)} doesn't pass over the grid"
+        for contours in sweep.drawing.contours
+        for level in contours.levels
+        if (contours.label, level) not in passing
+    ]
 
 
 def _thin_lines(panels: Sequence[PanelSeries]) -> list[str]:

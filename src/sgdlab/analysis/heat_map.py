@@ -19,13 +19,7 @@ _NUM_POSITIONS = 49  # along each axis, at which an expression is evaluated
 
 
 def make_heat_map(grid_runs: GridRuns, sweep: Sweep) -> HeatMap:
-    """Make the heat map of a grid of two axes.
-
-    Raises
-    ------
-    UsageError
-        If contours are asked for over an axis that isn't of positive numbers, or have no value there.
-    """
+    """Make the heat map of a grid of two axes; contours need axes of positive numbers."""
     drawing, (curve,) = sweep.drawing, sweep.drawing.curves
     x_axis, y_axis = drawing.x, drawing.y or ""
     xs, ys = (_ascending(grid_runs.grid.axes[axis]) for axis in (x_axis, y_axis))
@@ -80,9 +74,8 @@ def _contours(
     from contourpy import contour_generator
 
     (x_axis, xs), (y_axis, ys) = x, y
-    for axis, values in (x, y):
-        if not all(is_number(value) and value > 0 for value in values):
-            raise UsageError(f"drawing.contours need axes of positive numbers, and {axis} has others")
+    if not all(is_number(value) and value > 0 for value in (*xs, *ys)):
+        return []
     over_x, over_y = (_positions(values) for values in (xs, ys))
     heights = np.array(
         [

@@ -60,8 +60,6 @@ def draw_order_line(axes: Axes, line: OrderLine, place: Callable[[Any], float]) 
 
 
 def _write_along(axes: Axes, x: float, label: str) -> None:
-    from matplotlib.patheffects import withStroke
-
     axes.annotate(
         mathtext(label),
         (x, 0),
@@ -73,6 +71,6 @@ def _write_along(axes: Axes, x: float, label: str) -> None:
         va="bottom",
         fontsize=7.5,
         color="#333333",
-        path_effects=[withStroke(linewidth=2, foreground="white")],
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5},
         zorder=4,
     )

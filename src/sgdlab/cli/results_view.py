@@ -174,6 +174,6 @@ def _aligned(columns: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _short_names(axes: Sequence[str]) -> dict[str, str]:
-    """Return axis → its last part where that tells it from the others."""
-    last = [axis.rpartition(".")[2] for axis in axes]
+    """Return axis → its last part where that tells it from the others; an expression stays as it is."""
+    last = [axis.rpartition(".")[2] if axis.replace(".", "").isidentifier() else axis for axis in axes]
     return {axis: name if last.count(name) == 1 else axis for axis, name in zip(axes, last, strict=True)}

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from sgdlab.config.fields import Component, NonNegativeInt, Number, PositiveInt
 from sgdlab.config.numbers import parse_numbers
+from sgdlab.errors import UsageError
 from sgdlab.sweeps.references import Reference, along_training
 from sgdlab.sweeps.windows import Window
 
 DrawingKind = Literal["curves", "optima", "heat_map", "trajectories", "phase"]
 YScale = Literal["linear", "log", "log2"]
+
+
+def _read_levels(value: Any) -> list[Any]:
+    try:
+        return parse_numbers(value)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
 
 
 class Curve(Component):
@@ -50,7 +58,7 @@ class Contours(Component):
 
     of: str  # e.g. optimizer.batch_size / optimizer.lr
     label: str  # in the legend
-    levels: Annotated[list[Number], BeforeValidator(parse_numbers), Field(min_length=1)]
+    levels: Annotated[list[Number], BeforeValidator(_read_levels), Field(min_length=1)]
 
 
 class Drawing(Component):
