@@ -84,7 +84,7 @@ def test_an_expression_scales_the_optimum_and_not_its_exponent(judge_one):
 
 
 def test_axes_that_are_tuned_together_are_profiled(judge_one):
-    """A ridge: the best final rate moves with the initial one, so at a fixed final rate the optimum is off."""
+    """A ridge: the best final rate moves with the initial one, so a fixed one gives another optimum."""
     grids = {"sgd": {B: list(SIZES), LR: [2.0**k for k in range(-10, 1)], F: [2.0**k for k in range(-12, 3)]}}
 
     def value(grid, point, seed):
