@@ -31,6 +31,7 @@ _NO_VALUE = "#dddddd"
 _LARGEST, _SMALLEST = 7.5, 4.5  # points; smaller values would not be legible, and are left to the colours
 _CHARACTER = 0.62  # width of a digit, of its size
 _MAX_TICKS = 12
+_AS_FAR_FROM_BOTH = 0.179  # the luminance that contrasts with black and white alike, 4.6 : 1
 
 
 def draw_heat_map(axes: Axes, panel: PanelSeries, figure: FigureSeries, heat_map: HeatMap) -> None:
@@ -119,7 +120,6 @@ def _write_values(
         for x, value in zip(heat_map.x, row, strict=True):
             if math.isfinite(value):
                 red, green, blue, _ = mesh.to_rgba(value)
-                is_light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
                 axes.text(
                     place_x(x),
                     place_y(y),
@@ -127,10 +127,16 @@ def _write_values(
                     ha="center",
                     va="center",
                     fontsize=size,
-                    color="#111111" if is_light else "white",
+                    color="black" if _luminance(red, green, blue) > _AS_FAR_FROM_BOTH else "white",
                     path_effects=[withStroke(linewidth=2, foreground=(red, green, blue))],
                     zorder=4,
                 )
+
+
+def _luminance(*channels: float) -> float:
+    """Return the relative luminance of an sRGB colour, as WCAG defines it."""
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _draw_contour(
