@@ -71,6 +71,5 @@ def _write_along(axes: Axes, x: float, label: str) -> None:
         va="bottom",
         fontsize=7.5,
         color="#333333",
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5},
-        zorder=4,
+        zorder=2,  # below all data
     )
