@@ -61,7 +61,11 @@ def test_the_examples_of_drawings_and_claims_are_read(load, composer):
         )
     }
     content = {"paper": "made", "figure": "up", "title": "t", "scales": {"laptop": {}}, "grids": grids}
-    content["base"] = {"data": "digits", "landscape": "measured", "landscape.quantities": ["interaction", "step"]}
+    content["base"] = {
+        "data": "digits",
+        "landscape": "measured",
+        "landscape.quantities": ["interaction", "step"],
+    }
     content["base"]["budget.num_epochs"] = 2
     (claims,) = [fragment["claims"] for fragment in fragments if "claims" in fragment]
     drawings = [fragment for fragment in fragments if "drawing" in fragment]
