@@ -16,8 +16,9 @@ from sgdlab.analysis.series import (
     Rule,
     Series,
 )
+from sgdlab.dashboard.plot_axes import MAX_TICKS
 from sgdlab.dashboard.plot_text import scripts
-from sgdlab.dashboard.plots import MAX_TICKS, plot_of
+from sgdlab.dashboard.plots import plot_of
 
 CURVE = Series(
     label="SGD",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sgdlab.analysis.labels import label_of_number, mathtext
+from sgdlab.analysis.axis_labels import label_log_y, label_x, set_y_scale
+from sgdlab.analysis.labels import mathtext
 from sgdlab.analysis.line_drawing import REFERENCE, draw_order_line, draw_rule
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
 
@@ -51,7 +52,6 @@ EDGE: dict[str, Any] = {
 _THIN: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.5, "zorder": 2}
 
 _DASHES = ("-", "--", "-.", ":")
-_MAX_X_LABELS = 11
 _DODGE = 0.09  # of a factor of two
 _ZERO_GAP = 1.5  # zero has no log2; it stands this far left of the smallest positive value
 _ORDER_LABEL_ROOM = 0.05  # of the panel's height, below the lowest line
@@ -66,7 +66,7 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
     axes.set_xlabel(mathtext(panel.x_label or figure.x_label))
     if panel.y_label is not None:
         axes.set_ylabel(mathtext(panel.y_label))
-    _set_y_scale(axes, panel.y_scale or figure.y_scale)
+    set_y_scale(axes, panel.y_scale or figure.y_scale)
     for one in panel.series:
         index = labels.index(one.label)
         colour = COLOURS[index % len(COLOURS)]
@@ -93,9 +93,9 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
     if panel.y_range is not None:
         axes.set_ylim(*panel.y_range)
     _mark_points_without_value(axes, panel, place, labels)
-    _label_x(axes, panel, place)
+    label_x(axes, panel, place)
     if axes.get_yscale() == "log" and (panel.y_scale or figure.y_scale) == "log":
-        _label_log_y(axes)
+        label_log_y(axes)
 
 
 def trajectory_dash(index: int) -> str:
@@ -220,56 +220,6 @@ def _mark_points_without_value(
                 transform=axes.get_xaxis_transform(),
                 zorder=4,
             )
-
-
-def _label_x(axes: Axes, panel: PanelSeries, place: Callable[[Any], float]) -> None:
-    xs = list(dict.fromkeys(x for one in panel.series for x in one.x))
-    if panel.x_scale == "linear":
-        axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
-        return
-    if panel.x_scale == "choices":
-        axes.set_xticks([place(x) for x in xs], [str(x) for x in xs])
-        return
-    positive = [math.log2(x) for x in xs if x > 0]
-    if positive:
-        low, high = math.ceil(min(positive)), math.floor(max(positive))
-        step = max(1, math.ceil((high - low + 1) / _MAX_X_LABELS))
-        exponents = [k for k in range(low, high + 1) if k % step == 0] or [low]
-        ticks = [(float(k), mathtext(_power_of_two(k))) for k in exponents]
-    else:
-        ticks = []
-    if any(x == 0 for x in xs):
-        ticks.insert(0, (place(0), "0"))
-    axes.set_xticks([position for position, _ in ticks], [label for _, label in ticks])
-
-
-def _set_y_scale(axes: Axes, scale: str) -> None:
-    """Set the scale; on log2 every power of two has its label, as far as there is room."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    if scale != "log2":
-        axes.set_yscale(scale)
-        return
-    axes.set_yscale("log", base=2)
-    axes.yaxis.set_major_locator(LogLocator(base=2, numticks=_MAX_X_LABELS))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: mathtext(_power_of_two(round(math.log2(y))))))
-    axes.yaxis.set_minor_locator(NullLocator())
-
-
-def _label_log_y(axes: Axes) -> None:
-    """Label 1, 2, 3 and 5 of each decade over less than two decades, and decades alone over more."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    low, high = axes.get_ylim()
-    if high / low < 100:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _power_of_two(exponent: int) -> str:
-    """Write small integers as themselves on axes such as a batch size, everything else as a power."""
-    return label_of_number(2.0**exponent) if exponent < 0 else f"2^{{{exponent}}}"
 
 
 def _floats(values: Sequence[float | None]) -> np.ndarray:

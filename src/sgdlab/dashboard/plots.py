@@ -7,23 +7,20 @@ dark; symbols and dashes tell curves apart without colour. Plotly reads text as 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
 from typing import Any
 
 from sgdlab.analysis.labels import label_of_number
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
 from sgdlab.dashboard.heat_map_plot import heat_map_plot
+from sgdlab.dashboard.plot_axes import Place, x_axis_of, y_axis_of
 from sgdlab.dashboard.plot_rules import rules_of
-from sgdlab.dashboard.plot_text import name_of, scripts, text_of
+from sgdlab.dashboard.plot_text import name_of, text_of
 
 NUM_COLOURS = 6  # --curve-0 … --curve-5 of the style sheet
-MAX_TICKS = 9
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon", "hexagon", "star")
 _DASHES = ("solid", "dash", "dashdot", "longdash")
 
-Place = Callable[[Any], float]
 Trace = dict[str, Any]
 
 
@@ -35,7 +32,7 @@ def plot_of(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
     if panel.heat_map is not None:
         return heat_map_plot(panel.heat_map, figure)
     labels = list(dict.fromkeys(one.label for each in figure.panels for one in each.series))
-    place, ticks = _axis(panel)
+    place, x_axis = x_axis_of(panel, figure)
     bottom = _bottom(panel, figure)
     data: list[Trace] = []
     for one in panel.series:
@@ -50,52 +47,11 @@ def plot_of(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
             data += _edges(one, shared, place)
             data += _without_value(one, shared, place, bottom)
         data += _unselected(one, shared, place)
-    layout = {
-        "xaxis": {"title": {"text": name_of(figure.x_label)}, "automargin": True, **ticks, **_x_range(panel)},
-        "yaxis": {
-            "title": {"text": name_of(figure.y_label)},
-            "automargin": True,
-            "type": "linear" if figure.y_scale == "linear" else "log",
-            **(_ticks_of_log2(panel) if figure.y_scale == "log2" else {}),
-            **_y_range(panel, figure),
-        },
-    }
     data += [*rules_of(panel, place), *_reference(panel, place)]
-    return {"data": [trace for trace in data if trace["x"]], "layout": layout}
-
-
-def _axis(panel: PanelSeries) -> tuple[Place, dict[str, Any]]:
-    """Where an x stands, and the axis's ticks."""
-    values = list(dict.fromkeys(x for one in panel.series for x in one.x))
-    if panel.x_scale == "linear":
-        return float, {}
-    if panel.x_scale == "choices":
-        positions = {choice: float(index) for index, choice in enumerate(values)}
-        return positions.__getitem__, _ticks(
-            list(positions.values()), [text_of(str(value)) for value in values]
-        )
-    logarithms = [math.log2(x) for x in values if x > 0] or [0.0]
-    low, high = math.floor(min(logarithms)), math.ceil(max(logarithms))
-    exponents = range(low, high + 1, math.ceil((high - low + 1) / MAX_TICKS))
-    zero = [low - 1.0] if 0 in values else []
-    ticks = _ticks([*zero, *exponents], [*["0" for _ in zero], *(_power_of_two(k) for k in exponents)])
-    return lambda x: math.log2(x) if x > 0 else low - 1.0, ticks
-
-
-def _ticks(positions: Iterable[float], texts: Iterable[str]) -> dict[str, Any]:
-    return {"tickmode": "array", "tickvals": list(positions), "ticktext": list(texts), "tickangle": 0}
-
-
-def _ticks_of_log2(panel: PanelSeries) -> dict[str, Any]:
-    ends = [y for one in panel.series for bar in one.bars if bar for y in bar if y > 0]
-    values = [math.log2(y) for y in (*ends, *(m for one in panel.series for m in one.mean if m and m > 0))]
-    low, high = math.floor(min(values, default=0.0)), math.ceil(max(values, default=0.0))
-    exponents = range(low, high + 1, math.ceil((high - low + 1) / MAX_TICKS))
-    return _ticks([2.0**k for k in exponents], map(_power_of_two, exponents))
-
-
-def _power_of_two(exponent: int) -> str:
-    return scripts(f"2^{{{exponent}}}")
+    return {
+        "data": [trace for trace in data if trace["x"]],
+        "layout": {"xaxis": x_axis, "yaxis": y_axis_of(panel, figure)},
+    }
 
 
 def _shared(one: Series, index: int) -> Trace:
@@ -261,17 +217,6 @@ def _reference(panel: PanelSeries, place: Place) -> list[Trace]:
             "meta": {"colour": "text"},
         }
     ]
-
-
-def _x_range(panel: PanelSeries) -> dict[str, Any]:
-    return {} if panel.x_range is None else {"range": list(panel.x_range)}
-
-
-def _y_range(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
-    """Return the range that the sweep file asks for; plotly wants the exponents of a log axis."""
-    if panel.y_range is None:
-        return {}
-    return {"range": [y if figure.y_scale == "linear" else math.log10(y) for y in panel.y_range]}
 
 
 def _bottom(panel: PanelSeries, figure: FigureSeries) -> float:
