@@ -184,7 +184,7 @@ def sweep_of(num_runs: int, num_seeds: int = 1) -> dict[str, Any]:
             "x": "optimizer.lr",
             "x_label": "ε",
             "y_label": "test accuracy",
-            "curves": [{"grid": "many", "metric": "test_accuracy.best"}],
+            "curves": [{"grid": "many", "metric": "test_accuracy.best", "split_by": "regularizer.strength"}],
         },
         "scales": {"bench": {}},
     }

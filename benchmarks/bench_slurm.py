@@ -109,6 +109,7 @@ class Bench:
         """Write a sweep file with one grid."""
         num_updates = content["num_updates"]
         counts = {"budget.num_updates": num_updates, "evaluation.every_num_updates": num_updates}
+        tuned = [axis for axis in content["axes"] if axis != "optimizer.lr"]
         sweep = {
             "paper": "none",
             "figure": name,
@@ -117,6 +118,7 @@ class Bench:
             "protocol": {"num_seeds": content["num_seeds"], "keep": content["num_seeds"]},
             "grids": {"all": {"label": "all", "axes": content["axes"]}},
             "drawing": {
+                **({"kind": "optima", "tuned": tuned} if tuned else {}),
                 "x": "optimizer.lr",
                 "x_label": "ε",
                 "y_label": "test accuracy",

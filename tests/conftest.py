@@ -116,8 +116,11 @@ class Terminal:
         sweep = {**TINY, "figure": name, "base": {**TINY["base"], **changes}}
         if grids is not None:
             first = next(iter(grids))
-            curves = [{"grid": first, "metric": "test_accuracy.best", "x": next(iter(grids[first]["axes"]))}]
-            sweep |= {"grids": dict(grids), "claims": [], "drawing": {**TINY["drawing"], "curves": curves}}
+            x, *tuned = grids[first]["axes"]
+            curves = [{"grid": first, "metric": "test_accuracy.best", "x": x}]
+            drawing = {**TINY["drawing"], "curves": curves}
+            drawing |= {"kind": "optima", "tuned": tuned} if tuned else {}
+            sweep |= {"grids": dict(grids), "claims": [], "drawing": drawing}
         (self.folder / "sweeps" / f"{name}.yaml").write_text(yaml.safe_dump(sweep))
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:

@@ -27,8 +27,10 @@ def make_sweep() -> Callable[..., Sweep]:
         **drawing: Any,
     ) -> Sweep:
         first = next(iter(grids))
-        x = next(iter(grids[first]))
+        x, *others = grids[first]
         defaults = {"x": x, "x_label": "x", "y_label": "y", "curves": [{"grid": first, "metric": ACCURACY}]}
+        if others and not drawing:
+            defaults |= {"kind": "optima", "tuned": others}
         grid_specs = {name: {"label": name, "axes": dict(axes)} for name, axes in grids.items()}
         return Sweep.model_validate(
             {

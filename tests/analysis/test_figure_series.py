@@ -111,18 +111,6 @@ def test_labels_write_powers_of_two(make_sweep, make_runs):
     assert [one.label for one in series] == ["SGD, ε = 2^{-6}", "SGD, ε = 0.3"]
 
 
-def test_an_axis_that_is_not_drawn_is_tuned(make_sweep, make_runs):
-    best_lr = {16: 0.25, 32: 0.5}
-    sweep = make_sweep({"tuned": {B: [16, 32], LR: [0.125, 0.25, 0.5]}}, x=B)
-
-    def value(grid, point, seed):
-        return 0.9 - abs(point[LR] - best_lr[point[B]])
-
-    figure = figure_series(sweep, make_runs(sweep, value))
-    assert figure.panels[0].series[0].mean == pytest.approx((0.9, 0.9))
-    assert "tuned: tuned at the edge of the grid at 1 of 2 points" in figure.caption
-
-
 def test_an_optimum_at_the_edge_is_said(make_sweep, make_runs):
     sweep = make_sweep({"plain": {LR: [0.125, 0.25]}}, mark_optimum=True, panels=("a", "b"))
     figure = figure_series(sweep, make_runs(sweep, value))

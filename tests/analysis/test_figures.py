@@ -14,7 +14,7 @@ from sgdlab.analysis.figure_series import figure_series
 from sgdlab.analysis.figures import draw
 from sgdlab.analysis.labels import mathtext
 from sgdlab.analysis.panel_drawing import draw_panel
-from sgdlab.analysis.series import FigureSeries, PanelSeries, Series, VerticalLine
+from sgdlab.analysis.series import FigureSeries, PanelSeries, Rule, Series
 
 LR = "optimizer.lr"
 GRIDS = {"plain": {LR: [0, 0.125, 0.25, 0.5, 1.0]}}
@@ -153,10 +153,42 @@ def test_a_panels_range_of_y_is_drawn():
     assert drawn.axes[0].get_ylim() == (0.8, 1.0)
 
 
-def test_a_vertical_line_stands_at_its_x_and_has_its_label(series):
-    panel = replace(series.panels[0], vertical_lines=(VerticalLine("ε = 2/λ", 0.5),))
+def test_an_upright_stands_at_its_x_and_has_its_label_along_it(series):
+    panel = replace(series.panels[0], rules=(Rule("ε = 2/λ", x=0.5),))
     axes = Figure().add_subplot()
     draw_panel(axes, panel, series)
     assert [list(line.get_xdata()) for line in axes.lines if list(line.get_ydata()) == [0, 1]] == [[-1, -1]]
     (label,) = [text for text in axes.texts if text.get_text() == "ε = 2/λ"]
     assert label.xy[0] == -1
+    assert "ε = 2/λ" not in figures._legend(replace(series, panels=(panel,)))
+
+
+@pytest.fixture
+def optima():
+    """Two curves of optima that coincide, one with its error bar at the edge."""
+    bars = ((0.25, 0.5), (0.5, 1.0))
+    one = Series("a", "m", (8, 16), (0.25, 0.5), (None, None), (None, None), "", (3, 3), bars=bars)
+    other = replace(one, label="b", at_edge_x=(16,))
+    panel = PanelSeries("p", "P", "log2", (one, other), None)
+    return FigureSeries("n", "t", "optima", "B", "ε", "log2", (panel,), ())
+
+
+def test_optima_have_their_own_error_bars_and_stand_side_by_side(optima):
+    axes = Figure().add_subplot()
+    draw_panel(axes, optima.panels[0], optima)
+    first, second = axes.containers
+    assert first.lines[0].get_ydata() == pytest.approx([0.25, 0.5])
+    bars = first.lines[2][0].get_segments()
+    assert [list(bar[:, 1]) for bar in bars] == [pytest.approx([0.25, 0.5]), pytest.approx([0.5, 1.0])]
+    apart = np.subtract(second.lines[0].get_xdata(), first.lines[0].get_xdata())
+    assert apart == pytest.approx([0.09, 0.09])
+    assert np.add(second.lines[0].get_xdata(), first.lines[0].get_xdata()) / 2 == pytest.approx([3, 4])
+    rings = [line for line in axes.lines if line.get_markersize() == 10 and len(line.get_xdata())]
+    assert [list(ring.get_ydata()) for ring in rings] == [[0.5]]
+
+
+def test_a_log2_axis_is_labelled_with_powers_and_a_ring_is_explained(optima):
+    drawn = figures._figure(optima)
+    labels = {label.get_text() for label in drawn.axes[0].get_yticklabels()}
+    assert {"$2^{-2}$", "$2^{-1}$"} <= labels
+    assert "touches the edge of the grid" in [text.get_text() for text in drawn.legends[0].get_texts()]

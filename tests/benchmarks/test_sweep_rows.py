@@ -37,9 +37,12 @@ def test_the_laptop_scale_trains_as_long_as_compilation_is_spread_over() -> None
 
 
 def test_runs_of_unequal_cost_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    unequal = sweep_rows.SWEEP.read_text(encoding="utf-8").replace(
-        "optimizer.lr: pow2(-11, -2)", "optimizer.lr: [0.1]\n      optimizer.batch_size: [16, 32]"
-    )
+    unequal = sweep_rows.SWEEP.read_text(encoding="utf-8")
+    for written, changed in (
+        ("optimizer.lr: pow2(-11, -2)", "optimizer.lr: [0.1]\n      optimizer.batch_size: [16, 32]"),
+        ("x: optimizer.lr", "x: optimizer.batch_size"),
+    ):
+        unequal = unequal.replace(written, changed)
     (tmp_path / "unequal.yaml").write_text(unequal, encoding="utf-8")
     monkeypatch.setattr(sweep_rows, "SWEEP", tmp_path / "unequal.yaml")
     with pytest.raises(ValueError, match=r"unequal\.yaml: its runs don't cost the same"):

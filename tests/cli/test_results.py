@@ -144,3 +144,26 @@ def _accuracies(terminal, lr):
         if result.config["optimizer"]["lr"] == lr and result.config["regularizer"]["kind"] == "none"
     ]
     return sorted(result.summary["test_accuracy.best"] for result in at_point)
+
+
+def test_optima_over_tuned_axes_are_a_table_with_flags(trained):
+    """Whichever rate is best: its row says what the rows of the points say."""
+    rate = {"label": "plain SGD", "axes": {"optimizer.inner_steps": [1], "optimizer.lr": "pow2(-5, -3)"}}
+    content = yaml.safe_load((trained.folder / "sweeps/tiny.yaml").read_text())
+    drawn = {"grid": "rate", "metric": "test_accuracy.best", "optimum": "optimizer.lr / (1 - 0.9)"}
+    content |= {"grids": {"rate": rate}, "claims": []}
+    content["drawing"] |= {"kind": "optima", "x": "optimizer.inner_steps", "tuned": ["optimizer.lr"]}
+    content["drawing"]["curves"] = [drawn]
+    (trained.folder / "sweeps/tuned.yaml").write_text(yaml.safe_dump(content))
+
+    lines = trained.sgdlab("results", "tuned").stdout.splitlines()
+    start = lines.index("main/rate: plain SGD · optima of test_accuracy.best")
+    assert lines[start + 1].split() == ["inner_steps", "value", "lr", *drawn["optimum"].split(), "flags"]
+    assert lines[start + 2].split()[0] == "1"
+    (found,) = json.loads(trained.sgdlab("results", "tuned", "--json").stdout)
+    (optimum,) = found["optima"]
+    best = max(found["points"], key=lambda point: point["best_mean"])
+    assert optimum["value_mean"] == best["best_mean"]
+    assert optimum["optimum"]["optimizer.lr"]["best"] == best["optimizer.lr"]
+    assert optimum["edges"] == best["edges"]
+    assert ("edge: " in lines[start + 2]) == bool(optimum["edges"])

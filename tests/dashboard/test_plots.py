@@ -6,9 +6,19 @@ from dataclasses import replace
 import plotly.graph_objects as go
 import pytest
 
-from sgdlab.analysis.series import FigureSeries, OptimumMark, PanelSeries, Reference, Rule, Series
+from sgdlab.analysis.series import (
+    Contour,
+    FigureSeries,
+    HeatMap,
+    OptimumMark,
+    PanelSeries,
+    Reference,
+    Rule,
+    Series,
+)
+from sgdlab.dashboard.plot_axes import MAX_TICKS
 from sgdlab.dashboard.plot_text import scripts
-from sgdlab.dashboard.plots import MAX_TICKS, plot_of
+from sgdlab.dashboard.plots import plot_of
 
 CURVE = Series(
     label="SGD",
@@ -160,3 +170,63 @@ def test_a_panels_range_of_y_is_the_axis_s():
         made = plot_of(panel, replace(drawn, panels=(panel,)))
         assert made["layout"]["yaxis"]["range"] == pytest.approx(expected)
     assert "range" not in plot(CURVE)["layout"]["yaxis"]
+
+
+def test_optima_have_error_bars_of_two_lengths_and_rings_at_the_edge():
+    one = Series(
+        label="SGD",
+        metric="test_accuracy.best",
+        x=(8, 16),
+        mean=(0.25, None),
+        std=(None, None),
+        unselected=(None, None),
+        unselected_rule="",
+        num_done=(7, 0),
+        bars=((0.125, 0.25), None),
+        at_edge_x=(8,),
+    )
+    made = plot(one, kind="optima", y_scale="log2")
+    main, ring = made["data"]
+    assert (main["error_y"]["arrayminus"], main["error_y"]["array"]) == ([0.125, 0.0], [0.0, 0.0])
+    assert "0.25, from 0.125 to 0.25" in main["hovertext"][0]
+    assert (ring["x"], ring["y"]) == ([3], [0.25])
+    axis = made["layout"]["yaxis"]
+    assert axis["type"] == "log"
+    assert axis["tickvals"] == [0.125, 0.25]
+
+
+def test_a_heat_map_has_cells_contours_and_all_numbers_under_the_pointer():
+    cells = HeatMap(
+        metric="test_accuracy.best",
+        colour_label="accuracy",
+        x=(8, 16),
+        y=(0.25, 0.5, 1.0),
+        mean=((0.5, 0.6), (0.7, None), (None, 0.9)),
+        std=((0.01, None), (0.02, None), (None, 0.03)),
+        num_done=((3, 3), (3, 0), (1, 3)),
+        diverged=((16, 0.5),),
+        unfinished=((8, 1.0),),
+        contours=(Contour("b/η", 32.0, (((8, 0.25), (16, 0.5)), ((16, 1.0),))), Contour("b/η", 9.0, ())),
+    )
+    panel = PanelSeries("main", "Title", "linear", (), None, heat_map=cells)
+    drawn = FigureSeries("a/b", "Title", "heat_map", "b", "η", "linear", (panel,), ())
+    made = plot_of(panel, drawn)
+    go.Figure(made)
+    heat, contour = made["data"]
+    assert (heat["x"], heat["y"]) == ([3, 4], [-2, -1, 0])
+    assert heat["z"] == [[0.5, 0.6], [0.7, None], [None, 0.9]]
+    assert (
+        heat["hovertext"][0][0] == "b = 8<br>η = 2<sup>−2</sup><br>accuracy = 0.5 ± 0.01<br>n = 3 runs done"
+    )
+    assert "accuracy = diverged" in heat["hovertext"][1][1]
+    assert "accuracy = unfinished" in heat["hovertext"][2][0]
+    assert (contour["x"], contour["y"]) == ([3, 4, None, 4, None], [-2, -1, None, 0, None])
+    assert made["layout"]["xaxis"]["ticktext"] == ["8", "16"]
+
+
+def test_an_upright_stands_at_its_log2():
+    drawn = figure(CURVE)
+    panel = replace(drawn.panels[0], rules=(Rule("critical", x=0.5),))
+    (rule,) = [trace for trace in plot_of(panel, drawn)["data"] if trace["name"] == "critical"]
+    assert rule["x"] == [-1, -1]
+    assert rule["line"]["dash"] == "dash"

@@ -10,6 +10,7 @@ import yaml
 from hypothesis import settings
 
 from sgdlab.config.compose import Composer, open_composer
+from sgdlab.errors import UsageError
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.files import SweepFile, load_sweep
 from sgdlab.sweeps.spec import Sweep
@@ -39,6 +40,11 @@ SMALL = {
     },
     "scales": {"laptop": {}},
 }
+METRICS = (
+    "test_accuracy, train_accuracy, test_loss, train_loss, train_cost, c_reg, gradient_norm_sq, "
+    "or what landscape=measured adds (docs/diagnostics.md)"
+)
+SET = "budget.num_epochs, data, data.num_train, optimizer.batch_size, optimizer.lr"
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +70,29 @@ def load(composer, tmp_path) -> Callable[..., Sweep]:
         return load_sweep(SweepFile("made", path, "made.yaml"), scale, composer, composer.parse(overrides))
 
     return write_and_load
+
+
+@pytest.fixture
+def refusal_of(load, small) -> Callable[[str, Any], str]:
+    """Return refusal_of(path, value): the message, when the small sweep has that value at a path of keys.
+
+    None removes the key. The lists of all metrics, and of all that the sweep sets, are METRICS and SET.
+    """
+
+    def change_and_load(path: str, value: Any) -> str:
+        *parents, last = path.split("/")
+        content = small
+        for parent in parents:
+            content = content[int(parent) if isinstance(content, list) else parent]
+        if value is None:
+            del content[last]
+        else:
+            content[int(last) if isinstance(content, list) else last] = value
+        with pytest.raises(UsageError) as refused:
+            load(small)
+        return str(refused.value).replace(METRICS, "METRICS").replace(SET, "SET")
+
+    return change_and_load
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ def test_a_grid_is_the_product_of_its_axes_times_the_seeds(load, small, composer
     small["grids"] = {
         "all": {"label": "all", "axes": {"optimizer.lr": ["2**-4", 0.5], "optimizer.inner_steps": [1, 2, 4]}}
     }
-    small["drawing"]["curves"][0]["grid"] = "all"
+    small["drawing"]["curves"] = [
+        {"grid": "all", "metric": "test_accuracy.best", "split_by": "optimizer.inner_steps"}
+    ]
     rows = list(expand(load(small), composer))
     expected = list(itertools.product([2**-4, 0.5], [1, 2, 4], range(3)))
     assert [(*row.point.values(), row.seed) for row in rows] == expected
@@ -41,7 +43,8 @@ def test_an_axis_may_be_a_group_and_its_values_lists(load, small, composer):
         }
     }
     small["drawing"]["x"] = "data"
-    small["drawing"]["curves"] = [{"grid": "all", "metric": "test_accuracy.best"}]
+    drawn = {"grid": "all", "metric": "test_accuracy.best", "split_by": "model.hidden_widths"}
+    small["drawing"]["curves"] = [drawn]
     runs = [row.run for row in expand(load(small, "protocol.num_seeds=1", "protocol.keep=1"), composer)]
     assert [(run.data.kind, run.model.hidden_widths) for run in runs] == list(
         itertools.product(["digits", "mnist1d"], [(8,), (4, 4)])
@@ -62,6 +65,7 @@ def test_coupled_values_are_computed_at_each_point(load, small, composer):
         },
     }
     small["drawing"]["x"] = "optimizer.inner_steps"
+    small["drawing"]["curves"][0]["split_by"] = "optimizer.batch_size"
     for row in expand(load(small), composer):
         if row.grid == "rate":
             n, batch_size = row.point["optimizer.inner_steps"], row.point["optimizer.batch_size"]

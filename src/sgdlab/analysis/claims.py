@@ -10,18 +10,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from sgdlab.analysis.estimators.agreement import estimate_agreement
 from sgdlab.analysis.estimators.collapse import estimate_collapse
 from sgdlab.analysis.estimators.difference import estimate_difference
 from sgdlab.analysis.estimators.estimate import Estimate
 from sgdlab.analysis.estimators.gain import estimate_gain
 from sgdlab.analysis.estimators.level import estimate_level
 from sgdlab.analysis.estimators.optimum_ratio import estimate_optimum_ratio
+from sgdlab.analysis.estimators.order import estimate_order
+from sgdlab.analysis.estimators.scaling import estimate_scaling
 from sgdlab.analysis.estimators.share import estimate_share
 from sgdlab.analysis.estimators.slope import estimate_slope
+from sgdlab.analysis.estimators.spread import estimate_spread
 from sgdlab.analysis.estimators.trend import estimate_trend
 from sgdlab.analysis.observations import Observation
-from sgdlab.analysis.points import GridRuns, arrange
-from sgdlab.sweeps.claims import Claim, Expectation
+from sgdlab.analysis.points import GridRuns, NoSuchPointError, arrange
+from sgdlab.sweeps.any_claim import Claim
+from sgdlab.sweeps.claims import Expectation
 from sgdlab.sweeps.spec import Protocol, Sweep
 
 Decision = Literal["supported", "not supported", "inconclusive"]
@@ -55,7 +60,11 @@ def judge(sweep: Sweep, observations: Iterable[Observation]) -> list[Verdict]:
         for panel_name, panel in sweep.panels.items():
             if claim.panels is None or panel_name in claim.panels:
                 grids = {grid_name: arranged[panel_name, grid_name] for grid_name in panel.grids}
-                verdicts.append(_verdict(claim, panel_name, _estimate(claim, grids, sweep.protocol)))
+                try:
+                    estimate = _estimate(claim, grids, sweep.protocol)
+                except NoSuchPointError as error:
+                    estimate = Estimate(None, None, 0, f"{claim.kind} of points", obstacle=str(error))
+                verdicts.append(_verdict(claim, panel_name, estimate))
     return verdicts
 
 
@@ -96,6 +105,14 @@ def _estimate(claim: Claim, grids: Mapping[str, GridRuns], protocol: Protocol) -
             return estimate_difference(claim, grids, protocol)
         case "collapse":
             return estimate_collapse(claim, grids, protocol)
+        case "agreement":
+            return estimate_agreement(claim, grids, protocol)
+        case "scaling":
+            return estimate_scaling(claim, grids, protocol)
+        case "order":
+            return estimate_order(claim, grids, protocol)
+        case "spread":
+            return estimate_spread(claim, grids, protocol)
         case "level":
             return estimate_level(claim, grids, protocol)
         case "slope":

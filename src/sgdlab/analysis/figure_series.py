@@ -7,16 +7,19 @@ training and the runs have it, with the epoch chosen on one half of the test set
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sgdlab.analysis.curves import make_curves
+from sgdlab.analysis.heat_map import make_heat_map
+from sgdlab.analysis.labels import label_of_number
 from sgdlab.analysis.observations import Observation
+from sgdlab.analysis.optima import make_optima
 from sgdlab.analysis.penalty_error import describe_penalty_error
 from sgdlab.analysis.phase import make_phase
 from sgdlab.analysis.points import GridRuns, arrange, describe_point, is_number
 from sgdlab.analysis.protocol import summarize_point
-from sgdlab.analysis.series import FigureSeries, PanelSeries, Reference, Rule, Series, XScale
+from sgdlab.analysis.series import FigureSeries, HeatMap, Made, PanelSeries, Reference, Rule, Series, XScale
 from sgdlab.analysis.trajectories import make_trajectories
 from sgdlab.sweeps.drawings import Curve
 from sgdlab.sweeps.spec import Protocol, Sweep
@@ -31,13 +34,12 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
         If an observation doesn't belong to the sweep, or an expression on x can't be evaluated.
     """
     drawing = sweep.drawing
-    make = {"curves": make_curves, "trajectories": make_trajectories, "phase": make_phase}[drawing.kind]
     arranged = arrange(sweep, observations)
     drawn = [*drawing.curves, *([drawing.reference] if drawing.reference else [])]
     grids = {(panel, curve.grid): arranged[panel, curve.grid] for panel in sweep.panels for curve in drawn}
     panels, warnings = [], []
     for name, panel in sweep.panels.items():
-        made = [make(arranged[name, curve.grid], curve, sweep) for curve in drawing.curves]
+        made = [_make(arranged[name, curve.grid], curve, sweep) for curve in drawing.curves]
         series = tuple(one for each in made for one in each.series)
         where = f"{panel.title}: " if len(sweep.panels) > 1 else ""
         warnings += [where + text for each in made for text in each.warnings]
@@ -48,15 +50,16 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
             PanelSeries(
                 name=name,
                 title=panel.title,
-                x_scale=_scale_of(series) if drawing.kind == "curves" else "linear",
+                x_scale=_scale_of(series) if drawing.kind in ("curves", "optima") else "linear",
                 series=series,
                 reference=reference,
                 y_range=panel.y_range,
                 x_range=panel.x_range,
                 rules=tuple(Rule(**line.model_dump()) for line in drawing.lines),
+                heat_map=_heat_map(arranged, name, sweep),
             )
         )
-        warnings += [where + text for text in _outside(panels[-1])]
+        warnings += [where + text for text in (*_outside(panels[-1]), *_contours_outside(panels[-1], sweep))]
     return FigureSeries(
         name=sweep.name,
         title=sweep.title,
@@ -69,11 +72,32 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
             _protocol(sweep),
             _counts(grids.values()),
             *_smoothing(sweep),
+            *_tuning(sweep),
             *describe_penalty_error(run for grid in grids.values() for point in grid.runs for run in point),
             *_thin_lines(panels),
             *warnings,
         ),
     )
+
+
+def _make(grid_runs: GridRuns, curve: Curve, sweep: Sweep) -> Made:
+    match sweep.drawing.kind:
+        case "curves":
+            return make_curves(grid_runs, curve, sweep)
+        case "optima":
+            return make_optima(grid_runs, curve, sweep)
+        case "trajectories":
+            return make_trajectories(grid_runs, curve, sweep)
+        case "phase":
+            return make_phase(grid_runs, curve, sweep)
+        case "heat_map":
+            return Made((), ())  # no curves, but cells
+
+
+def _heat_map(arranged: Mapping[tuple[str, str], GridRuns], panel_name: str, sweep: Sweep) -> HeatMap | None:
+    if sweep.drawing.kind != "heat_map":
+        return None
+    return make_heat_map(arranged[panel_name, sweep.drawing.curves[0].grid], sweep)
 
 
 def _reference(grid_runs: GridRuns, reference: Curve, protocol: Protocol) -> Reference | None:
@@ -110,6 +134,20 @@ def _smoothing(sweep: Sweep) -> list[str]:
     return [f"Each run's curve is a running mean over {num_evaluations} evaluations."] * (num_evaluations > 1)
 
 
+def _tuning(sweep: Sweep) -> list[str]:
+    """Say over what points are tuned, and that the same runs choose and show them."""
+    if sweep.drawing.kind != "optima":
+        return []
+    by = dict.fromkeys(curve.tuned_by or curve.metric for curve in sweep.drawing.curves)
+    text = (
+        f"Tuned over {', '.join(sweep.drawing.tuned)} by the best mean {' or '.join(by)}, and shown on the "
+        "same runs."
+    )
+    if any(curve.optimum for curve in sweep.drawing.curves):
+        text += " Error bars of an optimum: every value whose mean lies within one s.d. of the best."
+    return [text]
+
+
 def _counts(grids: Iterable[GridRuns]) -> str:
     """Count the runs behind the figure; one that two grids share counts once."""
     states: dict[Any, str] = {}
@@ -136,6 +174,19 @@ def _outside(panel: PanelSeries) -> list[str]:
             lie = "point lies" if num_outside == 1 else "points lie"
             leave_out.append(f"{num_outside} {lie} outside the range of {name} that is drawn")
     return leave_out
+
+
+def _contours_outside(panel: PanelSeries, sweep: Sweep) -> list[str]:
+    """Name the contours that don't pass over the grid."""
+    if panel.heat_map is None:
+        return []
+    passing = {(contour.label, contour.level) for contour in panel.heat_map.contours if contour.lines}
+    return [
+        f"{contours.label} = {label_of_number(level)} doesn't pass over the grid"
+        for contours in sweep.drawing.contours
+        for level in contours.levels
+        if (contours.label, level) not in passing
+    ]
 
 
 def _thin_lines(panels: Sequence[PanelSeries]) -> list[str]:

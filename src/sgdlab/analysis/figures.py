@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sgdlab.analysis.heat_map_drawing import COLOUR_BAR_ROOM, contour_style, draw_heat_map
 from sgdlab.analysis.labels import mathtext
 from sgdlab.analysis.line_drawing import REFERENCE, rule_style
 from sgdlab.analysis.panel_drawing import (
     COLOURS,
+    EDGE,
     ENDS,
     MARKERS,
     OPTIMUM_BAR,
@@ -67,6 +69,7 @@ _METADATA: dict[str, dict[str, Any]] = {
 _PANEL_WIDTH = {1: 4.6, 2: 3.7, 3: 3.35}
 _PANEL_HEIGHT = 2.55
 _LEFT, _RIGHT, _TOP, _GAP = 0.8, 0.2, 0.38, 0.62
+_TOP_OF_MAP = 0.5  # levels of contours are written below the title
 _X_LABEL, _LEGEND_ROW, _CAPTION_ROW, _BOTTOM = 0.56, 0.2, 0.145, 0.08
 _CHARACTER = 0.068  # mean width of a legend's character
 _CAPTION_CHARACTER = 0.05
@@ -99,7 +102,9 @@ def _figure(series: FigureSeries) -> Figure:
     num_panels = len(series.panels)
     panel_width = _PANEL_WIDTH.get(num_panels, _PANEL_WIDTH[3])
     gap = _LEFT if any(panel.y_label for panel in series.panels[1:]) else _GAP
-    width = _LEFT + num_panels * panel_width + (num_panels - 1) * gap + _RIGHT
+    beside = COLOUR_BAR_ROOM if series.kind == "heat_map" else 0.0
+    gap, right = gap + beside, _RIGHT + beside
+    width = _LEFT + num_panels * panel_width + (num_panels - 1) * gap + right
     legend = _legend(series)
     num_columns = _num_columns(list(legend), width)
     num_rows = -(-len(legend) // num_columns)
@@ -109,7 +114,7 @@ def _figure(series: FigureSeries) -> Figure:
     caption_top = _BOTTOM + _CAPTION_ROW * len(caption)
     legend_top = caption_top + 0.08 + _LEGEND_ROW * num_rows
     bottom = legend_top + _X_LABEL
-    height = bottom + _PANEL_HEIGHT + _TOP
+    height = bottom + _PANEL_HEIGHT + (_TOP if series.kind != "heat_map" else _TOP_OF_MAP)
 
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
@@ -118,7 +123,10 @@ def _figure(series: FigureSeries) -> Figure:
         axes = figure.add_axes(
             (left / width, bottom / height, panel_width / width, _PANEL_HEIGHT / height), label=panel.name
         )
-        draw_panel(axes, panel, series)
+        if panel.heat_map is None:
+            draw_panel(axes, panel, series)
+        else:
+            draw_heat_map(axes, panel, series, panel.heat_map)
         if i == 0 and panel.y_label is None:
             axes.set_ylabel(mathtext(series.y_label))
     figure.legend(
@@ -149,20 +157,26 @@ def _legend(series: FigureSeries) -> dict[str, Any]:
         label: Line2D([], [], color=COLOURS[i % len(COLOURS)], **_line(series, i))
         for i, label in enumerate(labels)
     }
-    for i, rule in enumerate(series.panels[0].rules if series.panels else ()):
-        if rule.label is not None:
-            legend[rule.label] = Line2D([], [], **rule_style(i))
+    for panel in series.panels:
+        for i, rule in enumerate(panel.rules):
+            if rule.label is not None and rule.x is None:
+                legend[rule.label] = Line2D([], [], **rule_style(i))
+    maps = [panel.heat_map for panel in series.panels if panel.heat_map]
+    families = dict.fromkeys(contour.label for one in maps for contour in one.contours)
+    legend |= {family: Line2D([], [], **contour_style(i)) for i, family in enumerate(families)}
     for reference in (panel.reference for panel in series.panels if panel.reference):
         legend[reference.label] = Line2D([], [], **REFERENCE)
     grey: dict[str, Any] = {"color": "#555555", "linestyle": "none", "markerfacecolor": "none"}
     if any(one.optimum for one in curves):
         star = Line2D([], [], color="#555555", **STAR)
         legend["optimum and its error bar"] = (Line2D([], [], color="#555555", **OPTIMUM_BAR), star)
+    if any(one.at_edge_x for one in curves):
+        legend["touches the edge of the grid"] = Line2D([], [], **{**EDGE, "color": "#555555"})
     if any(one.ends for one in curves):
         legend["last evaluation drawn"] = Line2D([], [], **{**ENDS, "color": "#555555"})
-    if any(one.diverged_x for one in curves):
+    if any(one.diverged_x for one in curves) or any(one.diverged for one in maps):
         legend["diverged"] = Line2D([], [], marker="x", markersize=5, **grey)
-    if any(one.unfinished_x for one in curves):
+    if any(one.unfinished_x for one in curves) or any(one.unfinished for one in maps):
         legend["unfinished"] = Line2D([], [], marker="o", markersize=5, **grey)
     return legend
 

@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sgdlab.analysis.labels import mathtext
-from sgdlab.analysis.series import OrderLine, Rule, VerticalLine
+from sgdlab.analysis.series import OrderLine, Rule
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Dash = Literal["dashed", "dotted", "dashdot"]
+
 REFERENCE: dict[str, Any] = {"color": "#333333", "linestyle": ":", "linewidth": 1.2}
 _ORDER_LINE: dict[str, Any] = {"color": "#777777", "linestyle": (0, (4, 3)), "linewidth": 0.9, "zorder": 1}
-_RULE_DASHES = ("--", ":", "-.")
+_RULE_DASHES: tuple[Dash, ...] = ("dashed", "dotted", "dashdot")
+
+
+def rule_dash(index: int) -> Dash:
+    """Return the dash of a panel's line of that number, here and in the report."""
+    return _RULE_DASHES[index % len(_RULE_DASHES)]
 
 
 def rule_style(index: int) -> dict[str, Any]:
     """Return how a panel's line of that number looks."""
-    return {"color": "#333333", "linestyle": _RULE_DASHES[index % len(_RULE_DASHES)], "linewidth": 1.0}
+    return {"color": "#333333", "linestyle": rule_dash(index), "linewidth": 1.0}
 
 
-def draw_rule(axes: Axes, rule: Rule, index: int) -> None:
-    """Draw it from one side of the panel to the other."""
+def draw_rule(axes: Axes, rule: Rule, index: int, place: Callable[[Any], float]) -> None:
+    """Draw it from one side of the panel to the other; an upright has its label along its lower end."""
     style = rule_style(index)
     if rule.y is not None:
         axes.axhline(rule.y, zorder=4, **style)
     elif rule.x is not None:
-        axes.axvline(rule.x, zorder=4, **style)
+        axes.axvline(place(rule.x), zorder=4, **style)
+        if rule.label is not None:
+            _write_along(axes, place(rule.x), rule.label)
     elif rule.slope is not None:
         axes.axline(rule.through, slope=rule.slope, zorder=4, **style)
 
@@ -50,12 +59,10 @@ def draw_order_line(axes: Axes, line: OrderLine, place: Callable[[Any], float]) 
     )
 
 
-def draw_vertical_line(axes: Axes, line: VerticalLine, place: Callable[[Any], float]) -> None:
-    """Draw it dotted, its label along its lower end."""
-    axes.axvline(place(line.x), zorder=1, **REFERENCE)
+def _write_along(axes: Axes, x: float, label: str) -> None:
     axes.annotate(
-        mathtext(line.label),
-        (place(line.x), 0),
+        mathtext(label),
+        (x, 0),
         xycoords=("data", "axes fraction"),
         xytext=(-2, 4),
         textcoords="offset points",
@@ -63,5 +70,6 @@ def draw_vertical_line(axes: Axes, line: VerticalLine, place: Callable[[Any], fl
         ha="right",
         va="bottom",
         fontsize=7.5,
-        color=REFERENCE["color"],
+        color="#333333",
+        zorder=2,  # below all data
     )

@@ -60,12 +60,12 @@ def find_optimum(points: Sequence[PointSummary]) -> Optimum | None:
         bar=bar,
         mean=sign * highest,
         std=std,
-        best_edges=_edges_touched([point.point for point in best], grid),
-        bar_edges=_edges_touched([point.point for point in bar], grid),
+        best_edges=edges_touched([point.point for point in best], grid),
+        bar_edges=edges_touched([point.point for point in bar], grid),
     )
 
 
-def _edges_touched(points: Sequence[Point], grid: Sequence[Point]) -> tuple[Edge, ...]:
+def edges_touched(points: Sequence[Point], grid: Sequence[Point]) -> tuple[Edge, ...]:
     """Return the ends that points touch. Zero is no edge, since no hyperparameter goes below it."""
     edges = []
     for axis in grid[0]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sgdlab.analysis.labels import label_of_number, mathtext
-from sgdlab.analysis.line_drawing import REFERENCE, draw_order_line, draw_rule, draw_vertical_line
+from sgdlab.analysis.axis_labels import label_log_y, label_x, set_y_scale
+from sgdlab.analysis.labels import mathtext
+from sgdlab.analysis.line_drawing import REFERENCE, draw_order_line, draw_rule
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
 
 if TYPE_CHECKING:
@@ -40,10 +41,18 @@ ENDS: dict[str, Any] = {
     "linestyle": "none",
     "zorder": 5,
 }
+EDGE: dict[str, Any] = {
+    "marker": "o",
+    "markersize": 10,
+    "markerfacecolor": "none",
+    "markeredgewidth": 1.0,
+    "linestyle": "none",
+    "zorder": 5,
+}
 _THIN: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.5, "zorder": 2}
 
 _DASHES = ("-", "--", "-.", ":")
-_MAX_X_LABELS = 11
+_DODGE = 0.09  # of a factor of two
 _ZERO_GAP = 1.5  # zero has no log2; it stands this far left of the smallest positive value
 _ORDER_LABEL_ROOM = 0.05  # of the panel's height, below the lowest line
 _NO_VALUE_ROW = 0.036  # of the panel's height; points without a value are marked in rows at the bottom
@@ -57,7 +66,7 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
     axes.set_xlabel(mathtext(panel.x_label or figure.x_label))
     if panel.y_label is not None:
         axes.set_ylabel(mathtext(panel.y_label))
-    axes.set_yscale(panel.y_scale or figure.y_scale)
+    set_y_scale(axes, panel.y_scale or figure.y_scale)
     for one in panel.series:
         index = labels.index(one.label)
         colour = COLOURS[index % len(COLOURS)]
@@ -66,16 +75,17 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
         elif figure.kind == "phase":
             _draw_points(axes, one, colour)
         else:
-            _draw_curve(axes, one, [place(x) for x in one.x], colour, MARKERS[index % len(MARKERS)])
+            beside = _dodge(index, len(labels)) if one.bars and panel.x_scale != "linear" else 0.0
+            xs = [place(x) + beside for x in one.x]
+            _draw_curve(axes, one, xs, colour, MARKERS[index % len(MARKERS)])
             _draw_optimum(axes, one, place, colour)
+            _ring_edges(axes, one, xs, colour)
     if panel.reference is not None:
         axes.axhline(panel.reference.mean, zorder=1, **REFERENCE)
     for index, rule in enumerate(panel.rules):
-        draw_rule(axes, rule, index)
+        draw_rule(axes, rule, index, place)
     for line in panel.order_lines:
         draw_order_line(axes, line, place)
-    for vertical in panel.vertical_lines:
-        draw_vertical_line(axes, vertical, place)
     if panel.order_lines:
         _make_room_below(axes, _ORDER_LABEL_ROOM)
     if panel.x_range is not None:
@@ -83,9 +93,9 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
     if panel.y_range is not None:
         axes.set_ylim(*panel.y_range)
     _mark_points_without_value(axes, panel, place, labels)
-    _label_x(axes, panel, place)
-    if axes.get_yscale() == "log":
-        _label_log_y(axes)
+    label_x(axes, panel, place)
+    if axes.get_yscale() == "log" and (panel.y_scale or figure.y_scale) == "log":
+        label_log_y(axes)
 
 
 def trajectory_dash(index: int) -> str:
@@ -108,7 +118,7 @@ def _places(panel: PanelSeries) -> Callable[[Any], float]:
 def _draw_curve(axes: Axes, one: Series, xs: Sequence[float], colour: str, marker: str) -> None:
     axes.errorbar(
         *_broken_at_zero(one.x, xs, one.mean),
-        yerr=np.nan_to_num(_broken_at_zero(one.x, xs, one.std)[1]),
+        yerr=[np.nan_to_num(_broken_at_zero(one.x, xs, reach)[1]) for reach in _reaches(one)],
         color=colour,
         marker=marker,
         markersize=4,
@@ -129,6 +139,31 @@ def _broken_at_zero(
     if len(x) > 1 and values[0] == 0:
         x, y = np.insert(x, 1, math.nan), np.insert(y, 1, math.nan)
     return x, y
+
+
+def _reaches(one: Series) -> tuple[Sequence[float | None], Sequence[float | None]]:
+    """Return how far the error bars reach down and up."""
+    if not one.bars:
+        return one.std, one.std
+    ends = [
+        (None, None) if bar is None or mean is None else (mean - bar[0], bar[1] - mean)
+        for mean, bar in zip(one.mean, one.bars, strict=True)
+    ]
+    return [down for down, _ in ends], [up for _, up in ends]
+
+
+def _dodge(index: int, num_curves: int) -> float:
+    """Return how far beside its x a curve of optima stands: optima of a grid often coincide."""
+    return _DODGE * (index - (num_curves - 1) / 2)
+
+
+def _ring_edges(axes: Axes, one: Series, xs: Sequence[float], colour: str) -> None:
+    points = [
+        (x, mean)
+        for value, x, mean in zip(one.x, xs, one.mean, strict=True)
+        if value in one.at_edge_x and mean is not None
+    ]
+    axes.plot(*np.array(points).reshape(-1, 2).T, color=colour, **EDGE)
 
 
 def _draw_optimum(axes: Axes, one: Series, place: Callable[[Any], float], colour: str) -> None:
@@ -185,43 +220,6 @@ def _mark_points_without_value(
                 transform=axes.get_xaxis_transform(),
                 zorder=4,
             )
-
-
-def _label_x(axes: Axes, panel: PanelSeries, place: Callable[[Any], float]) -> None:
-    xs = list(dict.fromkeys(x for one in panel.series for x in one.x))
-    if panel.x_scale == "linear":
-        axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
-        return
-    if panel.x_scale == "choices":
-        axes.set_xticks([place(x) for x in xs], [str(x) for x in xs])
-        return
-    positive = [math.log2(x) for x in xs if x > 0]
-    if positive:
-        low, high = math.ceil(min(positive)), math.floor(max(positive))
-        step = max(1, math.ceil((high - low + 1) / _MAX_X_LABELS))
-        exponents = [k for k in range(low, high + 1) if k % step == 0] or [low]
-        ticks = [(float(k), mathtext(_power_of_two(k))) for k in exponents]
-    else:
-        ticks = []
-    if any(x == 0 for x in xs):
-        ticks.insert(0, (place(0), "0"))
-    axes.set_xticks([position for position, _ in ticks], [label for _, label in ticks])
-
-
-def _label_log_y(axes: Axes) -> None:
-    """Label 1, 2, 3 and 5 of each decade over less than two decades, and decades alone over more."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    low, high = axes.get_ylim()
-    if high / low < 100:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _power_of_two(exponent: int) -> str:
-    """Write small integers as themselves on axes such as a batch size, everything else as a power."""
-    return label_of_number(2.0**exponent) if exponent < 0 else f"2^{{{exponent}}}"
 
 
 def _floats(values: Sequence[float | None]) -> np.ndarray:

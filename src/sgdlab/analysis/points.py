@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sgdlab.analysis.observations import Observation
 from sgdlab.config.numbers import evaluate, format_number
 from sgdlab.errors import UsageError
 from sgdlab.sweeps.references import names_at
+from sgdlab.sweeps.selection import Where, axes_meant, describe_where
 from sgdlab.sweeps.spec import Grid, Panel, Sweep
 
 Point = Mapping[str, Any]  # axis → value
@@ -55,14 +56,14 @@ def arrange(sweep: Sweep, observations: Iterable[Observation]) -> dict[tuple[str
     """
     found: dict[tuple[str, str], dict[Any, list[Observation]]] = defaultdict(lambda: defaultdict(list))
     for run in observations:
-        found[run.panel, run.grid][_point_id(run.point)].append(run)
+        found[run.panel, run.grid][point_id(run.point)].append(run)
     arranged = {}
     for panel_name, panel in sweep.panels.items():
         for grid_name, grid in panel.grids.items():
             runs_of = found.pop((panel_name, grid_name), {})
             points = _points_of(grid)
             runs = tuple(
-                _complete(panel_name, grid_name, point, runs_of.pop(_point_id(point), []), sweep)
+                _complete(panel_name, grid_name, point, runs_of.pop(point_id(point), []), sweep)
                 for point in points
             )
             for strangers in runs_of.values():
@@ -71,6 +72,34 @@ def arrange(sweep: Sweep, observations: Iterable[Observation]) -> dict[tuple[str
     for strangers_by_point in found.values():
         _refuse_stranger(sweep, next(iter(strangers_by_point.values()))[0])
     return arranged
+
+
+class NoSuchPointError(Exception):
+    """A grid has no point where a claim asks for one: the command line gave an axis other values."""
+
+
+def restrict(grid_runs: GridRuns, where: Where) -> GridRuns:
+    """Return the part of a grid that a selection means.
+
+    Raises
+    ------
+    NoSuchPointError
+        If it has no such point.
+    """
+    axes = axes_meant(grid_runs.grid.axes, where)
+    if not all(axes.values()):
+        raise NoSuchPointError(f"grid {grid_runs.grid_name!r} has no point with {describe_where(where)}")
+    kept = [
+        index
+        for index, point in enumerate(grid_runs.points)
+        if all(point[axis] in axes[axis] for axis in where)
+    ]
+    return replace(
+        grid_runs,
+        grid=grid_runs.grid.model_copy(update={"axes": axes}),
+        points=tuple(grid_runs.points[index] for index in kept),
+        runs=tuple(grid_runs.runs[index] for index in kept),
+    )
 
 
 def refuse_duplicates(runs: Sequence[Observation]) -> None:
@@ -105,6 +134,14 @@ def hashable(value: Any) -> Any:
     return tuple(map(hashable, value)) if isinstance(value, list | tuple) else value
 
 
+def point_id(point: Point) -> frozenset[tuple[str, Any]]:
+    """Return what tells a point from others, as something that can be looked up."""
+    try:
+        return frozenset(point.items())
+    except TypeError:  # a value is a list
+        return frozenset((axis, hashable(value)) for axis, value in point.items())
+
+
 def _points_of(grid: Grid) -> tuple[Point, ...]:
     return tuple(
         dict(zip(grid.axes, values, strict=True)) for values in itertools.product(*grid.axes.values())
@@ -130,10 +167,3 @@ def _complete(
 
 def _refuse_stranger(sweep: Sweep, run: Observation) -> None:
     raise UsageError(f"{sweep.name} at scale {sweep.scale} doesn't have {describe_place(run)}")
-
-
-def _point_id(point: Point) -> frozenset[tuple[str, Any]]:
-    try:
-        return frozenset(point.items())
-    except TypeError:  # a value is a list
-        return frozenset((axis, hashable(value)) for axis, value in point.items())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sgdlab.sweeps.drawings import DrawingKind, YScale
+
 XScale = Literal["log2", "linear", "choices"]
 
 
@@ -34,6 +36,8 @@ class Series:
     unfinished_x: tuple[Any, ...] = ()  # points that have no value yet
     optimum: OptimumMark | None = None
     ends: tuple[tuple[float, float], ...] = ()  # x, y: marked with a cross; of scattered points
+    bars: tuple[tuple[float, float] | None, ...] = ()  # (P,) from, to: error bars that are no mean ± std
+    at_edge_x: tuple[Any, ...] = ()  # where the optimum or its error bar touches the edge of what is tuned
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Reference:
 class Rule:
     """A straight line across the panel: a level, an upright, or a slope through a point."""
 
-    label: str | None
+    label: str | None  # in the legend; of an upright, along it
     y: float | None = None
     x: float | None = None
     slope: float | None = None
@@ -66,11 +70,28 @@ class OrderLine:
 
 
 @dataclass(frozen=True)
-class VerticalLine:
-    """A place on the x axis that curves are read against."""
+class Contour:
+    """Where an expression of both axes has one value: a curve, in one piece or several."""
 
-    label: str  # written along it
-    x: float
+    label: str  # of the expression, in the legend
+    level: float
+    lines: tuple[tuple[tuple[float, float], ...], ...]  # pieces, of points x, y
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A metric over two axes, both ascending, as coloured cells."""
+
+    metric: str
+    colour_label: str
+    x: tuple[Any, ...]  # (X,)
+    y: tuple[Any, ...]  # (Y,)
+    mean: tuple[tuple[float | None, ...], ...]  # (Y, X) None: no value by the protocol
+    std: tuple[tuple[float | None, ...], ...]  # (Y, X)
+    num_done: tuple[tuple[int, ...], ...]  # (Y, X)
+    diverged: tuple[tuple[Any, Any], ...]  # x, y: cells without a value, since too many runs diverged
+    unfinished: tuple[tuple[Any, Any], ...]  # x, y: cells without a value yet
+    contours: tuple[Contour, ...]
 
 
 @dataclass(frozen=True)
@@ -86,10 +107,10 @@ class PanelSeries:
     x_range: tuple[float, float] | None = None  # the same, where x is linear
     x_label: str | None = None  # None: the figure's
     y_label: str | None = None  # None: the figure's, at the first panel
-    y_scale: Literal["linear", "log"] | None = None  # None: the figure's
+    y_scale: YScale | None = None  # None: the figure's
     order_lines: tuple[OrderLine, ...] = ()
     rules: tuple[Rule, ...] = ()
-    vertical_lines: tuple[VerticalLine, ...] = ()
+    heat_map: HeatMap | None = None  # instead of series
 
 
 @dataclass(frozen=True)
@@ -98,10 +119,10 @@ class FigureSeries:
 
     name: str
     title: str
-    kind: Literal["curves", "trajectories", "phase"]
+    kind: DrawingKind
     x_label: str
     y_label: str
-    y_scale: Literal["linear", "log"]
+    y_scale: YScale
     panels: tuple[PanelSeries, ...]
     caption: tuple[str, ...]  # protocol, counts and warnings, one line each
 

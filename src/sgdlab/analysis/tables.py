@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from sgdlab.analysis.claims import Verdict
 from sgdlab.analysis.observations import Observation
 from sgdlab.analysis.optimum import Edge, find_optimum
-from sgdlab.analysis.points import arrange, describe_point
+from sgdlab.analysis.points import GridRuns, arrange, describe_point, hashable
 from sgdlab.analysis.protocol import PointSummary, summarize_curve
 from sgdlab.sweeps.spec import Sweep
 
@@ -21,7 +21,7 @@ class ResultRow:
     """One point of one grid in one metric, and its place on the grid."""
 
     summary: PointSummary
-    is_optimum: bool  # of the whole grid; several rows where they tie
+    is_optimum: bool  # of the grid, or of the part that is tuned together; several rows where they tie
     in_error_bar: bool  # within one standard deviation of the optimum
     edges: tuple[
         Edge, ...
@@ -38,7 +38,8 @@ def rows(sweep: Sweep, observations: Iterable[Observation]) -> list[ResultRow]:
     result = []
     for grid_runs in arranged.values():
         for metric in _metrics_of(sweep, grid_runs.grid_name):
-            result += _rows_of(summarize_curve(grid_runs, sweep.protocol, metric))
+            summaries = summarize_curve(grid_runs, sweep.protocol, metric)
+            result += _rows_of(summaries, _places_of_optima(sweep, grid_runs))
     return result
 
 
@@ -125,17 +126,36 @@ def _metrics_of(sweep: Sweep, grid: str) -> list[str]:
     return list(dict.fromkeys(drawn)) or [sweep.protocol.rank_by]
 
 
-def _rows_of(summaries: Sequence[PointSummary]) -> list[ResultRow]:
-    optimum = find_optimum(summaries)
-    if optimum is None:
-        return [ResultRow(summary, False, False, ()) for summary in summaries]
-    best, bar = set(map(id, optimum.best)), set(map(id, optimum.bar))
+def _places_of_optima(sweep: Sweep, grid_runs: GridRuns) -> list[Any]:
+    """Return, for each point of a grid, what its optimum has in common; one place where it is the grid's."""
+    drawing = sweep.drawing
+    if grid_runs.grid_name not in {curve.grid for curve in drawing.curves if drawing.tuned}:
+        return [()] * len(grid_runs.points)
+    return [
+        tuple(hashable(value) for axis, value in point.items() if axis not in drawing.tuned)
+        for point in grid_runs.points
+    ]
+
+
+def _rows_of(summaries: Sequence[PointSummary], places: Sequence[Any]) -> list[ResultRow]:
+    """Mark the optimum at each place, and keep the order."""
+    together: dict[Any, list[PointSummary]] = {}
+    for summary, place in zip(summaries, places, strict=True):
+        together.setdefault(place, []).append(summary)
+    best: set[int] = set()
+    bar: set[int] = set()
+    edges: dict[int, tuple[Edge, ...]] = {}
+    for points in together.values():
+        if optimum := find_optimum(points):
+            best |= set(map(id, optimum.best))
+            bar |= set(map(id, optimum.bar))
+            edges |= dict.fromkeys(map(id, optimum.best), optimum.bar_edges)
     return [
         ResultRow(
             summary=summary,
-            is_optimum=(is_optimum := id(summary) in best),
+            is_optimum=id(summary) in best,
             in_error_bar=id(summary) in bar,
-            edges=optimum.bar_edges if is_optimum else (),
+            edges=edges.get(id(summary), ()),
         )
         for summary in summaries
     ]

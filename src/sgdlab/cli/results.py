@@ -32,6 +32,7 @@ def results(
     """Show each point by the protocol (best k of n), the claims, and what was left out and why."""
     from sgdlab.analysis.claims import judge
     from sgdlab.analysis.collect import observe
+    from sgdlab.analysis.optimum_table import optimum_rows
     from sgdlab.analysis.penalty_error import describe_penalty_error
     from sgdlab.analysis.tables import rows, write_csv
     from sgdlab.cli.results_view import print_results, results_as_json
@@ -45,12 +46,14 @@ def results(
         found, cautions = rows(sweep, observations), describe_penalty_error(observations)
         if as_csv:
             write_csv(found, sys.stdout)
-        elif as_json:
+            continue
+        optima, verdicts = optimum_rows(sweep, observations), judge(sweep, observations)
+        if as_json:
             print(between)
             between = ","
-            sys.stdout.writelines(results_as_json(sweep, found, judge(sweep, observations), cautions))
+            sys.stdout.writelines(results_as_json(sweep, found, optima, verdicts, cautions))
         else:
-            print_results(sweep, found, judge(sweep, observations), cautions)
+            print_results(sweep, found, optima, verdicts, cautions)
     if as_json:
         print("]")
 

@@ -14,8 +14,10 @@ from typing import Any
 from rich.table import Table
 
 from sgdlab.analysis.claims import Verdict
+from sgdlab.analysis.optimum_table import OptimumRow, flags_of, record_of_optimum
 from sgdlab.analysis.protocol import Spread
 from sgdlab.analysis.tables import ResultRow, describe_left_out, record_of_row, record_of_verdict
+from sgdlab.analysis.tuning import Bar
 from sgdlab.cli.output import console, json_line
 from sgdlab.config.numbers import format_number
 from sgdlab.sweeps.spec import Sweep
@@ -25,10 +27,15 @@ _COUNTS = {"diverged": "num_diverged", "failed": "num_failed", "missing": "num_m
 
 
 def print_results(
-    sweep: Sweep, rows: Sequence[ResultRow], verdicts: Sequence[Verdict], remarks: Iterable[str]
+    sweep: Sweep,
+    rows: Sequence[ResultRow],
+    optima: Sequence[OptimumRow],
+    verdicts: Sequence[Verdict],
+    remarks: Iterable[str],
 ) -> None:
-    """Print the points, the verdicts, and what was left out."""
+    """Print the points, the optima, the verdicts, and what was left out."""
     print_points(sweep, rows)
+    print_optima(sweep, optima)
     print()
     print_verdicts(verdicts)
     for line in (*describe_left_out(rows), *remarks):
@@ -36,11 +43,17 @@ def print_results(
 
 
 def results_as_json(
-    sweep: Sweep, rows: Iterable[ResultRow], verdicts: Iterable[Verdict], cautions: Sequence[str]
+    sweep: Sweep,
+    rows: Iterable[ResultRow],
+    optima: Iterable[OptimumRow],
+    verdicts: Iterable[Verdict],
+    cautions: Sequence[str],
 ) -> Iterator[str]:
     """Yield the results of one sweep as one JSON object, piece by piece."""
     yield f'{{"sweep": {json_line(f"{sweep.name} @ {sweep.scale}")},\n"points": ['
     yield from _joined(map(record_of_row, rows))
+    yield '],\n"optima": ['
+    yield from _joined(map(record_of_optimum, optima))
     yield '],\n"claims": ['
     yield from _joined(map(record_of_verdict, verdicts))
     yield f'],\n"cautions": {json_line(list(cautions))}}}\n'
@@ -56,6 +69,14 @@ def print_points(sweep: Sweep, rows: Sequence[ResultRow]) -> None:
         sys.stdout.writelines(_listing(sweep, points))
         for edge in dict.fromkeys(edge for row in points for edge in row.edges):
             print(f"* or + at the {edge.side} end of {edge.axis}: extend the grid there")
+
+
+def print_optima(sweep: Sweep, optima: Sequence[OptimumRow]) -> None:
+    """Print a table of the optima over tuned axes for each panel, grid and metric."""
+    for (panel, grid, metric, tuned_by), rows in groupby(optima, key=_choice_of):
+        by = "" if tuned_by == metric else f", best by {tuned_by}"
+        print(f"\n{panel}/{grid}: {sweep.panels[panel].grids[grid].label} · optima of {metric}{by}")
+        sys.stdout.writelines(_listing_of_optima(list(rows)))
 
 
 def print_verdicts(verdicts: Sequence[Verdict]) -> None:
@@ -85,6 +106,31 @@ def format_spread(spread: Spread | None) -> str:
 
 def _curve_of(row: ResultRow) -> tuple[str, str, str]:
     return row.summary.panel, row.summary.grid, row.summary.metric
+
+
+def _choice_of(row: OptimumRow) -> tuple[str, str, str, str]:
+    return row.panel, row.grid, row.metric, row.tuned_by
+
+
+def _listing_of_optima(rows: Sequence[OptimumRow]) -> Iterator[str]:
+    """Yield the heading, and one line an optimum: where it stands, its value, and each tuned axis."""
+    hyperparameters = list(dict.fromkeys(name for row in rows for name in row.bars))
+    at, names = _short_names(list(rows[0].at)), _short_names(hyperparameters)
+    return _aligned(
+        [
+            *([name, *(format_number(row.at[axis]) for row in rows)] for axis, name in at.items()),
+            ["value", *(format_spread(row.value) for row in rows)],
+            *([names[name], *(_format_bar(row.bars.get(name)) for row in rows)] for name in hyperparameters),
+            ["flags", *map(flags_of, rows)],
+        ]
+    )
+
+
+def _format_bar(bar: Bar | None) -> str:
+    """Write an optimum and its error bar as table 1 of smith2020 does: ``2 (1 to 4)``."""
+    if bar is None:
+        return "–"
+    return f"{format_number(bar.best)} ({format_number(bar.low)} to {format_number(bar.high)})"
 
 
 def _joined(records: Iterable[dict[str, Any]]) -> Iterator[str]:
@@ -117,6 +163,10 @@ def _listing(sweep: Sweep, rows: Sequence[ResultRow]) -> Iterator[str]:
         *([name, *map(format_spread, column)] for name, column in spreads.items()),
         *([name, *map(str, numbers)] for name, numbers in shown.items()),
     ]
+    return _aligned(columns)
+
+
+def _aligned(columns: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in columns]
     for cells in zip(*columns, strict=True):
         aligned = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
@@ -124,6 +174,6 @@ def _listing(sweep: Sweep, rows: Sequence[ResultRow]) -> Iterator[str]:
 
 
 def _short_names(axes: Sequence[str]) -> dict[str, str]:
-    """Return axis → its last part where that tells it from the others."""
-    last = [axis.rpartition(".")[2] for axis in axes]
+    """Return axis → its last part where that tells it from the others; an expression stays as it is."""
+    last = [axis.rpartition(".")[2] if axis.replace(".", "").isidentifier() else axis for axis in axes]
     return {axis: name if last.count(name) == 1 else axis for axis, name in zip(axes, last, strict=True)}

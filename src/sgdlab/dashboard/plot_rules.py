@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from sgdlab.analysis.line_drawing import rule_dash
 from sgdlab.analysis.series import PanelSeries
 from sgdlab.dashboard.plot_text import name_of
 
-_DASHES = ("dash", "dot", "dashdot")
+_PLOTLY_DASHES = {"dashed": "dash", "dotted": "dot", "dashdot": "dashdot"}
 
 
-def rules_of(panel: PanelSeries) -> Iterator[dict[str, Any]]:
+def rules_of(panel: PanelSeries, place: Callable[[Any], float]) -> Iterator[dict[str, Any]]:
     """Yield levels and slopes from the first x to the last, uprights from the lowest y to the highest."""
-    xs = panel.x_range or [x for one in panel.series for x in one.x]
+    xs = panel.x_range or [place(x) for one in panel.series for x in one.x]
     ys = panel.y_range or [y for one in panel.series for y in one.mean if y is not None]
     if not (xs and ys):
         return
@@ -21,7 +22,7 @@ def rules_of(panel: PanelSeries) -> Iterator[dict[str, Any]]:
     for index, rule in enumerate(panel.rules):
         x, y = across, [min(ys), max(ys)]
         if rule.x is not None:
-            x = [rule.x, rule.x]
+            x = [place(rule.x)] * 2
         elif rule.y is not None:
             y = [rule.y, rule.y]
         elif rule.slope is not None:
@@ -33,7 +34,7 @@ def rules_of(panel: PanelSeries) -> Iterator[dict[str, Any]]:
             "x": x,
             "y": y,
             "mode": "lines",
-            "line": {"dash": _DASHES[index % len(_DASHES)], "width": 1.2},
+            "line": {"dash": _PLOTLY_DASHES[rule_dash(index)], "width": 1.2},
             "hoverinfo": "skip",
             "showlegend": rule.label is not None,
             "meta": {"colour": "text"},

@@ -7,22 +7,20 @@ dark; symbols and dashes tell curves apart without colour. Plotly reads text as 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
 from typing import Any
 
 from sgdlab.analysis.labels import label_of_number
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
+from sgdlab.dashboard.heat_map_plot import heat_map_plot
+from sgdlab.dashboard.plot_axes import Place, x_axis_of, y_axis_of
 from sgdlab.dashboard.plot_rules import rules_of
-from sgdlab.dashboard.plot_text import name_of, scripts, text_of
+from sgdlab.dashboard.plot_text import name_of, text_of
 
 NUM_COLOURS = 6  # --curve-0 … --curve-5 of the style sheet
-MAX_TICKS = 9
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon", "hexagon", "star")
 _DASHES = ("solid", "dash", "dashdot", "longdash")
 
-Place = Callable[[Any], float]
 Trace = dict[str, Any]
 
 
@@ -31,8 +29,10 @@ def plot_of(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
 
     A label has the same colour in each panel of the figure.
     """
+    if panel.heat_map is not None:
+        return heat_map_plot(panel.heat_map, figure)
     labels = list(dict.fromkeys(one.label for each in figure.panels for one in each.series))
-    place, ticks = _axis(panel)
+    place, x_axis = x_axis_of(panel, figure)
     bottom = _bottom(panel, figure)
     data: list[Trace] = []
     for one in panel.series:
@@ -44,45 +44,14 @@ def plot_of(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
             data += [_line(one, index, figure, place) | _points(index), *_ends(one, shared)]
         else:
             data += [_line(one, index, figure, place) | _markers(one, index), *_optimum(one, shared, place)]
+            data += _edges(one, shared, place)
             data += _without_value(one, shared, place, bottom)
         data += _unselected(one, shared, place)
-    layout = {
-        "xaxis": {"title": {"text": name_of(figure.x_label)}, "automargin": True, **ticks, **_x_range(panel)},
-        "yaxis": {
-            "title": {"text": name_of(figure.y_label)},
-            "automargin": True,
-            "type": figure.y_scale,
-            **_y_range(panel, figure),
-        },
+    data += [*rules_of(panel, place), *_reference(panel, place)]
+    return {
+        "data": [trace for trace in data if trace["x"]],
+        "layout": {"xaxis": x_axis, "yaxis": y_axis_of(panel, figure)},
     }
-    data += [*rules_of(panel), *_reference(panel, place)]
-    return {"data": [trace for trace in data if trace["x"]], "layout": layout}
-
-
-def _axis(panel: PanelSeries) -> tuple[Place, dict[str, Any]]:
-    """Where an x stands, and the axis's ticks."""
-    values = list(dict.fromkeys(x for one in panel.series for x in one.x))
-    if panel.x_scale == "linear":
-        return float, {}
-    if panel.x_scale == "choices":
-        positions = {choice: float(index) for index, choice in enumerate(values)}
-        return positions.__getitem__, _ticks(
-            list(positions.values()), [text_of(str(value)) for value in values]
-        )
-    logarithms = [math.log2(x) for x in values if x > 0] or [0.0]
-    low, high = math.floor(min(logarithms)), math.ceil(max(logarithms))
-    exponents = range(low, high + 1, math.ceil((high - low + 1) / MAX_TICKS))
-    zero = [low - 1.0] if 0 in values else []
-    ticks = _ticks([*zero, *exponents], [*["0" for _ in zero], *(_power_of_two(k) for k in exponents)])
-    return lambda x: math.log2(x) if x > 0 else low - 1.0, ticks
-
-
-def _ticks(positions: Iterable[float], texts: Iterable[str]) -> dict[str, Any]:
-    return {"tickmode": "array", "tickvals": list(positions), "ticktext": list(texts), "tickangle": 0}
-
-
-def _power_of_two(exponent: int) -> str:
-    return scripts(f"2^{{{exponent}}}")
 
 
 def _shared(one: Series, index: int) -> Trace:
@@ -112,6 +81,8 @@ def _line(one: Series, index: int, figure: FigureSeries, place: Place) -> Trace:
 def _hover(one: Series, position: int, figure: FigureSeries) -> str:
     mean, std, beside = one.mean[position], one.std[position], one.unselected[position]
     value = "no value" if mean is None else f"{mean:.5g}" + ("" if std is None else f" ± {std:.2g}")
+    if one.bars and (bar := one.bars[position]):
+        value += f", from {bar[0]:.5g} to {bar[1]:.5g}"
     lines = [
         name_of(one.label),
         f"{text_of(figure.x_label)} = {text_of(label_of_number(one.x[position]))}",
@@ -127,8 +98,36 @@ def _markers(one: Series, index: int) -> Trace:
     return {
         "mode": "lines+markers",
         "marker": {"symbol": _SYMBOLS[index % len(_SYMBOLS)], "size": 8},
-        "error_y": {"type": "data", "array": list(one.std), "thickness": 1.2, "width": 3},
+        "error_y": {"type": "data", **_reaches(one), "thickness": 1.2, "width": 3},
     }
+
+
+def _reaches(one: Series) -> dict[str, Any]:
+    """How far the error bars reach up, and down where that isn't the same."""
+    if not one.bars:
+        return {"array": list(one.std)}
+    ends = [
+        (0.0, 0.0) if bar is None or mean is None else (mean - bar[0], bar[1] - mean)
+        for mean, bar in zip(one.mean, one.bars, strict=True)
+    ]
+    return {"symmetric": False, "array": [up for _, up in ends], "arrayminus": [down for down, _ in ends]}
+
+
+def _edges(one: Series, shared: Trace, place: Place) -> list[Trace]:
+    """Rings around points that were tuned at the edge of the grid."""
+    at_edge = [
+        (x, mean) for x, mean in zip(one.x, one.mean, strict=True) if x in one.at_edge_x and mean is not None
+    ]
+    ring = {"symbol": "circle-open", "size": 17, "line": {"width": 1.5}}
+    return [
+        shared
+        | {
+            "x": [place(x) for x, _ in at_edge],
+            "y": [mean for _, mean in at_edge],
+            "mode": "markers",
+            "marker": ring,
+        }
+    ]
 
 
 def _points(index: int) -> Trace:
@@ -220,22 +219,11 @@ def _reference(panel: PanelSeries, place: Place) -> list[Trace]:
     ]
 
 
-def _x_range(panel: PanelSeries) -> dict[str, Any]:
-    return {} if panel.x_range is None else {"range": list(panel.x_range)}
-
-
-def _y_range(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
-    """Return the range that the sweep file asks for; plotly wants the exponents of a log axis."""
-    if panel.y_range is None:
-        return {}
-    return {"range": [math.log10(y) if figure.y_scale == "log" else y for y in panel.y_range]}
-
-
 def _bottom(panel: PanelSeries, figure: FigureSeries) -> float:
     """Where points without a value stand: below everything that has one."""
     if panel.y_range is not None:
         return panel.y_range[0]
-    log = figure.y_scale == "log"
+    log = figure.y_scale != "linear"
     lows = [
         mean if log else mean - (std or 0.0)
         for one in panel.series

@@ -7,13 +7,13 @@ interval satisfies the expectation, *not supported* when none of it does, *incon
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from sgdlab.config.fields import Component
-from sgdlab.sweeps.references import Reference, along_training
-from sgdlab.sweeps.windows import Condition, Window
+from sgdlab.sweeps.references import Reference
+from sgdlab.sweeps.selection import Where
 
 
 class Expectation(Component):
@@ -32,13 +32,19 @@ class Expectation(Component):
 
 
 class Point(Component):
-    """A point of a curve: the first, the last, or the one where the curve is best."""
+    """A point of a curve: the first, the last, or the one where the curve is best.
+
+    Where the grid has several axes, `where` names the values of some; an optimum is over all that is left.
+    """
 
     grid: str
     at: Literal["first", "last", "optimum"]
+    where: Where = {}
 
 
-class _Claim(Component):
+class ClaimBase(Component):
+    """What every claim has."""
+
     says: str  # what the paper says, in one sentence
     expect: Expectation
     panels: list[str] | None = None  # default: every panel
@@ -48,7 +54,7 @@ class _Claim(Component):
         """Return the curves that the claim speaks of; `where` is the claim's own place."""
 
 
-class GainClaim(_Claim):
+class GainClaim(ClaimBase):
     """`metric` at `to` minus `metric` at `start`; an optimum is chosen on the other seeds."""
 
     kind: Literal["gain"] = "gain"
@@ -58,11 +64,19 @@ class GainClaim(_Claim):
 
     def references(self, where: str) -> list[Reference]:
         """Return the curves of both points."""
-        points = {"start": self.start, "to": self.to}
-        return [Reference(f"{where}.{name}", point.grid, self.metric) for name, point in points.items()]
+        return [
+            Reference(
+                f"{where}.{name}",
+                point.grid,
+                self.metric,
+                where_axes=point.where,
+                is_curve=point.at != "optimum",
+            )
+            for name, point in (("start", self.start), ("to", self.to))
+        ]
 
 
-class OptimumRatioClaim(_Claim):
+class OptimumRatioClaim(ClaimBase):
     """log2 of the hyperparameter where `of` is best over the one where `over` is best."""
 
     class Curve(Component):
@@ -70,6 +84,8 @@ class OptimumRatioClaim(_Claim):
 
         grid: str
         metric: str
+        where: Where = {}
+        optimum: str | None = None  # of which axis or expression; default: the one axis that is left
 
     kind: Literal["optimum_ratio"] = "optimum_ratio"
     of: Curve
@@ -77,11 +93,20 @@ class OptimumRatioClaim(_Claim):
 
     def references(self, where: str) -> list[Reference]:
         """Return both curves."""
-        curves = {"of": self.of, "over": self.over}
-        return [Reference(f"{where}.{name}", curve.grid, curve.metric) for name, curve in curves.items()]
+        return [
+            Reference(
+                f"{where}.{name}",
+                curve.grid,
+                curve.metric,
+                expressions=(curve.optimum,) if curve.optimum else (),
+                where_axes=curve.where,
+                is_curve=curve.optimum is None,
+            )
+            for name, curve in (("of", self.of), ("over", self.over))
+        ]
 
 
-class TrendClaim(_Claim):
+class TrendClaim(ClaimBase):
     """Slope of log2 `metric` against log2 of the axis, over the finite points of the curve."""
 
     kind: Literal["trend"] = "trend"
@@ -90,10 +115,10 @@ class TrendClaim(_Claim):
 
     def references(self, where: str) -> list[Reference]:
         """Return the curve."""
-        return [Reference(where, self.grid, self.metric)]
+        return [Reference(where, self.grid, self.metric, is_curve=True)]
 
 
-class DifferenceClaim(_Claim):
+class DifferenceClaim(ClaimBase):
     """Mean over matched axis values of |curve `of` − curve `to`|, over the range that `to` spans."""
 
     kind: Literal["difference"] = "difference"
@@ -104,10 +129,12 @@ class DifferenceClaim(_Claim):
     def references(self, where: str) -> list[Reference]:
         """Return both curves."""
         grids = {"of": self.of, "to": self.to}
-        return [Reference(f"{where}.{name}", grid, self.metric) for name, grid in grids.items()]
+        return [
+            Reference(f"{where}.{name}", grid, self.metric, is_curve=True) for name, grid in grids.items()
+        ]
 
 
-class CollapseClaim(_Claim):
+class CollapseClaim(ClaimBase):
     """Spread between a grid's curves against `axis`, over their spread against `rival` (an expression).
 
     Below 1: the curves lie closer together when drawn against `axis`.
@@ -126,69 +153,21 @@ class CollapseClaim(_Claim):
         return [Reference(where, self.grid, self.metric, axes=(self.curves,), expressions=drawn_against)]
 
 
-class TrainingClaim(_Claim):
-    """One number of each run, from its curves over training; a seed's is the mean over the points meant."""
+class AgreementClaim(ClaimBase):
+    """Mean distance of a metric from what an expression predicts, over the points that `where` means.
 
+    On `scale: log2` it is the mean |log2 (measured / predicted)|: 1 is a factor of two.
+    """
+
+    kind: Literal["agreement"] = "agreement"
     grid: str
-    at: Literal["all", "first", "last"] = "all"  # which points of the grid
-    during: Window = Window()  # which evaluations; default: all of them
-
-    @abstractmethod
-    def metrics(self) -> dict[str, str]:
-        """Return the metrics that the number itself is made of: where each is written → metric."""
+    metric: str
+    predicted: str  # an expression of axes, fixed and coupled values
+    scale: Literal["linear", "log2"] = "linear"
+    where: Where = {}
 
     def references(self, where: str) -> list[Reference]:
-        """Return the curves over training that are read."""
-        own = [
-            Reference(f"{where}.{place}", self.grid, metric, ("curve",))
-            for place, metric in self.metrics().items()
+        """Return the measured points and the prediction."""
+        return [
+            Reference(where, self.grid, self.metric, expressions=(self.predicted,), where_axes=self.where)
         ]
-        return own + along_training(f"{where}.during", self.grid, self.during)
-
-
-class LevelClaim(TrainingClaim):
-    """Mean or median of a metric over some evaluations of a run."""
-
-    kind: Literal["level"] = "level"
-    metric: str  # NAME.curve
-    take: Literal["mean", "median"] = "mean"
-
-    def metrics(self) -> dict[str, str]:
-        """Return the metric."""
-        return {"metric": self.metric}
-
-
-class SlopeClaim(TrainingClaim):
-    """Slope of the least-squares line of metric y on metric x over some evaluations of a run."""
-
-    kind: Literal["slope"] = "slope"
-    x: str  # NAME.curve
-    y: str  # NAME.curve
-
-    def metrics(self) -> dict[str, str]:
-        """Return both metrics."""
-        return {"x": self.x, "y": self.y}
-
-
-class ShareClaim(TrainingClaim):
-    """Of some evaluations of a run, the share at which a condition holds."""
-
-    kind: Literal["share"] = "share"
-    of: Condition
-
-    def metrics(self) -> dict[str, str]:
-        """Return the condition's metric."""
-        return {"of": self.of.metric}
-
-
-Claim = Annotated[
-    GainClaim
-    | OptimumRatioClaim
-    | TrendClaim
-    | DifferenceClaim
-    | CollapseClaim
-    | LevelClaim
-    | SlopeClaim
-    | ShareClaim,
-    Field(discriminator="kind"),
-]

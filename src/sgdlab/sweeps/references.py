@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from sgdlab.config.landscape import METRICS as LANDSCAPE_METRICS
-from sgdlab.config.numbers import evaluate, parse_number
+from sgdlab.config.numbers import evaluate, format_number, parse_number
 from sgdlab.errors import UsageError
+from sgdlab.sweeps.selection import Where, axes_meant, describe_where
 
 if TYPE_CHECKING:
     from sgdlab.sweeps.spec import Grid, Panel
@@ -43,6 +44,11 @@ class Reference:
     statistics: tuple[Statistic, ...] = ("best", "final")  # that make sense there
     axes: tuple[str, ...] = ()
     expressions: tuple[str, ...] = ()  # of axes, fixed and coupled values
+    where_axes: Where = field(default_factory=dict)  # the points that are meant; default: all
+    is_curve: bool = False  # has one axis, or one that `where_axes` leaves
+    told_apart_by: tuple[str, ...] | None = None  # expressions that every axis must be in, save tuned ones
+    tuned: tuple[str, ...] = ()  # axes over which the best is taken
+    way_out: str = ""  # what a person may write about an axis that is left over
 
     @property
     def is_over_training(self) -> bool:
@@ -58,12 +64,13 @@ class Reference:
                 f"its grids: {', '.join(panel.grids)}"
             )
         grid = panel.grids[self.grid]
-        for axis in self.axes:
+        for axis in (*self.axes, *self.where_axes):
             if axis not in grid.axes:
                 axes = ", ".join(grid.axes)
                 raise ValueError(f"{self.where}: {axis!r} is no axis of grid {self.grid!r}; its axes: {axes}")
         for expression in self.expressions:
             self._refuse_expression(expression, panel, grid)
+        self._refuse_axes_left_over(panel, grid)
 
     def _refuse_expression(self, expression: str, panel: Panel, grid: Grid) -> None:
         if expression in grid.axes:
@@ -79,6 +86,41 @@ class Reference:
                 f"{self.where}: {expression!r} is neither an axis of grid {self.grid!r} nor an expression of "
                 f"what the sweep sets: {', '.join(usable)}"
             )
+
+    def _refuse_axes_left_over(self, panel: Panel, grid: Grid) -> None:
+        """Every axis with several values must be spoken of: nothing is averaged or chosen from unsaid."""
+        axes = axes_meant(grid.axes, self.where_axes)
+        for axis, values in axes.items():
+            if not values:
+                wanted = describe_where({axis: self.where_axes[axis]})
+                written = ", ".join(map(format_number, grid.axes[axis]))
+                raise ValueError(
+                    f"{self.where}: grid {self.grid!r} has no point with {wanted}; it has {written}"
+                )
+        swept = [axis for axis, values in axes.items() if len(values) > 1]
+        if self.is_curve and len(swept) > 1:
+            raise ValueError(
+                f"{self.where} needs one axis, and grid {self.grid!r} sweeps {', '.join(swept)}: name a "
+                "value of the others with where, or make one grid for each curve"
+            )
+        for axis in swept if self.told_apart_by is not None else ():
+            varying = [one for one in self.told_apart_by or () if _varies(one, axis, panel, grid)]
+            if axis in self.tuned and varying:
+                raise ValueError(f"{self.where}: {axis} is tuned, and so {varying[0]!r} can't vary with it")
+            if axis not in self.tuned and not varying:
+                raise ValueError(
+                    f"{self.where}: nothing tells the values of {axis} apart, an axis of grid {self.grid!r}; "
+                    f"{self.way_out}"
+                )
+
+
+def _varies(expression: str, axis: str, panel: Panel, grid: Grid) -> bool:
+    """Whether an expression has several values along an axis, from the grid's first point on."""
+    if expression in grid.axes:
+        return expression == axis
+    first = {name: values[0] for name, values in grid.axes.items()}
+    along = (names_at(panel, grid, {**first, axis: value}) for value in grid.axes[axis])
+    return len({str(evaluate(expression, names)) for names in along}) > 1
 
 
 def along_training(where: str, grid: str, window: Window | None) -> list[Reference]:

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from sgdlab.config.fields import Component, PositiveInt
 from sgdlab.config.numbers import format_number, parse_numbers
 from sgdlab.errors import UsageError
-from sgdlab.sweeps.claims import Claim
+from sgdlab.sweeps.any_claim import Claim
 from sgdlab.sweeps.drawings import Drawing
 from sgdlab.sweeps.references import Reference, refuse_metric
 

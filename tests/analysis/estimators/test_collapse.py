@@ -86,3 +86,37 @@ def test_curves_that_share_no_range_are_not_compared(judge_one):
     assert result.verdict == "inconclusive"
     assert result.reason.startswith("no two curves share a range on both axes")
     assert "curves 1 and 64 share no range and are not compared" in result.reason
+
+
+B = "optimizer.batch_size"
+NUM, RHO = 8192, 2.0**-7
+GAMMA = f"(({NUM} - {B}) / ({NUM} - 1))"
+SATURATING = f"1 / ({GAMMA} / {B} * (1 / {RHO}) + 1 - {GAMMA} / {B})"  # ρ_b of lssr2022, eq. 12
+HEAT_MAP = {"map": {B: [2**k for k in range(4, 12)], LR: [2.0**k for k in range(-9, 0)]}}
+
+
+def rho_b(b):
+    """From its definition: tr S_n over tr S_b = tr S_n + γ/b·(tr S_1 − tr S_n), with tr S_n = ρ tr S_1."""
+    return RHO / (RHO + (NUM - b) / (NUM - 1) / b * (1 - RHO))
+
+
+@pytest.mark.parametrize(
+    ("rule", "rival", "verdict"),
+    [
+        (rho_b, f"{B} / {LR}", "supported"),
+        (rho_b, f"{B}**0.5 / {LR}", "supported"),
+        (lambda b: b, f"{B} / {LR}", "not supported"),
+        (lambda b: b**0.5, f"{B}**0.5 / {LR}", "not supported"),
+        (lambda b: 1, f"{B} / {LR}", "supported"),  # both wrong: the saturating rule is the less so
+    ],
+)
+def test_a_heat_map_depends_on_one_combination_of_its_axes(judge_one, rule, rival, verdict):
+    """Accuracy is a function of rule(b)/η; ρ_b/η is an expression of both axes, held against its rivals."""
+
+    def value(grid, point, seed):
+        jitter = 0.002 * math.sin(97 * seed + 31 * point[B] + 1013 * point[LR])
+        return 0.9 - 0.01 * (math.log2(rule(point[B]) / point[LR]) - math.log2(rule(64)) - 5) ** 2 + jitter
+
+    claim = {"kind": "collapse", "grid": "map", "curves": B, "axis": f"{SATURATING} / {LR}", "rival": rival}
+    result = judge_one({**claim, "expect": {"below": 1}}, HEAT_MAP, value)
+    assert result.verdict == verdict

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from sgdlab.analysis.claims import judge
+
+BEST = "test_accuracy.best"
 LR = "optimizer.lr"
 GRIDS = {"plain": {LR: [2.0**k for k in range(-6, 0)]}, "reg": {LR: [2.0**-6]}}
 HEIGHTS = (0.50, 0.55, 0.60, 0.70, 0.60, 0.55)
@@ -126,3 +129,73 @@ def test_the_optimum_of_a_loss_is_its_smallest_value(judge_one):
     )
     assert result.verdict == "supported"
     assert result.estimate == pytest.approx(0.2, abs=0.02)
+
+
+B = "optimizer.batch_size"
+TUNED = {"sgd": {B: [16, 64, 256], LR: [2.0**k for k in range(-6, 0)]}}
+FLAT_THEN_FALLING = {16: 0.70, 64: 0.70, 256: 0.60}
+
+
+def tuned(start, to, **expect):
+    points = {"start": {"grid": "sgd", "at": "optimum", "where": {B: start}}}
+    points["to"] = {"grid": "sgd", "at": "optimum", "where": {B: to}}
+    return {"kind": "gain", **points, "expect": expect}
+
+
+def falling(grid, point, seed, edge=None):
+    if point[B] == edge:
+        return point[LR] + 0.01 * seed
+    index = TUNED["sgd"][LR].index(point[LR])
+    return FLAT_THEN_FALLING[point[B]] + HEIGHTS[index] - 0.7 + JITTER[index, seed] / 4
+
+
+@pytest.mark.parametrize(
+    ("start", "to", "expect", "verdict"),
+    [
+        ("first", 64, {"within": (-0.02, 0.02)}, "supported"),
+        ("first", "last", {"below": -0.05}, "supported"),
+        ("first", "last", {"within": (-0.02, 0.02)}, "not supported"),
+    ],
+)
+def test_flat_then_falling_at_the_tuned_learning_rate(judge_one, start, to, expect, verdict):
+    result = judge_one(tuned(start, to, **expect), TUNED, falling)
+    assert result.verdict == verdict
+    assert "the optimum point of 'sgd' at optimizer.batch_size=first" in result.rule
+
+
+@pytest.mark.parametrize(
+    ("edge", "interval", "verdicts"),
+    [
+        (256, (True, False), ("supported", "inconclusive")),  # it may be better beyond: the gain larger
+        (16, (False, True), ("inconclusive", "inconclusive")),
+    ],
+)
+def test_an_optimum_at_the_edge_opens_one_end(judge_one, edge, interval, verdicts):
+    def value(grid, point, seed):
+        return falling(grid, point, seed, edge)
+
+    for expect, verdict in zip(({"above": -0.3}, {"within": (-0.3, 0.3)}), verdicts, strict=True):
+        result = judge_one(tuned("first", "last", **expect), TUNED, value)
+        assert result.verdict == verdict
+        assert tuple(np.isfinite(result.interval)) == interval
+        assert f"is best at optimizer.batch_size={edge}, optimizer.lr=2**-1, the high end" in result.reason
+
+
+def test_a_loss_at_the_edge_may_be_lower_beyond(judge_one):
+    def value(grid, point, seed):
+        return 1 - falling(grid, point, seed, edge=256)
+
+    result = judge_one(tuned("first", "last", below=0.3), TUNED, value, metric="train_loss.final")
+    assert result.verdict == "supported"
+    assert result.interval[0] == -np.inf
+
+
+def test_an_axis_without_the_value_any_more_decides_nothing(judge_one, make_sweep, make_runs):
+    sweep = make_sweep(TUNED, num_seeds=5, claims=[{**tuned(64, 256, below=0), "metric": BEST, "says": "x"}])
+    grid = sweep.panels["main"].grids["sgd"]
+    narrower = grid.model_copy(update={"axes": {**grid.axes, B: [16, 256]}})
+    panel = sweep.panels["main"].model_copy(update={"grids": {"sgd": narrower}})
+    overridden = sweep.model_copy(update={"panels": {"main": panel}})
+    (verdict,) = judge(overridden, make_runs(overridden, falling))
+    assert (verdict.verdict, verdict.estimate) == ("inconclusive", None)
+    assert verdict.reason == "grid 'sgd' has no point with optimizer.batch_size=64"

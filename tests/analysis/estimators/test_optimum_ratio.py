@@ -122,3 +122,49 @@ def test_nothing_but_divergence(judge_one):
     result = run(judge_one, lambda grid, point, seed: None if grid == "reg" else 0.5, above=0)
     assert (result.verdict, result.estimate, result.interval) == ("inconclusive", None, None)
     assert result.reason.startswith("no point of grid 'reg' that has a log2 has a value")
+
+
+B, FINAL = "optimizer.batch_size", "schedule.final"
+
+
+def test_two_optima_at_one_batch_size(judge_one):
+    """Momentum against plain SGD at the largest batch, as effective learning rates."""
+    axes = {B: [16, 64], LR: [2.0**k for k in range(-9, 3)]}
+    peaks = {("sgd", 16): -5, ("sgd", 64): -3, ("momentum", 16): -5, ("momentum", 64): -1.4}
+
+    def value(grid, point, seed):
+        effective = math.log2(point[LR])
+        return 0.9 - 0.01 * (effective - peaks[grid, point[B]] - SHIFTS["reg"][seed]) ** 2
+
+    def ratio(of_scale, where, **expect):
+        of = {"grid": "momentum", "metric": "test_accuracy.best", "where": {B: where}}
+        over = {"grid": "sgd", "metric": "test_accuracy.best", "where": {B: where}, "optimum": LR}
+        claim = {"of": {**of, "optimum": f"{LR} * {of_scale}"}, "over": over, "expect": expect}
+        return judge_one({"kind": "optimum_ratio", **claim}, {"sgd": axes, "momentum": axes}, value)
+
+    largest = ratio(1, "last", above=1)
+    assert (largest.verdict, largest.estimate) == ("supported", pytest.approx(1.6))
+    assert ratio(1, "first", above=1).verdict == "not supported"
+    assert ratio(4, "last", above=1).estimate == pytest.approx(3.6)
+
+
+def test_one_of_two_axes_that_are_tuned_together(judge_one):
+    """The initial rate that is best for test accuracy over the one for training accuracy."""
+    axes = {LR: [2.0**k for k in range(-9, 1)], FINAL: [2.0**k for k in range(-14, -6)]}
+
+    def value(grid, point, seed):
+        initial, final = math.log2(point[LR]), math.log2(point[FINAL])
+        peak = {"test": -3, "train": -6}[grid] + SHIFTS["plain"][seed]
+        return 0.9 - 0.01 * (initial - peak) ** 2 - 0.001 * (final + 10) ** 2
+
+    def ratio(optimum, **expect):
+        curves = {
+            name: {"grid": grid, "metric": "test_accuracy.best", "optimum": optimum}
+            for name, grid in (("of", "test"), ("over", "train"))
+        }
+        claim = {"kind": "optimum_ratio", **curves, "expect": expect}
+        return judge_one(claim, {"test": axes, "train": axes}, value)
+
+    assert ratio(LR, above=1).estimate == pytest.approx(3)
+    assert ratio(LR, above=1).verdict == "supported"
+    assert ratio(FINAL, above=1).verdict == "not supported"

@@ -1,30 +1,25 @@
 """Gain: the metric at one point minus the metric at another, seed by seed.
 
-An optimum is chosen for each seed on the other seeds, by their mean: a seed's noise can't choose the point at
-which that seed is read. So a flat curve has no gain on average, where best minus first always has one.
+An optimum is chosen for each seed on the other seeds. So a flat curve has no gain on average, where best
+minus first always has one. An optimum at an edge of its grid may be better beyond: that end of the interval
+is infinite.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from sgdlab.analysis.estimators.estimate import MIN_SEEDS, Estimate, t_interval
-from sgdlab.analysis.estimators.seed_table import SeedTable, curve_table_of
-from sgdlab.analysis.points import GridRuns, describe_point
+from sgdlab.analysis.estimators.reading import Reading, read_first, read_last, read_optimum
+from sgdlab.analysis.estimators.seed_table import curve_table_of, table_of
+from sgdlab.analysis.points import GridRuns, restrict
+from sgdlab.config.metrics import lower_is_better
 from sgdlab.sweeps.claims import GainClaim, Point
+from sgdlab.sweeps.selection import describe_where
 from sgdlab.sweeps.spec import Protocol
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """The curve's value at the claimed point for each seed; NaN where there is none."""
-
-    value_of: Mapping[int, float]  # seed → value
-    remarks: tuple[str, ...]
-    obstacle: str | None
 
 
 def estimate_gain(claim: GainClaim, grids: Mapping[str, GridRuns], protocol: Protocol) -> Estimate:
@@ -34,10 +29,7 @@ def estimate_gain(claim: GainClaim, grids: Mapping[str, GridRuns], protocol: Pro
     seeds = start.value_of.keys() & to.value_of.keys()
     gains = [to.value_of[seed] - start.value_of[seed] for seed in sorted(seeds)]
     gains = [gain for gain in gains if np.isfinite(gain)]
-    rule = (
-        f"{claim.metric} at the {claim.to.at} point of {claim.to.grid!r} minus the {claim.start.at} point of "
-        f"{claim.start.grid!r}, mean over paired seeds"
-    )
+    rule = f"{claim.metric} at {_describe(claim.to)} minus {_describe(claim.start)}, mean over paired seeds"
     if "optimum" in (claim.start.at, claim.to.at):
         rule += ", optimum chosen on the other seeds"
     remarks = tuple(dict.fromkeys((*start.remarks, *to.remarks)))
@@ -46,54 +38,25 @@ def estimate_gain(claim: GainClaim, grids: Mapping[str, GridRuns], protocol: Pro
         obstacle = f"{len(gains)} seeds have a value at both points, {MIN_SEEDS} are needed"
     if len(gains) < MIN_SEEDS:
         return Estimate(None, None, len(gains), rule, remarks, obstacle)
-    return Estimate(*t_interval(gains), len(gains), rule, remarks, obstacle)
+    mean, interval = t_interval(gains)
+    return Estimate(mean, _opened(interval, start, to, claim.metric), len(gains), rule, remarks, obstacle)
 
 
-def _read(grids: Mapping[str, GridRuns], protocol: Protocol, metric: str, point: Point) -> _Reading:
-    _, table = curve_table_of(grids[point.grid], protocol, metric)
-    readers: dict[str, Callable[[SeedTable], _Reading]] = {
-        "first": _read_first,
-        "last": _read_last,
-        "optimum": _read_optimum,
-    }
-    return readers[point.at](table)
+def _opened(interval: tuple[float, float], start: Reading, to: Reading, metric: str) -> tuple[float, float]:
+    """Return the interval without the ends that an optimum at an edge leaves open."""
+    better, worse = (start, to) if lower_is_better(metric) else (to, start)
+    low, high = interval
+    return (-math.inf if worse.edge else low), (math.inf if better.edge else high)
 
 
-def _read_first(table: SeedTable) -> _Reading:
-    return _read_at(table, 0, table.unfinished([0]))
+def _read(grids: Mapping[str, GridRuns], protocol: Protocol, metric: str, point: Point) -> Reading:
+    grid_runs = restrict(grids[point.grid], point.where)
+    if point.at == "optimum":
+        return read_optimum(table_of(grid_runs, protocol, metric))
+    _, table = curve_table_of(grid_runs, protocol, metric)
+    return read_first(table) if point.at == "first" else read_last(table)
 
 
-def _read_last(table: SeedTable) -> _Reading:
-    """Read the last point that has a value: nothing is made up for diverged runs."""
-    valued = np.flatnonzero(table.valued)
-    if valued.size == 0:
-        return _read_at(table, len(table.points) - 1, table.unfinished())
-    last = int(valued[-1])
-    reading = _read_at(table, last, table.unfinished(range(last, len(table.points))))
-    if last == len(table.points) - 1:
-        return reading
-    beyond = (
-        f"runs of grid {table.grid!r} diverge beyond {describe_point(table.points[last])}, read as its last"
-    )
-    return _Reading(reading.value_of, (*reading.remarks, beyond), reading.obstacle)
-
-
-def _read_at(table: SeedTable, index: int, obstacle: str | None) -> _Reading:
-    value_of = dict(zip(table.seeds, table.values[index].tolist(), strict=True))
-    place = describe_point(table.points[index])
-    if table.standings[index] == "diverged":
-        obstacle = f"too many runs of grid {table.grid!r} diverged at {place}"
-    return _Reading(value_of, table.describe_gaps(), obstacle)
-
-
-def _read_optimum(table: SeedTable) -> _Reading:
-    candidates = np.flatnonzero(table.valued)
-    obstacle = table.unfinished()
-    if candidates.size == 0:
-        return _Reading({}, table.describe_gaps(), obstacle or f"no point of grid {table.grid!r} has a value")
-    value_of = {}
-    for column, seed in enumerate(table.seeds):
-        others = np.delete(table.heights[candidates], column, axis=1)
-        chosen = candidates[np.argmax(np.nanmean(others, axis=1))]  # the first where several tie
-        value_of[seed] = float(table.values[chosen, column])
-    return _Reading(value_of, table.describe_gaps(), obstacle)
+def _describe(point: Point) -> str:
+    where = f" at {describe_where(point.where)}" if point.where else ""
+    return f"the {point.at} point of {point.grid!r}{where}"

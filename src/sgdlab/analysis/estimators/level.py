@@ -10,8 +10,8 @@ from sgdlab.analysis.estimators.estimate import Estimate
 from sgdlab.analysis.estimators.over_training import estimate_over_training
 from sgdlab.analysis.points import GridRuns
 from sgdlab.analysis.windows import Curves, curve_of
-from sgdlab.sweeps.claims import LevelClaim
 from sgdlab.sweeps.spec import Protocol
+from sgdlab.sweeps.training_claims import LevelClaim
 
 
 def estimate_level(claim: LevelClaim, grids: Mapping[str, GridRuns], protocol: Protocol) -> Estimate:

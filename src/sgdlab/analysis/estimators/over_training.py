@@ -15,8 +15,8 @@ from sgdlab.analysis.observations import Observation
 from sgdlab.analysis.points import GridRuns, describe_point
 from sgdlab.analysis.protocol import why_unusable
 from sgdlab.analysis.windows import Curves, evaluations_in, missing_curve
-from sgdlab.sweeps.claims import TrainingClaim
 from sgdlab.sweeps.spec import Protocol
+from sgdlab.sweeps.training_claims import TrainingClaim
 
 Read = Callable[[Curves, np.ndarray], float | str]
 """From a run's curves, and which evaluations count, (E,), to a number, or to why there is none."""

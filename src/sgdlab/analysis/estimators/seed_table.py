@@ -68,6 +68,11 @@ class SeedTable:
         means: np.ndarray = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
         return means
 
+    def mean_heights(self, weights: np.ndarray) -> np.ndarray:
+        """Return the means for each row of weights, turned so that higher is better: (R, P)."""
+        means = self.means(weights)
+        return -means if lower_is_better(self.metric) else means
+
     def select(self, indices: Sequence[int]) -> SeedTable:
         """Return the table of some points, in the order given."""
         return replace(

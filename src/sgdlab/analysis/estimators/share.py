@@ -10,8 +10,8 @@ from sgdlab.analysis.estimators.estimate import Estimate
 from sgdlab.analysis.estimators.over_training import estimate_over_training
 from sgdlab.analysis.points import GridRuns
 from sgdlab.analysis.windows import Curves, curve_of, holds
-from sgdlab.sweeps.claims import ShareClaim
 from sgdlab.sweeps.spec import Protocol
+from sgdlab.sweeps.training_claims import ShareClaim
 from sgdlab.sweeps.windows import describe_condition
 
 

@@ -14,8 +14,8 @@ from sgdlab.analysis.estimators.least_squares import slope_of
 from sgdlab.analysis.estimators.over_training import estimate_over_training
 from sgdlab.analysis.points import GridRuns
 from sgdlab.analysis.windows import Curves, curve_of
-from sgdlab.sweeps.claims import SlopeClaim
 from sgdlab.sweeps.spec import Protocol
+from sgdlab.sweeps.training_claims import SlopeClaim
 
 _MIN_EVALUATIONS = 3  # through two, every cloud is a line
 

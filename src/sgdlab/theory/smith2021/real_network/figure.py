@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from sgdlab.analysis.series import FigureSeries, PanelSeries, Series, VerticalLine
+from sgdlab.analysis.series import FigureSeries, PanelSeries, Rule, Series
 from sgdlab.theory.drawing import curve, order_line
 from sgdlab.theory.group_statistics import deviation
 from sgdlab.theory.smith2021.real_network.estimated import Statistic, estimate
@@ -19,7 +19,7 @@ from sgdlab.theory.smith2021.real_network.measurements import (
 )
 from sgdlab.theory.smith2021.real_network.setting import Setting
 
-_UNITY = VerticalLine("mελ = 1", 1.0)
+_UNITY = Rule("mελ = 1", x=1.0)
 
 
 def real_network_figure(setting: Setting, measured: Measurements, caption: tuple[str, ...]) -> FigureSeries:
@@ -48,7 +48,7 @@ def _unexplained(setting: Setting, measured: Measurements) -> PanelSeries:
             _curve(f"m = {many}, 1 epoch", measured.small_batches, MeanIterate.unexplained),
         ),
         reference=None,
-        vertical_lines=(_UNITY, VerticalLine(f"ε = 2/λ, m = {few}", 2.0 * few)),
+        rules=(_UNITY, Rule(f"ε = 2/λ, m = {few}", x=2.0 * few)),
     )
 
 
@@ -69,7 +69,7 @@ def _errors(setting: Setting, measured: Measurements) -> PanelSeries:
         series=errors,
         reference=None,
         y_label="distance from the flow / from the start",
-        vertical_lines=(_UNITY, VerticalLine("ε = 2/λ", 2.0 * few)),
+        rules=(_UNITY, Rule("ε = 2/λ", x=2.0 * few)),
         # a share of the displacement, which is O(ε) itself: one order less than the error
         order_lines=tuple(
             order_line(order, SMALL_TIMES, [y or 0.0 for y in one.mean[: len(SMALL_TIMES)]])
