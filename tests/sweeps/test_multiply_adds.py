@@ -33,7 +33,7 @@ def test_an_update_of_an_mlp_by_hand():
     base = {
         "data": {"kind": "digits"},
         "model": {"kind": "mlp", "hidden_widths": [8]},
-        "loss": {},
+        "loss": {"kind": "cross_entropy"},
         "regularizer": {"kind": "none"},
         "optimizer": {"lr": 0.5, "batch_size": 4},
         "schedule": {"kind": "constant"},
