@@ -9,6 +9,7 @@ KILLS    ?= 50
 VENV   := .venv
 BIN    := $(VENV)/bin
 SGDLAB := $(BIN)/sgdlab
+PAPERS := smith2021 smith2020 lssr2022 roberts2018
 DEMO   := smith2021/fig1b smith2021/fig2a
 
 # pip, because it obeys the machine's own configuration (mirrors, wheel folders), and because it compiles what
@@ -39,8 +40,10 @@ sweep-is-named:
 status: $(VENV)/runtime.stamp ## What is done, running, failed [SWEEP=…]
 	$(SGDLAB) status $(SWEEP)
 
-figures: $(VENV)/runtime.stamp ## Draw figures and judge their claims [SWEEP=…, default the demo's] [SCALE=laptop]
-	$(SGDLAB) figure $(or $(SWEEP),$(DEMO)) --scale $(SCALE)
+figures: $(VENV)/runtime.stamp ## Train what is missing of all figures, draw them, judge their claims [SWEEP=…] [SCALE=laptop]
+	$(SGDLAB) run $(or $(SWEEP),$(PAPERS)) --scale $(SCALE)
+	$(SGDLAB) figure $(or $(SWEEP),$(PAPERS)) --scale $(SCALE)
+	$(SGDLAB) report $(or $(SWEEP),$(PAPERS)) --scale $(SCALE) --out outputs/results.md
 
 theory: $(VENV)/runtime.stamp ## Check the papers' equations numerically, and draw what was measured [CHECK=…]
 	$(SGDLAB) theory $(CHECK)

@@ -37,7 +37,8 @@ from sgdlab.runs.layout import file_stamp
 from sgdlab.runs.result import RunResult
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.expand import WantedRun, expand
-from sgdlab.sweeps.files import find_sweep, load_sweep
+from sgdlab.sweeps.files import load_sweep
+from sgdlab.sweeps.finding import find_sweep
 
 NUM_STRENGTHS = 100
 NUM_JOURNALS = 16

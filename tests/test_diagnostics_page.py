@@ -12,7 +12,8 @@ import yaml
 from sgdlab.config.compose import open_composer
 from sgdlab.config.landscape import METRICS, MeasuredLandscape, num_example_gradients
 from sgdlab.sweeps.expand import expand
-from sgdlab.sweeps.files import find_sweep, load_sweep
+from sgdlab.sweeps.files import load_sweep
+from sgdlab.sweeps.finding import find_sweep
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "diagnostics.md").read_text()
 

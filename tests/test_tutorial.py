@@ -9,7 +9,8 @@ import pytest
 
 from sgdlab.config.compose import open_composer
 from sgdlab.sweeps.expand import expand
-from sgdlab.sweeps.files import find_sweep, load_sweep
+from sgdlab.sweeps.files import load_sweep
+from sgdlab.sweeps.finding import find_sweep
 
 TUTORIAL = Path(__file__).resolve().parents[1] / "docs" / "tutorial.md"
 

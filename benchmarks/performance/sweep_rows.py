@@ -29,7 +29,8 @@ from performance.timing import own_cache, take_turns
 from sgdlab.config.compose import open_composer
 from sgdlab.config.schema import Run
 from sgdlab.sweeps.expand import expand
-from sgdlab.sweeps.files import find_sweep, load_sweep
+from sgdlab.sweeps.files import load_sweep
+from sgdlab.sweeps.finding import find_sweep
 
 SWEEP = Path(__file__).parents[1] / "sweeps" / "laptop100.yaml"
 _SGDLAB = Path(sys.executable).with_name("sgdlab")

@@ -57,6 +57,11 @@ def test_figure_and_report_write_files(trained):
     report = trained.sgdlab("report", "tiny")
     assert (report.returncode, report.stdout) == (0, "report: outputs/report.html\n")
     assert "A larger learning rate helps." in (trained.folder / "outputs/report.html").read_text()
+    assert trained.sgdlab("report", "tiny", "--out", "outputs/results.md").returncode == 0
+    assert "A larger learning rate helps." in (trained.folder / "outputs/results.md").read_text()
+    refused = trained.sgdlab("report", "tiny", "--out", "outputs/results.txt")
+    assert refused.returncode == 2
+    assert "--out=outputs/results.txt: a report is an .html page or an .md page" in refused.stderr
 
 
 EDGE = {

@@ -13,7 +13,8 @@ from sgdlab.runs.attempts import Attempt
 from sgdlab.runs.claims import claim
 from sgdlab.runs.result import RunResult
 from sgdlab.sweeps.expand import expand
-from sgdlab.sweeps.files import find_sweep, load_sweep
+from sgdlab.sweeps.files import load_sweep
+from sgdlab.sweeps.finding import find_sweep
 
 
 def test_a_run_trains_every_run_once_and_leaves_two_files_each(trained):

@@ -12,7 +12,8 @@ from hypothesis import settings
 from sgdlab.config.compose import Composer, open_composer
 from sgdlab.errors import UsageError
 from sgdlab.runs.store import Store
-from sgdlab.sweeps.files import SweepFile, load_sweep
+from sgdlab.sweeps.files import load_sweep
+from sgdlab.sweeps.finding import SweepFile
 from sgdlab.sweeps.spec import Sweep
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)

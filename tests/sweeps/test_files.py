@@ -6,7 +6,8 @@ import yaml
 from sgdlab.config.folders import shipped_folder
 from sgdlab.errors import UsageError
 from sgdlab.sweeps.expand import expand
-from sgdlab.sweeps.files import describe_sweeps, find_sweep, list_sweeps, load_sweep
+from sgdlab.sweeps.files import describe_sweeps, load_sweep
+from sgdlab.sweeps.finding import find_sweep, list_sweeps, names_meant_by
 
 PANELS = {
     "digits": {"title": "digits (real)", "base": {"data.num_train": 128}},
@@ -67,6 +68,14 @@ def test_ones_own_sweeps_come_first(tmp_path, monkeypatch, small):
     assert find_sweep("smith2021/fig1b").path == own
     assert [d.title for d in describe_sweeps() if d.name == "smith2021/fig1b"] == ["My own"]
     assert find_sweep("smith2021/fig1c").path.is_relative_to(shipped_folder("sweeps"))
+
+
+def test_a_folder_names_all_its_sweeps():
+    names = [sweep.name for sweep in list_sweeps()]
+    assert names_meant_by("roberts2018") == [name for name in names if name.startswith("roberts2018/")]
+    assert len(names_meant_by("smith2021/")) > 5
+    assert names_meant_by("smith2021/fig1b") == ["smith2021/fig1b"]
+    assert names_meant_by("smith") == ["smith"]
 
 
 def test_a_path_names_a_sweep_too(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import pytest
 
 from sgdlab.errors import UsageError
-from sgdlab.sweeps.files import find_sweep
+from sgdlab.sweeps.finding import find_sweep
 
 PANELS = {
     "digits": {"title": "digits (real)", "base": {"data.num_train": 128}},

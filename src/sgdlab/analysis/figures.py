@@ -76,7 +76,7 @@ _CAPTION_CHARACTER = 0.05
 _HANDLE = 0.62  # line, marker and spaces of a legend's entry
 
 
-def draw(series: FigureSeries, folder: Path, name: str) -> list[Path]:
+def draw(series: FigureSeries, folder: Path, name: str, formats: Sequence[str] = FORMATS) -> list[Path]:
     """Draw ``folder/name.png``, ``.pdf`` and ``.svg``; return their paths. Each appears whole or not."""
     from matplotlib import rc_context, rcdefaults, rcParams
 
@@ -85,7 +85,7 @@ def draw(series: FigureSeries, folder: Path, name: str) -> list[Path]:
         rcdefaults()  # a person's own matplotlibrc would change the bytes
         rcParams.update(_STYLE)
         figure = _figure(series)
-        for suffix in FORMATS:
+        for suffix in formats:
             buffer = io.BytesIO()
             figure.savefig(buffer, format=suffix, dpi=200, metadata=_METADATA[suffix])
             path = folder / f"{name}.{suffix}"

@@ -14,6 +14,7 @@ from sgdlab.config.execution import Execution
 from sgdlab.config.identity import ConfigDigests
 from sgdlab.errors import UsageError
 from sgdlab.runs.store import Store
+from sgdlab.sweeps.finding import names_meant_by
 from sgdlab.sweeps.remembered import Inputs, SweepKeys, recall, remember
 from sgdlab.sweeps.survey import Census, Survey, survey_runs, take_census
 
@@ -23,13 +24,21 @@ if TYPE_CHECKING:  # they need Hydra, and a command that finds its answer rememb
     from sgdlab.sweeps.expand import WantedRun
     from sgdlab.sweeps.spec import Sweep
 
+_SWEEPS = "Names or files of sweeps, or a folder of them such as smith2021; and overrides."
+
 Arguments = Annotated[
     list[str],
-    typer.Argument(metavar="SWEEP... [KEY=VALUE...]", help="Names or files of sweeps, and overrides."),
+    typer.Argument(
+        metavar="SWEEP... [KEY=VALUE...]",
+        help=_SWEEPS,
+    ),
 ]
 OptionalArguments = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[SWEEP...] [KEY=VALUE...]", help="Names or files of sweeps, and overrides."),
+    typer.Argument(
+        metavar="[SWEEP...] [KEY=VALUE...]",
+        help=_SWEEPS,
+    ),
 ]
 Scale = Annotated[str, typer.Option(help="Which scale of the sweep file: paper, laptop, …")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -43,7 +52,8 @@ class Request:
     """
 
     def __init__(self, arguments: Sequence[str], scale: str, stack: ExitStack) -> None:
-        self._names = [argument for argument in arguments if "=" not in argument]
+        named = [argument for argument in arguments if "=" not in argument]
+        self._names = list(dict.fromkeys(name for argument in named for name in names_meant_by(argument)))
         if not self._names:
             raise UsageError("which sweep? Name one or more; `sgdlab list` shows all of them")
         overrides = [argument for argument in arguments if "=" in argument]
@@ -126,7 +136,8 @@ class Request:
 
     @cached_property
     def _loaded(self) -> list[tuple[Sweep, Inputs]]:
-        from sgdlab.sweeps.files import find_sweep, load_sweep
+        from sgdlab.sweeps.files import load_sweep
+        from sgdlab.sweeps.finding import find_sweep
         from sgdlab.sweeps.raw import files_read
 
         loaded = []

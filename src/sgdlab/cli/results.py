@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sgdlab.cli.request import Arguments, AsJson, Scale, open_request
+from sgdlab.errors import UsageError
 
 if TYPE_CHECKING:
     from sgdlab.sweeps.spec import Sweep
@@ -77,14 +78,21 @@ def figure(arguments: Arguments, scale: Scale = "laptop", folder: Folder = Path(
 def report(
     arguments: Arguments,
     scale: Scale = "laptop",
-    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("outputs/report.html"),
+    out: Annotated[Path, typer.Option(help="The page to write: .html, or .md for Markdown.")] = Path(
+        "outputs/report.html"
+    ),
 ) -> None:
-    """Write one self-contained page: figures, claims, protocol tables, settings, times, provenance."""
+    """Write one page: figures, claims, protocol tables, settings, times, provenance; .md: the first two."""
     from sgdlab.analysis.collect import observe
     from sgdlab.analysis.timing import timings_of
     from sgdlab.dashboard.provenance import provenance_of
     from sgdlab.dashboard.report import write_report
+    from sgdlab.dashboard.results_page import write_results_page
     from sgdlab.dashboard.section import section_of
+
+    writers = {".html": write_report, ".md": write_results_page}
+    if out.suffix not in writers:
+        raise UsageError(f"--out={out}: a report is an .html page or an .md page")
 
     with open_request(arguments, scale) as request:
         sections = []
@@ -92,7 +100,7 @@ def report(
             observations, keys = observe(sweep, known, request.store), set(known.keys)
             provenance, timings = provenance_of(keys, request.store), timings_of(keys, request.store)
             sections.append(section_of(sweep, observations, provenance, timings))
-    print(f"report: {write_report(sections, out)}")
+    print(f"report: {writers[out.suffix](sections, out)}")
 
 
 def _name_of(sweep: Sweep) -> str:

@@ -6,8 +6,6 @@ files and counts as hostile: jinja2 escapes it in the page, `plots` for plotly, 
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -23,6 +21,7 @@ from sgdlab.dashboard.plot_text import scripts
 from sgdlab.dashboard.plots import plot_of
 from sgdlab.dashboard.section import SweepSection
 from sgdlab.errors import UserError
+from sgdlab.runs.files import replace
 from sgdlab.sweeps.claims import Expectation
 
 VERDICT_MARKS = {"supported": "✓", "not supported": "✗", "inconclusive": "?"}
@@ -37,16 +36,11 @@ def write_report(sections: Sequence[SweepSection], path: Path, made_at: datetime
         If the file can't be written.
     """
     page = render_report(sections, made_at or datetime.now(UTC))
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(page, encoding="utf-8")
-        os.replace(temporary, path)
+        replace(path, page.encode())
     except OSError as error:
         raise UserError(f"the report can't be written to {path}: {error.strerror}") from error
-    finally:
-        if temporary.exists():
-            temporary.unlink()
     return path
 
 

@@ -1,4 +1,4 @@
-"""Find and read sweep files: what they extend, the patch of a scale, the patch of each panel.
+"""Read sweep files: what they extend, the patch of a scale, the patch of each panel.
 
 A file says everything once, at the paper's scale. `scales.NAME` is a patch over it; `scales.NAME.panels.NAME`
 is a patch over that, one for each panel of the figure. `extends` names a file beside it that is patched by
@@ -7,65 +7,21 @@ this one. Values under `symbols` are read as ``${symbols.name}``.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ValidationError
 
 from sgdlab.config.compose import Choices, Composer, Overrides
-from sgdlab.config.folders import search_folders
 from sgdlab.config.messages import explain, nearest
 from sgdlab.errors import UsageError
+from sgdlab.sweeps.finding import SweepFile, list_sweeps
 from sgdlab.sweeps.measured import refuse_unmeasured
 from sgdlab.sweeps.overriding import override_panel
 from sgdlab.sweeps.raw import EACH_PANEL, WHOLE_SWEEP, merge, read_raw, resolve
 from sgdlab.sweeps.spec import Sweep
-
-
-@dataclass(frozen=True)
-class SweepFile:
-    """A sweep file as found."""
-
-    name: str  # smith2021/fig1b
-    path: Path
-    shown: str  # the path as messages name it
-
-
-def list_sweeps() -> Iterator[SweepFile]:
-    """List every sweep, the user's own first; files whose name starts with ``_`` are only extended."""
-    seen: set[str] = set()
-    for folder in search_folders("sweeps"):
-        for path in sorted(folder.rglob("*.yaml")):
-            name = str(path.relative_to(folder).with_suffix(""))
-            if not path.name.startswith("_") and name not in seen:
-                seen.add(name)
-                yield SweepFile(name, path, f"sweeps/{name}.yaml")
-
-
-def find_sweep(name_or_path: str) -> SweepFile:
-    """Find a sweep by its name (smith2021/fig1b) or by the path of a file.
-
-    Raises
-    ------
-    UsageError
-        If there is none; the nearest name is given.
-    """
-    path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml"):
-        if not path.is_file():
-            raise UsageError(f"{name_or_path}: there is no such sweep file")
-        listed = (sweep for sweep in list_sweeps() if sweep.path.samefile(path))
-        return next(listed, SweepFile(path.stem, path, name_or_path))
-    sweeps = {sweep.name: sweep for sweep in list_sweeps()}
-    if name_or_path in sweeps:
-        return sweeps[name_or_path]
-    close = difflib.get_close_matches(name_or_path, sweeps, n=1, cutoff=0.3)
-    meant = f"did you mean {close[0]}? " if close else ""
-    raise UsageError(f"there is no sweep {name_or_path!r}; {meant}`sgdlab list` shows all of them")
 
 
 @dataclass(frozen=True)
