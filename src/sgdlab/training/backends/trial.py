@@ -43,9 +43,19 @@ def choose_backend(runs: Sequence[Run], device: torch.device, num_updates: int, 
     """Return the backend for a pack that still has `num_updates` to make; measure where nothing is known.
 
     Of those that several devices can share, the one that is fastest on one of them.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
     """
     trial = Trial(tuple(runs), device)
     candidates = supported_backends(trial.rule, device, num_devices)
+    if not candidates:
+        raise UsageError(
+            f"launcher.devices_per_run={num_devices}: model={runs[0].model.kind} carries buffers or drops units "
+            f"here, and its minibatches can't be split; use launcher.devices_per_run=1"
+        )
     if len(candidates) == 1:
         return candidates[0]
     total = num_updates * len(runs)
