@@ -85,7 +85,7 @@ class Lstm(Network):
         hidden, cell = (_before(parameters, state, inputs, training) for state in _state_names(layer))
         outputs = []
         for step in from_below.view(*inputs.shape[:3], 4 * width).unbind(1):
-            gates, candidate = torch.baddbmm(step, hidden, weight).split([3 * width, width], dim=2)
+            gates, candidate = torch.split(torch.baddbmm(step, hidden, weight), [3 * width, width], dim=2)
             input_gate, forget_gate, output_gate = torch.sigmoid(gates).chunk(3, dim=2)
             cell = forget_gate * cell + input_gate * torch.tanh(candidate)
             hidden = output_gate * torch.tanh(cell)

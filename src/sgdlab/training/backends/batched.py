@@ -20,7 +20,7 @@ def batched(rule: UpdateRule, _like: Tensor) -> Stepwise:
 
 
 def per_run(rule: UpdateRule, like: Tensor) -> PerRun:
-    """One run after the other: best where a single run's operations are large: convolutions, a softmax over words."""
+    """One run after the other: best where a single run's operations are large, as convolutions are."""
     if rule.is_convolutional:
         rule = rule.with_convolution(convolve_alone)
     return PerRun(tuple(batched(rule.of_run(slot), like) for slot in range(rule.num_runs)))

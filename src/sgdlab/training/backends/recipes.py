@@ -13,8 +13,8 @@ graph-…                one of the above, replayed as a CUDA graph (GPU)
 =====================  ===================================================================================
 
 Those by automatic differentiation in eager mode also train a pack whose minibatches are split over several
-devices: the objective that they differentiate is the whole minibatch's, whoever computes it. Networks that carry
-buffers or drop units are not split.
+devices: the objective that they differentiate is the whole minibatch's, whoever computes it. They can't split
+those of networks that carry buffers or drop units.
 """
 
 from __future__ import annotations
