@@ -30,7 +30,7 @@ def relative_learning_rates(
             drops = ((updates - hold) // interval + 1).clamp(min=0, max=schedule.num_drops)
             return torch.tensor(schedule.factor, dtype=torch.float64) ** (-drops)
         case EpochDecaySchedule():
-            epochs = torch.floor(updates / updates_per_epoch + 1e-9)
+            epochs = torch.floor(updates.double() / updates_per_epoch + 1e-9)
             drops = (epochs - schedule.hold_num_epochs + 1).clamp(min=0)
             return torch.tensor(schedule.factor, dtype=torch.float64) ** (-drops)
         case _:
