@@ -106,7 +106,7 @@ def test_a_set_in_blocks_is_evaluated_as_the_whole_and_one_block_to_the_bit(back
 # ---- networks that read one example after the other ------------------------------------------------------
 
 
-@pytest.mark.parametrize("num_examples", [47, 40, 7])  # 20 streams of 2, seven of them longer; 20 of 2; 7 of 1
+@pytest.mark.parametrize("num_examples", [47, 40, 7])  # 20 streams of 2, seven longer; 20 of 2; 7 of 1
 def test_a_text_is_read_once_in_twenty_streams_whose_state_goes_on(num_examples) -> None:
     network = Lstm(11, 3, 5, init_scale=0.5, dropout=0.5)  # nothing is dropped in evaluation
     generator = torch.Generator().manual_seed(0)

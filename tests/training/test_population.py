@@ -74,7 +74,8 @@ def relative_difference(one, other, start) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 def test_bits_depend_on_neither_slot_nor_companions(make_run, updated, kind, precision) -> None:
     options = {"num_updates": 6, **KINDS[kind], "precision": precision}
-    width = 9 if "resnet" in kind or "lstm" in kind else 19  # vectorised sums take up to 16 runs at once, the rest one by one
+    is_large = "resnet" in kind or "lstm" in kind
+    width = 9 if is_large else 19  # vectorised sums take up to 16 runs at once, the rest one by one
     runs = [make_run(**different(options, index)) for index in range(2 * width)]
     reference = updated(runs[:width], options["num_updates"])
     for moved_by in (1, 4, width - 1):
