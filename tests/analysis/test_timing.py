@@ -16,7 +16,7 @@ from sgdlab.runs.store import Store
 BASE = {
     "data": {"kind": "digits"},
     "model": {"kind": "mlp", "hidden_widths": [8]},
-    "loss": {},
+    "loss": {"kind": "cross_entropy"},
     "regularizer": {"kind": "none"},
     "optimizer": {"lr": 0.1, "batch_size": 8},
     "schedule": {"kind": "constant"},

@@ -23,7 +23,7 @@ def make_run(lr: float = 0.1, strength: float = 0.0, seed: int = 0, **changes: A
             "seed": seed,
             "data": {"kind": "mnist1d"},
             "model": {"kind": "mlp", "hidden_widths": [8]},
-            "loss": {},
+            "loss": {"kind": "cross_entropy"},
             "regularizer": penalised if strength else {"kind": "none"},
             "optimizer": {"lr": lr, "batch_size": 16},
             "schedule": {"kind": "constant"},

@@ -13,7 +13,7 @@ CONFIG = Run.model_validate(
     {
         "data": {"kind": "digits"},
         "model": {"kind": "mlp", "hidden_widths": [8]},
-        "loss": {},
+        "loss": {"kind": "cross_entropy"},
         "regularizer": {"kind": "none"},
         "optimizer": {"lr": 0.1, "batch_size": 8},
         "schedule": {"kind": "constant"},

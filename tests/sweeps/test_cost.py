@@ -17,7 +17,7 @@ RUN = Run.model_validate(
     {
         "data": {"kind": "digits", "num_train": 100, "num_test": 50},
         "model": {"kind": "mlp", "hidden_widths": [8]},
-        "loss": {},
+        "loss": {"kind": "cross_entropy"},
         "regularizer": {"kind": "none"},
         "optimizer": {"lr": 0.5, "batch_size": 8},
         "schedule": {"kind": "constant"},
