@@ -176,6 +176,24 @@ def finish(process: subprocess.Popen[str], timeout_s: float = 180) -> subprocess
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with the original files of data sets."""
+    beside = ROOT.parent / "shared" / "data"
+    folder = Path(os.environ.get("SGDLAB_TEST_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip("no real data: SGDLAB_TEST_DATA names no folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_ptb(real_data: Path) -> Path:
+    """The same, where it holds Penn Treebank."""
+    if not list(real_data.glob("ptb/ptb.train.txt*")):
+        pytest.skip(f"no Penn Treebank in {real_data}/ptb")
+    return real_data
+
+
 @pytest.fixture(name="finish", scope="session")
 def _finish() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Wait for a started command; a traceback is a failure."""

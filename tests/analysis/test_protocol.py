@@ -163,7 +163,8 @@ def test_nothing_to_summarize():
 
 
 @pytest.mark.parametrize(
-    "name", ["train_loss.final", "train_cost.final", "c_reg.final", "gradient_norm_sq.final"]
+    "name",
+    ["train_loss.final", "train_cost.final", "c_reg.final", "gradient_norm_sq.final", "test_perplexity.best"],
 )
 def test_smaller_is_better_for_losses(name):
     assert lower_is_better(name)

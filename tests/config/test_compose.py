@@ -140,10 +140,15 @@ def test_what_is_no_override_is_refused_in_one_line(composer, override, message)
 
 # ---- the shipped conf/ ---------------------------------------------------------------------------------
 
-NEEDS = {"model=wide_resnet": ["data=cifar10"], "model=cnn": ["data=cifar10"]}  # networks for images
+NEEDS = {
+    "model=wide_resnet": ["data=cifar10"],
+    "model=cnn": ["data=cifar10"],
+    "model=lstm": ["data=ptb", "optimizer.order=sequential"],
+    "data=ptb": ["model=lstm", "optimizer.order=sequential"],
+}
 
 
-@pytest.mark.parametrize("option", sorted({*OPTIONS} - {"data=ptb"}))  # no network reads words yet
+@pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_validates(composer, option):
     overrides = composer.parse([*NEEDS.get(option, []), option])
     run, execution = validate_run(composer, overrides), validate_execution(composer, overrides)
@@ -250,7 +255,7 @@ def test_the_working_folder_itself_is_no_second_place_to_look(monkeypatch, tmp_p
         (
             "config.yaml",
             "defaults: [{model: tyni}]\n",
-            r"model=tyni: there is no such option; known here: cnn, mlp, other",
+            r"model=tyni: there is no such option; known here: cnn, lstm, mlp, other",
         ),
     ],
 )

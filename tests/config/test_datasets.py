@@ -52,6 +52,22 @@ def test_what_is_done_to_imagenet_moves_the_key_and_is_part_of_the_step(keys, de
     assert ["augmented" in describe_step(run) for run in runs] == [False, True, True, False]
 
 
+def test_an_lstm_s_step_is_told_from_others_by_its_windows(run_of):
+    long = ["data=ptb", "model=lstm", "optimizer.order=sequential", "data.num_steps=35"]
+    assert describe_step(run_of(*long)) == "lstm 2×200 over 35 steps · ptb · B=16"
+    dropping = run_of(*long, "model.dropout=0.5")
+    assert describe_step(dropping) == "lstm 2×200 over 35 steps dropout · ptb · B=16"
+    assert len({step_of(run_of(*long)), step_of(dropping), step_of(run_of(*long, "data.num_steps=20"))}) == 3
+
+
+def test_an_epoch_of_a_sequential_order_is_whole_minibatches(run_of):
+    budget = ["data.num_train=103", "optimizer.batch_size=20", "budget.num_epochs=13"]
+    assert run_of(*budget).num_updates == 66  # 13·103/20 = 66.95
+    assert run_of(*budget).updates_per_epoch == 5.15
+    assert run_of(*budget, "optimizer.order=sequential").num_updates == 13 * 5
+    assert run_of(*budget, "optimizer.inner_steps=2").updates_per_epoch == 10.3
+
+
 REFUSED = {
     "more windows than the text has": (
         ["data=ptb", "data.num_train=46480"],

@@ -6,6 +6,7 @@ from sgdlab.config.compose import validate_execution, validate_run
 from sgdlab.errors import UsageError
 
 HERE = "here: "
+MODELS = "cnn, lstm, mlp, wide_resnet"
 MESSAGES = {
     # a key that isn't there
     "optimizer.lrr=1": (
@@ -55,13 +56,13 @@ MESSAGES = {
     "loss.l2=inf": "loss.l2=inf: input should be a finite number",
     "data.num_train=4001": "data.num_train=4001: input should be less than or equal to 4000",
     "optimizer.order=sorted": (
-        "optimizer.order='sorted': input should be 'shuffled', 'independent', 'with_replacement', 'fixed' or "
-        "'forward_reverse'"
+        "optimizer.order='sorted': input should be 'shuffled', 'independent', 'with_replacement', 'fixed', "
+        "'forward_reverse' or 'sequential'"
     ),
     # an option that isn't there
-    "model=mpl": "model=mpl: there is no such option (did you mean mlp?); known here: cnn, mlp, wide_resnet",
+    "model=mpl": f"model=mpl: there is no such option (did you mean mlp?); known here: {MODELS}",
     "model=resnet": (
-        "model=resnet: there is no such option (did you mean wide_resnet?); known here: cnn, mlp, wide_resnet"
+        f"model=resnet: there is no such option (did you mean wide_resnet?); known here: {MODELS}"
     ),
     "model=null": "model=None: model picks an option by its name; a value is set as model.NAME",
     "data=[mnist]": "data=['mnist']: data picks an option by its name; a value is set as data.NAME",
@@ -82,6 +83,24 @@ MESSAGES = {
     ),
     "data=cifar10 model=wide_resnet model.norm=batch model.ghost_size=12 optimizer.batch_size=32": (
         "optimizer.batch_size=32 must be a multiple of model.ghost_size=12"
+    ),
+    "data=ptb": "model=mlp needs images or signals, and data=ptb has neither",
+    "model=lstm": "model=lstm reads words, and data=mnist1d has none; use data=ptb",
+    "data=ptb model=lstm": (
+        "model=lstm goes on reading where its last minibatch ended, which optimizer.order=shuffled doesn't; "
+        "use optimizer.order=sequential"
+    ),
+    "data=ptb model=lstm optimizer.order=sequential optimizer.inner_steps=2": (
+        "optimizer.inner_steps=2 reads a minibatch again, and model=lstm has read on by then; "
+        "use optimizer.inner_steps=1"
+    ),
+    "data=ptb model=lstm optimizer.order=sequential landscape=measured": (
+        "landscape=measured takes every example by itself, and what model=lstm makes of one depends on those "
+        "before it; use landscape=none"
+    ),
+    "data.num_train=100 optimizer.order=sequential optimizer.remainder=carry": (
+        "optimizer.order=sequential visits the same batches each epoch, so optimizer.remainder=carry needs "
+        "data.num_train=100 to be a multiple of optimizer.batch_size=16; use optimizer.remainder=drop"
     ),
     "optimizer.momentum=1": "optimizer.momentum=1: input should be less than 1",
     "data.num_train=100 optimizer.order=fixed optimizer.remainder=carry": (

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sgdlab.config.datasets import ImageNetData
+from sgdlab.config.components import LstmModel
+from sgdlab.config.datasets import ImageNetData, PtbData
 from sgdlab.config.execution import Execution
 from sgdlab.config.schema import Run
 from sgdlab.dashboard.stored_model import load_model, load_pipeline
@@ -30,6 +31,13 @@ def test_a_run_that_was_only_claimed_has_no_model_yet(trained):
     (trained.store.runs / "zz" / ("z" * 32)).mkdir(parents=True)
     with pytest.raises(UserError, match="has neither ended nor left a checkpoint yet"):
         load_model(trained.store, "zzzz")
+
+
+def test_a_network_that_reads_one_example_after_the_other_is_refused():
+    model = LstmModel(hidden_width=2, init_scale=0.1)
+    run = Run.model_construct(data=PtbData(), model=model)
+    with pytest.raises(UserError, match="what model=lstm makes of an example depends on those before it"):
+        load_pipeline(run, Execution.model_construct())
 
 
 def test_data_that_are_not_held_in_memory_are_refused_before_they_are_looked_for():

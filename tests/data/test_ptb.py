@@ -90,13 +90,6 @@ def test_words_stay_whole_numbers_on_their_way(small: Path) -> None:
 # ---- the real files -------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def real_ptb(real_data: Path) -> Path:
-    if not list(real_data.glob("ptb/ptb.train.txt*")):
-        pytest.skip(f"no Penn Treebank in {real_data}/ptb")
-    return real_data
-
-
 def test_real_texts_have_the_published_lengths_and_vocabulary(real_ptb: Path) -> None:
     words = ptb.read_windows(real_ptb, "valid", num_steps=1)
     test = ptb.read_windows(real_ptb, "test", num_steps=1)

@@ -42,8 +42,8 @@ SMALL = {
     "scales": {"laptop": {}},
 }
 METRICS = (
-    "test_accuracy, train_accuracy, test_loss, train_loss, train_cost, c_reg, gradient_norm_sq, "
-    "or what landscape=measured adds (docs/diagnostics.md)"
+    "test_accuracy, train_accuracy, test_loss, train_loss, train_cost, test_perplexity, train_perplexity, "
+    "c_reg, gradient_norm_sq, or what landscape=measured adds (docs/diagnostics.md)"
 )
 SET = "budget.num_epochs, data, data.num_train, optimizer.batch_size, optimizer.lr"
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from sgdlab.config.components import CnnModel, MlpModel, WideResNetModel
-from sgdlab.config.datasets import Cifar10Data, DigitsData
+from sgdlab.config.components import CnnModel, LstmModel, MlpModel, WideResNetModel
+from sgdlab.config.datasets import Cifar10Data, DigitsData, PtbData
 from sgdlab.config.schema import Run
 from sgdlab.models.build import build_network
 from sgdlab.sweeps.multiply_adds import forward_multiply_adds, multiply_adds
@@ -14,6 +14,7 @@ MODELS = {
     "mlp": (MlpModel(hidden_widths=(7, 5)), DigitsData()),
     "cnn": (CnnModel(channels=(4, 6), convolutions_per_stage=2), DigitsData()),
     "cnn of one": (CnnModel(channels=(3,)), Cifar10Data()),
+    "lstm": (LstmModel(hidden_width=7, num_layers=3, init_scale=0.1), PtbData(num_steps=4)),
     "wide resnet 10-1": (WideResNetModel(depth=10, width=1), Cifar10Data()),
     "wide resnet 16-2": (WideResNetModel(depth=16, width=2), Cifar10Data()),
 }
@@ -25,7 +26,8 @@ def test_a_forward_pass(model, data):
     parameters = network.initial_parameters(torch.Generator().manual_seed(0))
     stacked = {name: values.unsqueeze(0) for name, values in parameters.items()}
     with FlopCounterMode(display=False) as counter:
-        network.logits(stacked, torch.zeros(1, 1, *data.sample_shape, dtype=torch.float64))
+        dtype = torch.int64 if isinstance(data, PtbData) else torch.float64
+        network.logits(stacked, torch.zeros(1, 1, *data.sample_shape, dtype=dtype))
     assert 2 * forward_multiply_adds(model, data) == counter.get_total_flops()
 
 

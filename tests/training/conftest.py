@@ -24,7 +24,7 @@ from sgdlab.config.components import (
     UpdateBudget,
     UpdateEvaluation,
 )
-from sgdlab.config.datasets import Data, Mnist1dData
+from sgdlab.config.datasets import Data, Mnist1dData, PtbData
 from sgdlab.config.landscape import Landscape, NoLandscape
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
@@ -91,10 +91,23 @@ def make_run() -> Callable[..., Run]:
 
 @pytest.fixture(scope="session")
 def make_dataset() -> Callable[[Data], Dataset]:
-    """Make random examples of the shapes of `data`; labels follow a linear rule: they can be learnt."""
+    """Make random examples of the shapes of `data`; labels follow a linear rule: they can be learnt.
+
+    A text is made of few words, each of which is followed by one of two.
+    """
+
+    def text(data: PtbData, generator: torch.Generator) -> Dataset:
+        num_words, words = (data.num_train + data.num_test) * data.num_steps, [1]
+        for choice in torch.randint(2, (num_words,), generator=generator).tolist():
+            words.append((2 * words[-1] + choice) % 13)
+        windows = torch.tensor(words).unfold(0, data.num_steps + 1, data.num_steps)
+        train, test = windows.split([data.num_train, data.num_test])
+        return Dataset(train[:, :-1], train[:, 1:], test[:, :-1], test[:, 1:], "made up")
 
     def make(data: Data) -> Dataset:
         generator = torch.Generator().manual_seed(0)
+        if isinstance(data, PtbData):
+            return text(data, generator)
         num_all, shape = data.num_train + data.num_test, data.sample_shape
         if len(shape) == 1:
             # torch draws float32 normals otherwise on a processor without AVX2

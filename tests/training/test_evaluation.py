@@ -1,10 +1,14 @@
 """Evaluation against a plain loop over runs and examples."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from sgdlab.data.examples import ResidentExamples
+from sgdlab.models.lstm import Lstm
 from sgdlab.models.mlp import Mlp
 from sgdlab.models.network import stack_runs
 from sgdlab.models.wide_resnet import WideResNet
@@ -97,3 +101,41 @@ def test_a_set_in_blocks_is_evaluated_as_the_whole_and_one_block_to_the_bit(back
     assert torch.equal(parts.correct, whole.correct)
     torch.testing.assert_close(parts.accuracy, whole.accuracy, rtol=1e-15, atol=0)
     torch.testing.assert_close(parts.loss, whole.loss, rtol=1e-15, atol=0)
+
+
+# ---- networks that read one example after the other ------------------------------------------------------
+
+
+@pytest.mark.parametrize("num_examples", [47, 40, 7])  # 20 streams of 2, seven longer; 20 of 2; 7 of 1
+def test_a_text_is_read_once_in_twenty_streams_whose_state_goes_on(num_examples) -> None:
+    network = Lstm(11, 3, 5, init_scale=0.5, dropout=0.5)  # nothing is dropped in evaluation
+    generator = torch.Generator().manual_seed(0)
+    parameters = stack_runs((network.initial_parameters(generator) for _ in range(3)), torch.float64)
+    words = torch.randint(0, 11, (3 * num_examples + 1,), generator=generator)
+    inputs, labels = words[:-1].view(-1, 3), words[1:].view(-1, 3)
+    measure = evaluator(network, parameters, "batched")
+    evaluated = measure(State(tuple(parameters.values())), inputs, labels)
+    streams = np.array_split(np.arange(num_examples), min(20, num_examples))
+    for run in range(3):
+        alone = {name: values[run : run + 1] for name, values in parameters.items()}
+        losses, correct = [], []
+        for stream in streams:
+            # a stream at once: the state goes on within a window as it does between windows
+            whole = inputs[stream].flatten()
+            logits = replace(network, num_steps=len(whole)).logits(alone, whole.view(1, 1, -1))[0, 0]
+            losses += F.cross_entropy(logits, labels[stream].flatten(), reduction="none").tolist()
+            correct += (logits.argmax(dim=1) == labels[stream].flatten()).tolist()
+        np.testing.assert_allclose(evaluated.loss[run].item(), np.mean(losses), rtol=1e-12)
+        assert evaluated.correct[run].tolist() == correct  # word by word, as they follow one another
+    assert evaluated.num_examples == num_examples
+
+
+def test_an_evaluated_text_has_the_same_bits_whoever_stands_beside() -> None:
+    network, generator = Lstm(11, 3, 5, init_scale=0.5), torch.Generator().manual_seed(0)
+    parameters = stack_runs((network.initial_parameters(generator) for _ in range(3)), torch.float32)
+    inputs, labels = (torch.randint(0, 11, (33, 3), generator=generator) for _ in range(2))
+    measure = evaluator(network, parameters, "batched")
+    together = measure(State(tuple(parameters.values())), inputs, labels)
+    for run in range(3):
+        alone = measure(State(tuple(p[run : run + 1] for p in parameters.values())), inputs, labels)
+        assert torch.equal(alone.loss[0], together.loss[run])

@@ -13,19 +13,27 @@ import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import LambdaCallback
 
-from sgdlab.config.components import HoldThenDecaySchedule, WideResNetModel
-from sgdlab.config.datasets import DigitsData
+from sgdlab.config.components import EpochDecaySchedule, HoldThenDecaySchedule, LstmModel, WideResNetModel
+from sgdlab.config.datasets import DigitsData, PtbData
 from sgdlab.training.conductor import PackTask
 from sgdlab.training.orders import MinibatchOrder
 from sgdlab.training.population import MAX_UPDATES_PER_CHUNK, ChunkOptimizer
 
 IMAGES = DigitsData(num_train=30, num_test=13, crop_padding=1, flip=True)
+TEXT = PtbData(num_steps=3, num_train=29, num_test=7)  # an epoch is 9 updates of 3
 VARIANTS = {
     "plain": {"remainder": "carry"},
     "n-step": {"inner_steps": 3, "order": "forward_reverse"},
     "exact": {"strength": 0.2, "l2": 1e-3, "order": "independent"},
     "differences": {"strength": 0.2, "estimator": "central_difference", "order": "with_replacement"},
     "augmented": {"data": IMAGES, "schedule": HoldThenDecaySchedule(), "order": "fixed"},
+    "lstm": {
+        "data": TEXT,
+        "model": LstmModel(hidden_width=4, dropout=0.3, init_scale=0.3),
+        "batch_size": 3,
+        "order": "sequential",
+        "schedule": EpochDecaySchedule(),
+    },
     "wide_resnet": {"data": IMAGES, "model": WideResNetModel(depth=10, width=1), "batch_size": 2},
 }
 

@@ -9,13 +9,15 @@ from sgdlab.config.components import (
     CnnModel,
     ConstantSchedule,
     CrossEntropyLoss,
+    EpochDecaySchedule,
     GradientNormRegularizer,
     HoldThenDecaySchedule,
+    LstmModel,
     MlpModel,
     SgdOptimizer,
     WideResNetModel,
 )
-from sgdlab.config.datasets import DigitsData, Mnist1dData
+from sgdlab.config.datasets import DigitsData, Mnist1dData, PtbData
 
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text())
 DIGITS = {"num_train": 32, "num_test": 16}
@@ -31,6 +33,15 @@ RUNS = {
     "cnn": (
         CnnModel,
         {"data": DigitsData(**DIGITS), "model": CnnModel(channels=(4, 5)), "num_updates": 6, "every": 6},
+    ),
+    "lstm": (
+        LstmModel,
+        {
+            "data": PtbData(num_steps=3, num_train=32, num_test=16),
+            "model": LstmModel(hidden_width=4, dropout=0.25, init_scale=0.3),
+            "order": "sequential",
+            "lr": 1.0,
+        },
     ),
     "data signal": (Mnist1dData, {"data": Mnist1dData(num_train=32, num_test=20, standardize="dataset")}),
     "data signal cropped": (Mnist1dData, {"data": Mnist1dData(num_train=32, num_test=20, crop_padding=2)}),
@@ -53,6 +64,7 @@ RUNS = {
     "order shuffled carry": (SgdOptimizer, {"remainder": "carry"}),
     "n-step": (SgdOptimizer, {"inner_steps": 3}),
     "schedule constant": (ConstantSchedule, {"seed": 1}),
+    "schedule epoch_decay": (EpochDecaySchedule, {"schedule": EpochDecaySchedule(hold_num_epochs=2)}),
     "schedule hold_then_decay": (HoldThenDecaySchedule, {"schedule": HoldThenDecaySchedule(num_drops=4)}),
 }
 METRICS = ("train_loss.final", "test_loss.final", "c_reg.final", "gradient_norm_sq.final")

@@ -69,6 +69,14 @@ def test_independent_batches_hold_no_example_twice(num_examples, batch_size) -> 
     assert batches.max() < num_examples
 
 
+def test_a_sequential_order_reads_streams_of_equal_length_side_by_side() -> None:
+    order = order_of("sequential", 11, 4)  # four streams of two: 8, 9 and 10 are in none
+    assert order.minibatches(0, 5).tolist() == [[0, 2, 4, 6], [1, 3, 5, 7]] * 2 + [[0, 2, 4, 6]]
+    assert order.starts(1, 4).tolist() == [False, True, False, True]
+    assert order_of("shuffled", 11, 4).starts(0, 3) is None
+    assert torch.equal(order.minibatches(7, 130), drawn("sequential", 11, 4, 137)[7:])
+
+
 def assert_uniform(outcomes, kinds) -> None:
     counts = Counter(outcomes)
     assert set(counts) <= set(kinds)

@@ -4,13 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from sgdlab.config.components import HoldThenDecaySchedule, MlpModel, WideResNetModel
-from sgdlab.config.datasets import DigitsData, Mnist1dData
+from sgdlab.config.components import HoldThenDecaySchedule, LstmModel, MlpModel, WideResNetModel
+from sgdlab.config.datasets import DigitsData, Mnist1dData, PtbData
 from sgdlab.training.members import Member, load_states
 from sgdlab.training.population import MAX_UPDATES_PER_CHUNK
 
 IMAGES = DigitsData(num_train=30, num_test=13, crop_padding=1, flip=True)
 WIDE_RESNET = WideResNetModel(depth=10, width=1)
+
+TEXT = {
+    "data": PtbData(num_steps=3, num_train=11, num_test=5),
+    "model": LstmModel(hidden_width=5, dropout=0.3, init_scale=0.3),
+    "order": "sequential",
+    "batch_size": 3,
+}
 
 # Odd widths and batch sizes put slots at every alignment and leave every remainder to vectorised loops.
 KINDS = {
@@ -24,6 +31,8 @@ KINDS = {
     "forward": {"strength": 0.3, "estimator": "forward_difference"},
     "central": {"strength": 0.3, "estimator": "central_difference", "inner_steps": 2},
     "independent": {"order": "independent", "l2": 1e-3},
+    "lstm": TEXT,
+    "exact lstm": {**TEXT, "strength": 0.1, "clip_norm": 0.5, "num_updates": 3},
     "wide_resnet": {"data": IMAGES, "model": WIDE_RESNET, "batch_size": 3, "num_updates": 3, "l2": 1e-3},
     "exact wide_resnet": {
         "data": IMAGES,
@@ -65,7 +74,8 @@ def relative_difference(one, other, start) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 def test_bits_depend_on_neither_slot_nor_companions(make_run, updated, kind, precision) -> None:
     options = {"num_updates": 6, **KINDS[kind], "precision": precision}
-    width = 9 if "resnet" in kind else 19  # vectorised sums take up to 16 runs at once, the rest one by one
+    is_large = "resnet" in kind or "lstm" in kind
+    width = 9 if is_large else 19  # vectorised sums take up to 16 runs at once, the rest one by one
     runs = [make_run(**different(options, index)) for index in range(2 * width)]
     reference = updated(runs[:width], options["num_updates"])
     for moved_by in (1, 4, width - 1):
@@ -165,6 +175,7 @@ REFILLED = {
     **{(kind, "native-256"): KINDS[kind] for kind in ("relu", "exact", "independent")},
     **{(kind, "written-out"): KINDS[kind] for kind in ("relu", "exact", "exact tanh", "independent")},
     ("wide_resnet", "per-run"): KINDS["wide_resnet"],
+    ("lstm", "per-run"): TEXT,
     ("augmented", "batched"): {"data": IMAGES, "batch_size": 3},
     ("augmented", "native-256"): {"data": IMAGES, "batch_size": 3, "strength": 0.1},
     ("n-step", "native-256"): {"inner_steps": 3, "remainder": "carry"},

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from sgdlab.config.components import ConstantSchedule, HoldThenDecaySchedule
+from sgdlab.config.components import ConstantSchedule, EpochDecaySchedule, HoldThenDecaySchedule
 from sgdlab.training.schedules import relative_learning_rates
 
 
-def trace(schedule, num_updates) -> list[float]:
-    rates = relative_learning_rates(schedule, torch.arange(num_updates), num_updates)
+def trace(schedule, num_updates, updates_per_epoch=3.0) -> list[float]:
+    rates = relative_learning_rates(schedule, torch.arange(num_updates), num_updates, updates_per_epoch)
     assert rates.dtype == torch.float64
     return rates.tolist()
 
@@ -45,5 +45,18 @@ def test_a_fraction_that_binary_numbers_miss_is_meant_as_written() -> None:
 
 def test_any_update_is_known_without_the_ones_before() -> None:
     schedule = HoldThenDecaySchedule()
-    some = relative_learning_rates(schedule, torch.tensor([[700], [3]]), 1000)
+    some = relative_learning_rates(schedule, torch.tensor([[700], [3]]), 1000, 3.0)
     assert some.tolist() == [[trace(schedule, 1000)[700]], [1.0]]
+
+
+def test_the_small_lstm_has_four_epochs_at_its_first_rate_and_halves_it_in_each_of_nine_more() -> None:
+    expected = np.repeat([1.0] * 4 + [2.0**-k for k in range(1, 10)], 2323)
+    assert trace(EpochDecaySchedule(), 13 * 2323, 2323.0) == expected.tolist()
+
+
+def test_an_epoch_may_end_within_an_update() -> None:
+    # epochs begin at 0, 2.5, 5 and 7.5: at the updates 0, 3, 5 and 8
+    schedule = EpochDecaySchedule(hold_num_epochs=1, factor=10)
+    expected = [1, 1, 1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.001, 0.001]
+    np.testing.assert_allclose(trace(schedule, 10, 2.5), expected, rtol=1e-15)
+    assert trace(EpochDecaySchedule(hold_num_epochs=0), 4, 2.0) == [0.5, 0.5, 0.25, 0.25]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sgdlab.config.components import CnnModel, MlpModel, WideResNetModel
+from sgdlab.config.components import CnnModel, CrossEntropyLoss, LstmModel, MlpModel, WideResNetModel
 from sgdlab.config.datasets import ImageNetData, PtbData
 from sgdlab.config.landscape import MeasuredLandscape, NoLandscape
 
@@ -25,6 +25,8 @@ def check_across_components(run: Run) -> None:
     _check_inputs(run)
     if isinstance(run.model, WideResNetModel):
         _check_wide_resnet(run, run.model)
+    if isinstance(run.model, LstmModel):
+        _check_lstm(run)
 
 
 def _check_batches(run: Run) -> None:
@@ -35,7 +37,7 @@ def _check_batches(run: Run) -> None:
         )
     if run.num_updates < 1:
         raise ValueError("budget: less than one update; raise budget.num_epochs or use budget=updates")
-    is_ordered = optimizer.order in ("fixed", "forward_reverse")
+    is_ordered = optimizer.order in ("fixed", "forward_reverse", "sequential")
     if is_ordered and optimizer.remainder == "carry" and num_train % optimizer.batch_size:
         raise ValueError(
             f"optimizer.order={optimizer.order} visits the same batches each epoch, so "
@@ -64,6 +66,8 @@ def _check_inputs(run: Run) -> None:
         raise ValueError(f"data.flip mirrors images, and {data.kind} has none")
     if isinstance(model, MlpModel) and is_text:
         raise ValueError(f"model=mlp needs images or signals, and data={data.kind} has neither")
+    if isinstance(model, LstmModel) and not is_text:
+        raise ValueError(f"model=lstm reads words, and data={data.kind} has none; use data=ptb")
     if isinstance(model, WideResNetModel | CnnModel) and not is_image:
         raise ValueError(f"model={model.kind} needs images, and data={data.kind} has none")
     if isinstance(model, CnnModel) and min(data.sample_shape[1:]) < 2 ** len(model.channels):
@@ -84,4 +88,25 @@ def _check_wide_resnet(run: Run, model: WideResNetModel) -> None:
     if batch_size > model.ghost_size and batch_size % model.ghost_size:
         raise ValueError(
             f"optimizer.batch_size={batch_size} must be a multiple of model.ghost_size={model.ghost_size}"
+        )
+
+
+def _check_lstm(run: Run) -> None:
+    optimizer = run.optimizer
+    if optimizer.order != "sequential":
+        raise ValueError(
+            f"model=lstm goes on reading where its last minibatch ended, which optimizer.order="
+            f"{optimizer.order} doesn't; use optimizer.order=sequential"
+        )
+    if optimizer.inner_steps > 1:
+        raise ValueError(
+            f"optimizer.inner_steps={optimizer.inner_steps} reads a minibatch again, and model=lstm has read "
+            f"on by then; use optimizer.inner_steps=1"
+        )
+    if not isinstance(run.loss, CrossEntropyLoss):
+        raise ValueError(f"model=lstm predicts words, so loss={run.loss.kind} doesn't fit; use cross_entropy")
+    if not isinstance(run.landscape, NoLandscape):
+        raise ValueError(
+            f"landscape={run.landscape.kind} takes every example by itself, and what model=lstm makes of one "
+            f"depends on those before it; use landscape=none"
         )

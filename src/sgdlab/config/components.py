@@ -65,7 +65,20 @@ class WideResNetModel(Component):
     dropout: Annotated[Fraction, Field(lt=1)] = 0.0  # the share of units dropped before the last layer
 
 
-Model = Annotated[MlpModel | CnnModel | WideResNetModel, Field(discriminator="kind")]
+class LstmModel(Component):
+    """Zaremba et al.'s (2014) LSTM over words: embedding, layers and the softmax's input are equally wide."""
+
+    revision: ClassVar[int] = 1
+    has_kinks: ClassVar[bool] = False
+
+    kind: Literal["lstm"] = "lstm"
+    hidden_width: PositiveInt
+    num_layers: PositiveInt = 2
+    dropout: Annotated[Fraction, Field(lt=1)] = 0.0  # the share dropped of what each layer and softmax read
+    init_scale: PositiveFloat  # every parameter starts uniform in ±init_scale, biases too
+
+
+Model = Annotated[MlpModel | CnnModel | WideResNetModel | LstmModel, Field(discriminator="kind")]
 
 # ---- loss and regularizer -------------------------------------------------------------------------------
 
@@ -137,7 +150,9 @@ class SgdOptimizer(Component):
     inner_steps: PositiveInt = 1
     momentum: Annotated[Fraction, Field(lt=1)] = 0.0
     clip_norm: PositiveFloat | None = None  # a longer gradient is shortened to this, the penalty's included
-    order: Literal["shuffled", "independent", "with_replacement", "fixed", "forward_reverse"] = "shuffled"
+    order: Literal[
+        "shuffled", "independent", "with_replacement", "fixed", "forward_reverse", "sequential"
+    ] = "shuffled"
     remainder: Literal["drop", "carry"] = "drop"  # N mod B examples: left out, or carried into the next epoch
 
 
@@ -160,7 +175,19 @@ class HoldThenDecaySchedule(Component):
     factor: PositiveFloat = 2.0
 
 
-Schedule = Annotated[ConstantSchedule | HoldThenDecaySchedule, Field(discriminator="kind")]
+class EpochDecaySchedule(Component):
+    """Hold for whole epochs, then divide by `factor` at the start of every epoch that follows."""
+
+    revision: ClassVar[int] = 1
+
+    kind: Literal["epoch_decay"] = "epoch_decay"
+    hold_num_epochs: NonNegativeInt = 4
+    factor: PositiveFloat = 2.0
+
+
+Schedule = Annotated[
+    ConstantSchedule | HoldThenDecaySchedule | EpochDecaySchedule, Field(discriminator="kind")
+]
 
 
 class EpochBudget(Component):

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from sgdlab.config.components import (
     ConstantSchedule,
+    EpochDecaySchedule,
     GradientNormRegularizer,
     HoldThenDecaySchedule,
     NoRegularizer,
@@ -49,6 +50,8 @@ def normalize(run: Run) -> Run:
     if isinstance(run.landscape, MeasuredLandscape):
         changes["landscape"] = _without_unused(run.landscape, run.data.num_train)
     if isinstance(schedule, HoldThenDecaySchedule) and not _ever_drops(schedule, num_updates):
+        changes["schedule"] = ConstantSchedule()
+    if isinstance(schedule, EpochDecaySchedule) and not _ever_decays(schedule, run):
         changes["schedule"] = ConstantSchedule()
     drawn_anew = optimizer.order in ("independent", "with_replacement")
     if drawn_anew or run.data.num_train % optimizer.batch_size == 0:
@@ -160,6 +163,11 @@ def _differences(component: Component) -> dict[str, Any]:
 def _ever_drops(schedule: HoldThenDecaySchedule, num_updates: int) -> bool:
     holds_to_the_end = int(num_updates * schedule.hold_fraction) >= num_updates
     return schedule.num_drops > 0 and schedule.factor != 1 and not holds_to_the_end
+
+
+def _ever_decays(schedule: EpochDecaySchedule, run: Run) -> bool:
+    is_longer = run.num_updates > schedule.hold_num_epochs * run.updates_per_epoch
+    return schedule.factor != 1 and is_longer
 
 
 # A hundred thousand runs share few of these: they are made once.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_LOWER_IS_BETTER = ("loss", "cost", "c_reg", "norm", "error")
+_LOWER_IS_BETTER = ("loss", "cost", "c_reg", "norm", "error", "perplexity")
 
 
 def lower_is_better(metric: str) -> bool:

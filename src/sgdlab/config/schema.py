@@ -78,8 +78,20 @@ class Run(Component):
         is_difference = isinstance(regularizer, GradientNormRegularizer) and regularizer.estimator != "exact"
         return is_difference and self.model.has_kinks
 
+    @property
+    def updates_per_epoch(self) -> float:
+        """Parameter updates of one epoch."""
+        return self._examples_per_epoch / self.optimizer.batch_size * self.optimizer.inner_steps
+
+    @property
+    def _examples_per_epoch(self) -> int:
+        """All of them; of a sequential order those of whole minibatches, for it always begins anew."""
+        num_train = self.data.num_train
+        is_sequential = self.optimizer.order == "sequential"
+        return num_train - num_train % self.optimizer.batch_size if is_sequential else num_train
+
     def _updates_of(self, num_epochs: float) -> int:
-        num_minibatches = math.floor(num_epochs * self.data.num_train / self.optimizer.batch_size + 1e-9)
+        num_minibatches = math.floor(num_epochs * self._examples_per_epoch / self.optimizer.batch_size + 1e-9)
         return num_minibatches * self.optimizer.inner_steps
 
     @model_validator(mode="after")

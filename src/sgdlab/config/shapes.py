@@ -9,6 +9,7 @@ from typing import Any, assert_never
 from sgdlab.config.components import (
     CnnModel,
     GradientNormRegularizer,
+    LstmModel,
     MlpModel,
     Model,
     Regularizer,
@@ -61,6 +62,9 @@ def describe_step(run: Run) -> str:
             network = f"wide resnet {model.depth}-{model.width}"
             network += " batch norm" if model.norm == "batch" else ""
             network += f" in ghosts of {model.ghost_size}" if model.ghost_size else ""
+        case LstmModel():
+            network = f"lstm {model.num_layers}×{model.hidden_width} over {data.sample_shape[0]} steps"
+            network += " dropout" if model.dropout else ""
         case _:
             assert_never(model)
     parts = [network, data.kind, f"B={optimizer.batch_size}"]

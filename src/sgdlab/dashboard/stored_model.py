@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sgdlab.config.components import LstmModel
 from sgdlab.config.datasets import ImageNetData
 from sgdlab.config.execution import Execution
 from sgdlab.config.schema import Run
@@ -78,12 +79,18 @@ def load_pipeline(run: Run, execution: Execution) -> Pipeline:
     Raises
     ------
     UserError
-        If the data are missing or not held in memory, or a GPU is asked for that isn't there.
+        If the data are missing or not held in memory, the network reads one example after the other, or a
+        GPU is asked for that isn't there.
     """
     if isinstance(run.data, ImageNetData):
         raise UserError(
             f"the examples of data={run.data.kind} are not held in memory, and measuring goes through them "
             f"again and again: its models can't be measured"
+        )
+    if isinstance(run.model, LstmModel):
+        raise UserError(
+            "what model=lstm makes of an example depends on those before it, and measuring takes every "
+            "example by itself: its models can't be measured"
         )
     wants_gpu = execution.launcher.device == "cuda"
     if wants_gpu and not torch.cuda.is_available():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import assert_never
 
-from sgdlab.config.components import CnnModel, MlpModel, Model, WideResNetModel
+from sgdlab.config.components import CnnModel, LstmModel, MlpModel, Model, WideResNetModel
 from sgdlab.config.datasets import Data
 from sgdlab.models.cnn import Cnn
+from sgdlab.models.lstm import Lstm
 from sgdlab.models.mlp import Mlp
 from sgdlab.models.network import Network
 from sgdlab.models.wide_resnet import WideResNet
@@ -30,6 +31,15 @@ def build_network(model: Model, data: Data) -> Network:
                 has_norm=model.norm == "batch",
                 ghost_size=model.ghost_size,
                 dropout=model.dropout,
+            )
+        case LstmModel():
+            return Lstm(
+                data.num_classes,
+                data.sample_shape[0],
+                model.hidden_width,
+                model.num_layers,
+                model.dropout,
+                model.init_scale,
             )
         case _:
             assert_never(model)

@@ -24,6 +24,7 @@ class TrainingPass:
     """What a forward pass of training takes besides its batch, and what it leaves for the buffers."""
 
     draws: Tensor | None = None  # (R, B, num_draws) uniform in [0, 1); None: no unit is dropped
+    starts: Tensor | None = None  # (R,) bool: where a batch goes on from nothing; None: nowhere
     observed: dict[str, Tensor] = field(default_factory=dict)  # buffer → (R, …)
 
     def observe(self, buffer: str, value: Tensor) -> None:
@@ -38,6 +39,14 @@ class Network(Protocol):
     def num_draws(self) -> int:
         """Uniform draws that an example takes in training."""
         return 0
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether examples follow one another: from what is observed of one batch the next goes on.
+
+        Its buffers have a place for each example on axis 1, and are 0 where they are not given.
+        """
+        return False
 
     def initial_buffers(self, batch_size: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Return one run's buffers before the first update, without the run axis, in float64."""
@@ -61,7 +70,8 @@ class Network(Protocol):
         inputs
             One batch a run.
         training
-            Given in training, where units are dropped and batches normalised by their own statistics.
+            Given in training, where units are dropped and batches normalised by their own statistics; and
+            wherever batches are read one after the other. None: each example by itself.
         """
         ...
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import assert_never
 
-from sgdlab.config.components import CnnModel, MlpModel, Model, WideResNetModel
+from sgdlab.config.components import CnnModel, LstmModel, MlpModel, Model, WideResNetModel
 from sgdlab.config.datasets import Data
 from sgdlab.config.schema import Run
 from sgdlab.config.shapes import estimator_of
@@ -39,6 +39,10 @@ def forward_multiply_adds(model: Model, data: Data) -> int:
             return _of_cnn(model, data)
         case WideResNetModel():
             return _of_wide_resnet(model, data)
+        case LstmModel():
+            width, gates = model.hidden_width, 4 * model.hidden_width
+            of_layers = model.num_layers * (width + width) * gates  # from below, and from the word before
+            return data.sample_shape[0] * (of_layers + width * data.num_classes)
         case _:
             assert_never(model)
 

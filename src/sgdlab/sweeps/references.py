@@ -27,6 +27,8 @@ METRICS = (
     "test_loss",
     "train_loss",
     "train_cost",
+    "test_perplexity",
+    "train_perplexity",
     "c_reg",
     "gradient_norm_sq",
 )

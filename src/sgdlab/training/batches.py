@@ -6,6 +6,7 @@ at one update are made once. Augmentation draws come in blocks with streams of t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from sgdlab.training.orders import MinibatchOrder
 from sgdlab.training.streams import Purpose, stream
 
 _MINIBATCHES_PER_DRAW = 64
+_LARGEST_DRAW = 2**24  # numbers, where that many minibatches would take more
 
 
 class Position(NamedTuple):
@@ -38,6 +40,7 @@ class UpdateBatches:
     draws: Tensor | None  # of the augmentation, (U, R, B, D)
     pipeline: Pipeline
     dropout: Tensor | None = None  # draws of the network, (U, R, B, num_draws)
+    starts: Tensor | None = None  # where a minibatch begins streams of examples, (U, R) bool
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -46,13 +49,14 @@ class UpdateBatches:
         """Gather (and augment) the minibatch of every run at one of the updates; the next comes after it."""
         if 0 <= position < len(self) - 1:
             self.pipeline.prefetch(*self._at(position + 1))
-        dropout = None if self.dropout is None else self.dropout[position]
-        return Minibatches(*self.pipeline.train_batch(*self._at(position)), dropout)
+        dropout, starts = (None if of is None else of[position] for of in (self.dropout, self.starts))
+        return Minibatches(*self.pipeline.train_batch(*self._at(position)), dropout, starts=starts)
 
     def of_slots(self, slots: slice | list[int]) -> UpdateBatches:
         """Return the minibatches of some of the runs, as of a pack of them."""
-        draws, dropout = (None if of is None else of[:, slots] for of in (self.draws, self.dropout))
-        return UpdateBatches(self.indices[:, slots], draws, self.pipeline, dropout)
+        optional = (self.draws, self.dropout, self.starts)
+        draws, dropout, starts = (None if of is None else of[:, slots] for of in optional)
+        return UpdateBatches(self.indices[:, slots], draws, self.pipeline, dropout, starts)
 
     def table(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return examples ``(M, features)``, labels ``(M,)`` and the rows of each batch ``(U, R, B)``.
@@ -91,6 +95,7 @@ class BatchSource:
         indices: list[Tensor] = []
         draws: list[Tensor] = []
         dropout: list[Tensor] = []
+        starts: list[Tensor] = []
         for position in places:
             stop = position.update + num_updates
             reader = self._readers.get(position) or self._new_reader(position.seed)
@@ -100,6 +105,8 @@ class BatchSource:
                 draws.append(reader.draws("augmentation", position.update, stop))
             if self._num_dropout_draws:
                 dropout.append(reader.draws("dropout", position.update, stop))
+            if (begun := reader.starts(position.update, stop)) is not None:
+                starts.append(begun)
         self._readers = readers
         of_slot = torch.tensor([places[position] if position else 0 for position in positions])
 
@@ -110,7 +117,7 @@ class BatchSource:
 
         chosen = for_slots(indices)
         assert chosen is not None
-        return UpdateBatches(chosen, for_slots(draws), self._pipeline, for_slots(dropout))
+        return UpdateBatches(chosen, for_slots(draws), self._pipeline, for_slots(dropout), for_slots(starts))
 
     def _new_reader(self, seed: int) -> _Reader:
         return _Reader(seed, self._run, self._pipeline.num_draws, self._num_dropout_draws)
@@ -136,6 +143,12 @@ class _Reader:
         start, end = self._span(first, stop)
         return self._repeated(self._order.minibatches(start, end - start), first, stop)
 
+    def starts(self, first: int, stop: int) -> Tensor | None:
+        """Return which of them begin streams, ``(U,)``; None where there are no streams."""
+        start, end = self._span(first, stop)
+        starts = self._order.starts(start, end - start)
+        return None if starts is None else self._repeated(starts, first, stop)
+
     def draws(self, purpose: Purpose, first: int, stop: int) -> Tensor:
         """Return the draws of their augmentation or dropout: ``(U, B, D)``."""
         return self._repeated(self._draws[purpose].minibatches(*self._span(first, stop)), first, stop)
@@ -160,12 +173,17 @@ class _Draws:
 
     def minibatches(self, first: int, stop: int) -> Tensor:
         """Return the draws of minibatches first … stop−1: ``(count, B, D)``."""
-        blocks = range(first // _MINIBATCHES_PER_DRAW, (stop - 1) // _MINIBATCHES_PER_DRAW + 1)
+        blocks = range(first // self._length, (stop - 1) // self._length + 1)
         kept = self._blocks
         self._blocks = {index: kept[index] if index in kept else self._draw(index) for index in blocks}
-        offset = blocks.start * _MINIBATCHES_PER_DRAW
+        offset = blocks.start * self._length
         return torch.cat(list(self._blocks.values()))[first - offset : stop - offset]
+
+    @property
+    def _length(self) -> int:
+        """Minibatches that are drawn together."""
+        return max(1, min(_MINIBATCHES_PER_DRAW, _LARGEST_DRAW // max(1, math.prod(self.shape))))
 
     def _draw(self, index: int) -> Tensor:
         generator = stream(self.seed, self.purpose, index)
-        return torch.rand((_MINIBATCHES_PER_DRAW, *self.shape), generator=generator)
+        return torch.rand((self._length, *self.shape), generator=generator)

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from sgdlab.data.examples import Examples
+from sgdlab.models.network import TrainingPass
 from sgdlab.training.losses import example_losses, hits
 from sgdlab.training.objective import Objective
 from sgdlab.training.state import State
 
+NUM_STREAMS = 20  # side by side, over a text: as many as Zaremba et al. (2014) validate with
 _ELEMENTS_PER_CHUNK = 2**20  # of inputs over all runs: activations stay in cache for small networks
 
 
@@ -84,3 +86,38 @@ class BatchedEvaluator:
             if (right := hits(objective.loss, logits, targets)) is not None:
                 correct.append(right.flatten(1))
         return Evaluated.of(torch.cat(losses, dim=1), torch.cat(correct, dim=1) if correct else None)
+
+
+@dataclass(frozen=True)
+class SequentialEvaluator:
+    """All runs at once, of networks that go on where the example before ended: in 20 streams, side by side.
+
+    Every example is read once, after the one that it follows; only a stream's first goes on from nothing.
+    Where M mod 20 examples are left over, so many streams are longer by one.
+    """
+
+    objective: Objective
+
+    @torch.no_grad()
+    def __call__(self, state: State, inputs: Tensor, labels: Tensor) -> Evaluated:
+        """Evaluate; see `Evaluator`."""
+        objective, num_runs, num_examples = self.objective, len(state.parameters[0]), len(labels)
+        num_streams = min(NUM_STREAMS, num_examples)
+        length, num_longer = divmod(num_examples, num_streams)
+        streams = torch.arange(num_streams, device=labels.device)
+        firsts = streams * length + streams.clamp(max=num_longer)
+        losses = state.parameters[0].new_empty(num_runs, num_examples)
+        correct = torch.empty((num_runs, *labels.shape), dtype=torch.bool, device=labels.device)
+        before: dict[str, Tensor] = {}
+        for step in range(length + (num_longer > 0)):
+            examples = firsts[: num_streams if step < length else num_longer] + step
+            going_on = {name: values[:, : len(examples)] for name, values in before.items()}
+            x, y = (of[examples].expand(num_runs, *of[examples].shape) for of in (inputs, labels))
+            reading = TrainingPass()  # nothing is dropped
+            logits = objective.network.logits(objective.values(state.parameters, going_on), x, reading)
+            before = reading.observed
+            losses[:, examples] = example_losses(objective.loss, logits, x, y)
+            right = hits(objective.loss, logits, y)
+            assert right is not None
+            correct[:, examples] = right
+        return Evaluated.of(losses, correct.flatten(1))

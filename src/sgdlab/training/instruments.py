@@ -19,6 +19,7 @@ from sgdlab.training.batches import UpdateBatches
 from sgdlab.training.evaluation import Evaluator, evaluate
 from sgdlab.training.landscape import Lookout
 from sgdlab.training.objective import Minibatches, Objective, Tensors, norm_sq
+from sgdlab.training.orders import sequential_epoch
 from sgdlab.training.penalty import difference_penalty
 from sgdlab.training.ranks import ALONE, Ranks
 from sgdlab.training.state import State
@@ -83,6 +84,8 @@ class Instruments:
         }
         if test.accuracy is not None and train.accuracy is not None:
             metrics |= {"test_accuracy": test.accuracy, "train_accuracy": train.accuracy}
+        if self.network.is_sequential:
+            metrics |= {"test_perplexity": test.loss.exp(), "train_perplexity": train.loss.exp()}
         rule = UpdateRule.of(runs, self.network, self.names, parameters[0].detach(), self.ranks)
         difference = difference_penalty(rule.objective, rule.penalties)
         if difference is not None:
@@ -108,17 +111,30 @@ class Instruments:
 
     def _gradient_statistics(self, objective: Objective, state: State, batch_size: int) -> dict[str, Tensor]:
         train, labels = self.pipeline.train, self.pipeline.train.labels
-        num_runs = len(state.parameters[0])
+        num_runs, is_sequential = len(state.parameters[0]), self.network.is_sequential
+        buffers = {} if is_sequential else state.buffers
 
         def gradients(examples: Tensor) -> Tensors:
+            nonlocal buffers
+            if is_sequential and len(examples) < batch_size:  # those left over belong to no stream
+                buffers = {}
             x, y = train.at(examples), labels[examples]
             inputs_of_all, labels_of_all = (of.expand(num_runs, *of.shape) for of in (x, y))
-            batch = Minibatches(inputs_of_all, labels_of_all, buffers=state.buffers)
-            return objective.gradients(state.parameters, batch)[1]
+            batch = Minibatches(inputs_of_all, labels_of_all, buffers=buffers)
+            found = objective.gradients(state.parameters, batch)[1]
+            buffers = batch.observed if is_sequential else buffers
+            return found
 
-        partition = torch.randperm(len(labels), generator=stream(_PARTITION_SEED, "partition"))
-        measured = gradient_statistics(gradients, partition.to(labels.device), batch_size)
+        partition = self._partition(len(labels), batch_size).to(labels.device)
+        measured = gradient_statistics(gradients, partition, batch_size)
         return {"c_reg": measured.c_reg, "gradient_norm_sq": measured.gradient_norm_sq}
+
+    def _partition(self, num_examples: int, batch_size: int) -> Tensor:
+        """Return the examples in batches: at random, but of a sequential network as training reads them."""
+        if not self.network.is_sequential:
+            return torch.randperm(num_examples, generator=stream(_PARTITION_SEED, "partition"))
+        read = sequential_epoch(num_examples, batch_size).flatten()
+        return torch.cat([read, torch.arange(len(read), num_examples)])
 
 
 def _l2_term(runs: Sequence[Run], parameters: Tensors) -> Tensor:

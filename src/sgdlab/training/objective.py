@@ -30,6 +30,7 @@ class Minibatches:
     labels: Tensor  # (R, B)
     draws: Tensor | None = None  # (R, B, num_draws), for networks that drop units
     buffers: Mapping[str, Tensor] = field(default_factory=dict)  # each (R, …), as the batch meets them
+    starts: Tensor | None = None  # (R,) bool: see `TrainingPass`
     observed: dict[str, Tensor] = field(default_factory=dict)  # filled by the first pass: see `TrainingPass`
 
 
@@ -52,7 +53,7 @@ class Objective:
 
     def example_losses(self, parameters: Tensors, batch: Minibatches) -> Tensor:
         """Return the loss of each example in training: ``(R, B)``."""
-        training = TrainingPass(batch.draws, batch.observed)
+        training = TrainingPass(batch.draws, batch.starts, batch.observed)
         logits = self.network.logits(self.values(parameters, batch.buffers), batch.inputs, training)
         return example_losses(self.loss, logits, batch.inputs, batch.labels)
 

@@ -9,6 +9,8 @@ fixed              the first epoch's batches, in the same order, each epoch
 forward_reverse    the batches of an epoch, then the same in reverse; fresh each pair (§2.2, remarks)
 independent        each batch drawn anew from the whole set, no example twice in a batch (smith2020)
 with_replacement   each example of each batch drawn anew from the whole set
+sequential         B streams side by side, none of them shuffled: batch i of an epoch holds example
+                   b·⌊N/B⌋ + i of each stream b, so that texts are read on (Zaremba et al. 2014)
 =================  =======================================================================================
 
 Where B doesn't divide N, `drop` leaves the last N mod B examples of a shuffled epoch out, and `carry` lets a
@@ -50,6 +52,15 @@ class MinibatchOrder:
             pieces.append(piece)
             first, count = first + len(piece), count - len(piece)
         return torch.cat(pieces) if len(pieces) > 1 else pieces[0]
+
+    def starts(self, first: int, count: int) -> Tensor | None:
+        """Return which of these minibatches begin the streams of a sequential order: ``(count,)``, bool.
+
+        None where minibatches have nothing to go on from.
+        """
+        if self.optimizer.order != "sequential":
+            return None
+        return torch.arange(first, first + count) % self.batches_per_block == 0
 
     @property
     def batches_per_block(self) -> int:
@@ -93,6 +104,9 @@ class MinibatchOrder:
         shape = (_DRAWN_BATCHES_PER_BLOCK, self.optimizer.batch_size)
         return torch.randint(self.num_examples, shape, generator=stream(self.seed, "order", index))
 
+    def _sequential(self, _index: int) -> Tensor:
+        return sequential_epoch(self.num_examples, self.optimizer.batch_size)
+
     def _independent(self, index: int) -> Tensor:
         """Draw each batch by Floyd's algorithm, all batches of the block side by side."""
         generator = stream(self.seed, "order", index)
@@ -105,10 +119,17 @@ class MinibatchOrder:
         return chosen
 
 
+def sequential_epoch(num_examples: int, batch_size: int) -> Tensor:
+    """Return the minibatches of streams of equal length, side by side: ``(N // B, B)``, int64."""
+    length = num_examples // batch_size
+    return torch.arange(length).unsqueeze(1) + length * torch.arange(batch_size)
+
+
 _BLOCKS: dict[str, Callable[[MinibatchOrder, int], Tensor]] = {
     "shuffled": MinibatchOrder._shuffled,
     "fixed": MinibatchOrder._fixed,
     "forward_reverse": MinibatchOrder._forward_reverse,
     "with_replacement": MinibatchOrder._with_replacement,
     "independent": MinibatchOrder._independent,
+    "sequential": MinibatchOrder._sequential,
 }

@@ -208,7 +208,9 @@ class Population(LightningModule):
             key = member.run.schedule, member.num_updates, member.update
             if key not in relative:
                 updates = torch.arange(member.update, member.update + count)
-                relative[key] = relative_learning_rates(member.run.schedule, updates, member.num_updates)
+                relative[key] = relative_learning_rates(
+                    member.run.schedule, updates, member.num_updates, member.run.updates_per_epoch
+                )
             columns[slot] = relative[key]
         return (torch.stack(columns, dim=1) * self._rates).to(self.stacked[0])
 

@@ -8,15 +8,18 @@ from typing import assert_never
 import torch
 from torch import Tensor
 
-from sgdlab.config.components import ConstantSchedule, HoldThenDecaySchedule, Schedule
+from sgdlab.config.components import ConstantSchedule, EpochDecaySchedule, HoldThenDecaySchedule, Schedule
 
 
-def relative_learning_rates(schedule: Schedule, updates: Tensor, num_updates: int) -> Tensor:
+def relative_learning_rates(
+    schedule: Schedule, updates: Tensor, num_updates: int, updates_per_epoch: float
+) -> Tensor:
     """Return lr(u)/lr(0) for the given update numbers of a run of `num_updates`: same shape, float64.
 
     `HoldThenDecaySchedule` with its defaults is the papers': constant for the first half, then halved at ten
     equal intervals of the rest, the first time as the hold ends (smith2020, §3; smith2021, §4, where ten
     drops are an assumption). There is no further drop when the division leaves a few updates over.
+    `EpochDecaySchedule` is that of Zaremba et al. (2014), by their text; their code holds for an epoch more.
     """
     match schedule:
         case ConstantSchedule():
@@ -25,6 +28,10 @@ def relative_learning_rates(schedule: Schedule, updates: Tensor, num_updates: in
             hold = math.floor(num_updates * schedule.hold_fraction + 1e-9)  # 0.29·100 is 29
             interval = max(1, (num_updates - hold) // max(1, schedule.num_drops))
             drops = ((updates - hold) // interval + 1).clamp(min=0, max=schedule.num_drops)
+            return torch.tensor(schedule.factor, dtype=torch.float64) ** (-drops)
+        case EpochDecaySchedule():
+            epochs = torch.floor(updates.double() / updates_per_epoch + 1e-9)
+            drops = (epochs - schedule.hold_num_epochs + 1).clamp(min=0)
             return torch.tensor(schedule.factor, dtype=torch.float64) ** (-drops)
         case _:
             assert_never(schedule)

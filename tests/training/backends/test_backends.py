@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from sgdlab.config.components import CnnModel, MlpModel, SquaredErrorLoss, WideResNetModel
-from sgdlab.config.datasets import DigitsData
+from sgdlab.config.components import CnnModel, LstmModel, MlpModel, SquaredErrorLoss, WideResNetModel
+from sgdlab.config.datasets import DigitsData, PtbData
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.backends.recipes import make_backend, supported_backends
 from sgdlab.training.batches import Position
@@ -22,6 +22,11 @@ GHOSTS = {
     "batch_size": 8,
 }
 DROPOUT = {**IMAGES, "model": WideResNetModel(depth=10, width=1, dropout=0.5)}
+TEXT = {
+    "data": PtbData(num_steps=3, num_train=22, num_test=8),
+    "model": LstmModel(hidden_width=4, dropout=0.3, init_scale=0.3),
+    "order": "sequential",
+}
 TANH = MlpModel(hidden_widths=(7, 10), activation="tanh")
 NATIVE = {"native-256", "native-512"}
 MLP_BACKENDS = {*NATIVE, "written-out", "batched", "vmapped", "compiled"}
@@ -60,6 +65,8 @@ PACKS = {
     "cnn, penalty": ({**CNN, "strength": 0.1, "l2": 0.05}, CONVOLUTIONAL),
     "wide_resnet, penalty": ({**WIDE_RESNET, "strength": 0.1}, CONVOLUTIONAL),
     "ghosts, penalty": ({**GHOSTS, "strength": 0.1, "momentum": 0.5}, CONVOLUTIONAL - STATELESS),
+    "lstm, L2": ({**TEXT, "l2": 0.05, "clip_norm": 0.5}, {"per-run", "batched"}),
+    "lstm, penalty": ({**TEXT, "strength": 0.1}, {"per-run", "batched"}),
     "dropout": ({**DROPOUT, "l2": 0.05}, CONVOLUTIONAL - STATELESS),
 }
 

@@ -60,8 +60,13 @@ class _Captured:
 
 
 def _read(batch: Minibatches) -> dict[str, Tensor]:
-    found = {"inputs": batch.inputs, "labels": batch.labels}
-    return found if batch.draws is None else found | {"draws": batch.draws}
+    given = {
+        "inputs": batch.inputs,
+        "labels": batch.labels,
+        "draws": batch.draws,
+        "starts": batch.starts,
+    }
+    return {name: tensor for name, tensor in given.items() if tensor is not None}
 
 
 def _addresses(state: State) -> tuple[int, ...]:

@@ -13,7 +13,8 @@ graph-…                one of the above, replayed as a CUDA graph (GPU)
 =====================  ===================================================================================
 
 Those by automatic differentiation in eager mode also train a pack whose minibatches are split over several
-devices: the objective that they differentiate is the whole minibatch's, whoever computes it.
+devices: the objective that they differentiate is the whole minibatch's, whoever computes it. They can't split
+those of networks that carry buffers or drop units.
 """
 
 from __future__ import annotations
@@ -35,11 +36,13 @@ from sgdlab.training.backends.cuda_graph import replayed
 from sgdlab.training.backends.functional import compiled, vmapped
 from sgdlab.training.backends.native import native, native_evaluator, supports_native
 from sgdlab.training.backends.written_out import supports_writing_out, written_out
-from sgdlab.training.evaluation import BatchedEvaluator, Evaluator
+from sgdlab.training.evaluation import BatchedEvaluator, Evaluator, SequentialEvaluator
 from sgdlab.training.sharding import ShardedEvaluator
 
 
 def _batched_evaluator(rule: UpdateRule, _: Tensor) -> Evaluator:
+    if rule.objective.network.is_sequential:
+        return SequentialEvaluator(rule.objective)
     return BatchedEvaluator(rule.objective, rule.num_runs)
 
 
@@ -55,7 +58,7 @@ class Recipe:
 
     def serves(self, rule: UpdateRule, device: torch.device, num_devices: int) -> bool:
         """Whether the backend can train such a pack on so many such devices."""
-        is_wide_enough = num_devices == 1 or self.is_sharded
+        is_wide_enough = num_devices == 1 or (self.is_sharded and rule.is_stateless)
         return is_wide_enough and device.type in self.device_types and self.supports(rule)
 
 
@@ -96,6 +99,10 @@ def _is_convolutional(rule: UpdateRule) -> bool:
     return rule.is_convolutional
 
 
+def _has_large_operations(rule: UpdateRule) -> bool:
+    return rule.is_convolutional or rule.objective.network.is_sequential
+
+
 def _is_exact(rule: UpdateRule) -> bool:
     return rule.is_exact and rule.is_stateless
 
@@ -123,7 +130,7 @@ _RECIPES = {
     "graph-batched-unfolded": Recipe(partial(_graphed, _unfolded), _is_convolutional, ("cuda",)),
     "graph-batched": Recipe(partial(_graphed, batched), _is_anything, ("cuda",)),
     "written-out": Recipe(written_out, supports_writing_out),
-    "per-run": Recipe(per_run, _is_convolutional, is_sharded=True),
+    "per-run": Recipe(per_run, _has_large_operations, is_sharded=True),
     "batched": Recipe(batched, _is_anything, is_sharded=True),
     "batched-grouped": Recipe(_grouped, _is_convolutional, is_sharded=True),
     "batched-unfolded": Recipe(_unfolded, _is_convolutional, is_sharded=True),

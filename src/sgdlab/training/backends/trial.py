@@ -43,9 +43,14 @@ def choose_backend(runs: Sequence[Run], device: torch.device, num_updates: int, 
     """Return the backend for a pack that still has `num_updates` to make; measure where nothing is known.
 
     Of those that several devices can share, the one that is fastest on one of them.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
     """
     trial = Trial(tuple(runs), device)
-    candidates = supported_backends(trial.rule, device, num_devices)
+    candidates = _candidates(trial, num_devices)
     if len(candidates) == 1:
         return candidates[0]
     total = num_updates * len(runs)
@@ -74,7 +79,7 @@ def require_backend(name: str, runs: Sequence[Run], device: torch.device, num_de
     UsageError
         If it can't train these runs on so many such devices.
     """
-    supported = supported_backends(Trial(tuple(runs), device).rule, device, num_devices)
+    supported = _candidates(Trial(tuple(runs), device), num_devices)
     if name not in supported:
         where = device.type if num_devices == 1 else f"{num_devices} devices a run ({device.type})"
         raise UsageError(
@@ -195,3 +200,13 @@ class Trial:
             return time.thread_time()
         torch.cuda.synchronize(self.device)
         return time.perf_counter()
+
+
+def _candidates(trial: Trial, num_devices: int) -> list[str]:
+    names = supported_backends(trial.rule, trial.device, num_devices)
+    if not names:
+        raise UsageError(
+            f"launcher.devices_per_run={num_devices} splits minibatches, which can't be done where "
+            f"model={trial.runs[0].model.kind} carries buffers or drops units; use launcher.devices_per_run=1"
+        )
+    return names
