@@ -59,9 +59,13 @@ MESSAGES = {
         "'forward_reverse'"
     ),
     # an option that isn't there
-    "model=mpl": "model=mpl: there is no such option (did you mean mlp?); known here: cnn, mlp, wide_resnet",
+    "model=mpl": (
+        "model=mpl: there is no such option (did you mean mlp?); "
+        "known here: autoencoder, cnn, cnn6, mlp, resnet50, resnet9, wide_resnet, wide_resnet_norm"
+    ),
     "model=resnet": (
-        "model=resnet: there is no such option (did you mean wide_resnet?); known here: cnn, mlp, wide_resnet"
+        "model=resnet: there is no such option (did you mean resnet9?); "
+        "known here: autoencoder, cnn, cnn6, mlp, resnet50, resnet9, wide_resnet, wide_resnet_norm"
     ),
     "model=null": "model=None: model picks an option by its name; a value is set as model.NAME",
     "data=[mnist]": "data=['mnist']: data picks an option by its name; a value is set as data.NAME",
@@ -82,6 +86,24 @@ MESSAGES = {
     ),
     "data=cifar10 model=wide_resnet model.norm=batch model.ghost_size=12 optimizer.batch_size=32": (
         "optimizer.batch_size=32 must be a multiple of model.ghost_size=12"
+    ),
+    "data=cifar10 model=cnn model.ghost_size=8": "model.ghost_size=8 is for model.norm=batch; this is none",
+    "data=cifar10 model=resnet9 model.ghost_size=12": (
+        "optimizer.batch_size=16 must be a multiple of model.ghost_size=12"
+    ),
+    "data=cifar10 model=resnet50 model.ghost_size=12": (
+        "optimizer.batch_size=16 must be a multiple of model.ghost_size=12"
+    ),
+    "model=resnet9": "model=resnet9 needs images, and data=mnist1d has none",
+    "model=resnet50": "model=resnet50 needs images, and data=mnist1d has none",
+    "model=autoencoder loss=bernoulli": "model=autoencoder needs images, and data=mnist1d has none",
+    "data=mnist model=autoencoder model.encoder_widths=[]": (
+        "model.encoder_widths=[]: the last width is the code's, so that there must be one"
+    ),
+    "data=mnist model=autoencoder": "model=autoencoder needs loss=bernoulli, and this is loss=cross_entropy",
+    "loss=bernoulli": "loss=bernoulli needs model=autoencoder, and this is model=mlp",
+    "data=mnist model=autoencoder loss=bernoulli": (
+        "loss=bernoulli needs pixels in [0, 1]: data.standardize=none, and this is dataset"
     ),
     "optimizer.momentum=1": "optimizer.momentum=1: input should be less than 1",
     "data.num_train=100 optimizer.order=fixed optimizer.remainder=carry": (

@@ -4,8 +4,15 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from sgdlab.config.components import CnnModel, MlpModel, WideResNetModel
-from sgdlab.config.datasets import Cifar10Data, DigitsData
+from sgdlab.config.components import (
+    AutoencoderModel,
+    CnnModel,
+    MlpModel,
+    ResNet9Model,
+    ResNet50Model,
+    WideResNetModel,
+)
+from sgdlab.config.datasets import Cifar10Data, DigitsData, Stl10Data
 from sgdlab.config.schema import Run
 from sgdlab.models.build import build_network
 from sgdlab.sweeps.multiply_adds import forward_multiply_adds, multiply_adds
@@ -16,6 +23,12 @@ MODELS = {
     "cnn of one": (CnnModel(channels=(3,)), Cifar10Data()),
     "wide resnet 10-1": (WideResNetModel(depth=10, width=1), Cifar10Data()),
     "wide resnet 16-2": (WideResNetModel(depth=16, width=2), Cifar10Data()),
+    "resnet9": (ResNet9Model(channels=(3, 4, 5, 6)), Stl10Data()),
+    "resnet9 without norm": (ResNet9Model(channels=(38, 76, 152, 304), norm="none"), DigitsData()),
+    "resnet50": (ResNet50Model(width=2), Stl10Data()),
+    "resnet50 on digits": (ResNet50Model(width=4), DigitsData()),
+    "resnet50, small stem": (ResNet50Model(width=2, stem="3x3"), Cifar10Data()),
+    "autoencoder": (AutoencoderModel(encoder_widths=(7, 5, 3)), DigitsData()),
 }
 
 
@@ -23,7 +36,8 @@ MODELS = {
 def test_a_forward_pass(model, data):
     network = build_network(model, data)
     parameters = network.initial_parameters(torch.Generator().manual_seed(0))
-    stacked = {name: values.unsqueeze(0) for name, values in parameters.items()}
+    values_of_run = {**parameters, **network.initial_buffers(1)}
+    stacked = {name: values.unsqueeze(0) for name, values in values_of_run.items()}
     with FlopCounterMode(display=False) as counter:
         network.logits(stacked, torch.zeros(1, 1, *data.sample_shape, dtype=torch.float64))
     assert 2 * forward_multiply_adds(model, data) == counter.get_total_flops()
@@ -33,7 +47,7 @@ def test_an_update_of_an_mlp_by_hand():
     base = {
         "data": {"kind": "digits"},
         "model": {"kind": "mlp", "hidden_widths": [8]},
-        "loss": {},
+        "loss": {"kind": "cross_entropy"},
         "regularizer": {"kind": "none"},
         "optimizer": {"lr": 0.5, "batch_size": 4},
         "schedule": {"kind": "constant"},
