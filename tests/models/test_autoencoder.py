@@ -8,6 +8,7 @@ from torch import nn
 
 from sgdlab.models.autoencoder import Autoencoder
 from sgdlab.models.network import num_parameters, stack_runs
+from sgdlab.training.losses import example_losses
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -73,7 +74,7 @@ def test_every_run_of_a_pack_gets_the_same_bits(dtype) -> None:
     inputs = torch.rand(1, 13, 9, generator=generator()).to(dtype).expand(7, 13, 9)
     leaves = {name: values.requires_grad_() for name, values in parameters.items()}
     logits = network.logits(leaves, inputs)
-    losses = nn.functional.binary_cross_entropy_with_logits(logits, inputs, reduction="none")
+    losses = example_losses("bernoulli", logits, inputs, torch.empty(7, 13))
     gradients = torch.autograd.grad(losses.sum(), list(leaves.values()))
     for values in (logits, losses, *gradients):
         assert all(torch.equal(run, values[0]) for run in values)

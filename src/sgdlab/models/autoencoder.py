@@ -45,12 +45,17 @@ class Autoencoder(Network):
         for layer in range(end + 1):
             hidden = linear(hidden, parameters[f"weight{layer}"], parameters[f"bias{layer}"])
             if layer not in (code, end):
-                hidden = torch.sigmoid(hidden)
+                hidden = _sigmoid(hidden)
         return hidden
 
     def _layers(self) -> Iterator[tuple[int, int]]:
         """Yield inputs and outputs of each layer."""
         return pairwise((*self.widths, *self.widths[-2::-1]))
+
+
+def _sigmoid(inputs: Tensor) -> Tensor:
+    """Return 1/(1 + e^−x). `torch.sigmoid` computes the last few elements otherwise: the last run's alone."""
+    return 0.5 * (1 + torch.tanh(0.5 * inputs))
 
 
 def _sparse_normal(num_inputs: int, num_outputs: int, generator: torch.Generator) -> Tensor:
