@@ -61,11 +61,11 @@ MESSAGES = {
     # an option that isn't there
     "model=mpl": (
         "model=mpl: there is no such option (did you mean mlp?); "
-        "known here: autoencoder, cnn, cnn6, mlp, resnet50, resnet9, wide_resnet, wide_resnet_norm"
+        "known here: autoencoder, cnn, cnn6, custom, mlp, resnet50, resnet9, wide_resnet, wide_resnet_norm"
     ),
     "model=resnet": (
         "model=resnet: there is no such option (did you mean resnet9?); "
-        "known here: autoencoder, cnn, cnn6, mlp, resnet50, resnet9, wide_resnet, wide_resnet_norm"
+        "known here: autoencoder, cnn, cnn6, custom, mlp, resnet50, resnet9, wide_resnet, wide_resnet_norm"
     ),
     "model=null": "model=None: model picks an option by its name; a value is set as model.NAME",
     "data=[mnist]": "data=['mnist']: data picks an option by its name; a value is set as data.NAME",
@@ -101,6 +101,12 @@ MESSAGES = {
         "model.encoder_widths=[]: the last width is the code's, so that there must be one"
     ),
     "data=mnist model=autoencoder": "model=autoencoder needs loss=bernoulli, and this is loss=cross_entropy",
+    "model=custom model.network=residual.py": (
+        "model.network='residual.py': input should be FILE.py:ClassName or package.module:ClassName"
+    ),
+    "model=custom model.network=there.is.none:Net": (
+        "model.network='there.is.none:Net': there is no module there.is.none"
+    ),
     "loss=bernoulli": "loss=bernoulli needs model=autoencoder, and this is model=mlp",
     "data=mnist model=autoencoder loss=bernoulli": (
         "loss=bernoulli needs pixels in [0, 1]: data.standardize=none, and this is dataset"

@@ -8,6 +8,7 @@ from sgdlab.config.components import (
     AutoencoderModel,
     BernoulliLoss,
     CnnModel,
+    CustomModel,
     MlpModel,
     ResNet9Model,
     ResNet50Model,
@@ -90,7 +91,7 @@ def _check_loss(run: Run) -> None:
     """Only an autoencoder gives back its inputs; the other losses look at labels."""
     loss, model, data = run.loss, run.model, run.data
     gives_back = isinstance(model, AutoencoderModel)
-    if isinstance(loss, BernoulliLoss) and not gives_back:
+    if isinstance(loss, BernoulliLoss) and not (gives_back or isinstance(model, CustomModel)):
         raise ValueError(f"loss=bernoulli needs model=autoencoder, and this is model={model.kind}")
     if gives_back and not isinstance(loss, BernoulliLoss):
         raise ValueError(f"model=autoencoder needs loss=bernoulli, and this is loss={loss.kind}")

@@ -13,8 +13,10 @@ from pydantic import Field, field_validator
 from sgdlab.config.fields import (
     Component,
     Fraction,
+    FrozenOptions,
     NonNegativeFloat,
     NonNegativeInt,
+    Options,
     PositiveFloat,
     PositiveInt,
 )
@@ -108,8 +110,32 @@ class AutoencoderModel(Component):
         return widths
 
 
+class CustomModel(Component):
+    """A network of the user's own: a class in a file, which docs/new-experiment.md describes.
+
+    Unlike other components it has a revision to set: whoever changes what the class computes raises it.
+    """
+
+    has_kinks: ClassVar[bool] = True  # for all that is known
+    not_in_key: ClassVar[frozenset[str]] = frozenset({"source_sha256"})
+
+    kind: Literal["custom"] = "custom"
+    network: str  # FILE.py:ClassName or package.module:ClassName
+    options: Options = FrozenOptions()
+    revision: PositiveInt = 1
+    source_sha256: str = ""  # of its file, as it was when the run was planned
+
+    @field_validator("network")
+    @classmethod
+    def _check_network_names_a_class(cls, network: str) -> str:
+        place, _, class_name = network.rpartition(":")
+        if not place or not class_name.isidentifier():
+            raise ValueError("input should be FILE.py:ClassName or package.module:ClassName")
+        return network
+
+
 Model = Annotated[
-    MlpModel | CnnModel | WideResNetModel | ResNet9Model | ResNet50Model | AutoencoderModel,
+    MlpModel | CnnModel | WideResNetModel | ResNet9Model | ResNet50Model | AutoencoderModel | CustomModel,
     Field(discriminator="kind"),
 ]
 

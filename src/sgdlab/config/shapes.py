@@ -9,6 +9,7 @@ from typing import Any, assert_never
 from sgdlab.config.components import (
     AutoencoderModel,
     CnnModel,
+    CustomModel,
     GradientNormRegularizer,
     MlpModel,
     Model,
@@ -73,6 +74,9 @@ def describe_step(run: Run) -> str:
             network += _describe_norm("batch", model.ghost_size)
         case AutoencoderModel():
             network = f"autoencoder {'-'.join(map(str, model.encoder_widths))}"
+        case CustomModel():
+            options = [f"{name}={value}" for name, value in model.options.items()]
+            network = " ".join([model.network.rpartition(":")[2], *options])
         case _:
             assert_never(model)
     parts = [network, data.kind, f"B={optimizer.batch_size}"]

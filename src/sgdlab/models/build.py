@@ -8,6 +8,7 @@ from typing import assert_never
 from sgdlab.config.components import (
     AutoencoderModel,
     CnnModel,
+    CustomModel,
     MlpModel,
     Model,
     ResNet9Model,
@@ -17,6 +18,7 @@ from sgdlab.config.components import (
 from sgdlab.config.datasets import Data
 from sgdlab.models.autoencoder import Autoencoder
 from sgdlab.models.cnn import Cnn
+from sgdlab.models.custom import build_custom
 from sgdlab.models.mlp import Mlp
 from sgdlab.models.network import Network
 from sgdlab.models.resnet9 import ResNet9
@@ -67,5 +69,7 @@ def build_network(model: Model, data: Data) -> Network:
             )
         case AutoencoderModel():
             return Autoencoder((math.prod(data.sample_shape), *model.encoder_widths))
+        case CustomModel():
+            return build_custom(model, data)
         case _:
             assert_never(model)

@@ -14,6 +14,7 @@ from typing import assert_never
 from sgdlab.config.components import (
     AutoencoderModel,
     CnnModel,
+    CustomModel,
     MlpModel,
     Model,
     ResNet9Model,
@@ -55,6 +56,8 @@ def forward_multiply_adds(model: Model, data: Data) -> int:
         case AutoencoderModel():
             widths = (math.prod(data.sample_shape), *model.encoder_widths)
             return 2 * sum(num_inputs * num_outputs for num_inputs, num_outputs in pairwise(widths))
+        case CustomModel():  # nobody knows before it is measured: as many as a linear layer
+            return math.prod(data.sample_shape) * data.num_classes
         case _:
             assert_never(model)
 
