@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import yaml
 
 SMALL = [
     "data=digits",
@@ -52,6 +53,49 @@ def test_a_single_run_is_trained(terminal):
     assert finished.returncode == 0
     (key,) = terminal.results()
     assert re.search(rf"seed=0 +{key[:12]} +done +0\.\d+", finished.stdout)
+
+
+def test_an_autoencoder_has_losses_and_no_accuracy(terminal):
+    base = {"loss": "bernoulli", "model": "autoencoder", "data.standardize": "none"}
+    small = [argument for argument in SMALL if "hidden_widths" not in argument and "tracker" not in argument]
+    given = [f"{key}={value}" for key, value in base.items()]
+    momentum = ["model.encoder_widths=[9,3]", "optimizer.momentum=0.9", "optimizer.lr=2**-8"]
+    trained = terminal.sgdlab("train", *small, *given, *momentum)
+    assert trained.returncode == 0, trained.stderr
+    ((_, summary, *_),) = terminal.results().values()
+    assert not any("accuracy" in name for name in summary)
+    assert 0 < summary["test_loss.best"] < 64  # pixels, less than a nat each
+    assert f"{summary['test_loss.best']:.4g} " in trained.stdout.splitlines()[-1]
+    assert "accuracy" not in trained.stdout
+    assert "acc." not in trained.stdout
+    assert list(terminal.folder.glob("outputs/**/*.wandb"))
+
+    path = terminal.folder / "sweeps" / "back.yaml"
+    sweep = {
+        "paper": "mine",
+        "figure": "back",
+        "title": "Given back",
+        "base": {**dict(argument.split("=", 1) for argument in small[:1] + small[3:7]), **base},
+        "protocol": {"num_seeds": 2, "keep": 1},
+        "grids": {"lr": {"label": "ε", "axes": {"optimizer.lr": ["2**-9", "2**-8"]}}},
+        "drawing": {
+            "x": "optimizer.lr",
+            "x_label": "ε",
+            "y_label": "test loss",
+            "mark_optimum": True,
+            "curves": [{"grid": "lr", "metric": "test_loss.best"}],
+        },
+        "scales": {"laptop": {}},
+    }
+    sweep["base"]["model.encoder_widths"] = [9, 3]
+    path.write_text(yaml.safe_dump(sweep))
+    refused = terminal.sgdlab("plan", "back")
+    assert refused.returncode == 2
+    assert "protocol.rank_by speaks of test_accuracy.best, and loss=bernoulli knows no" in refused.stderr
+    sweep["protocol"]["rank_by"] = "test_loss.best"
+    path.write_text(yaml.safe_dump(sweep))
+    for command in ("run", "results", "status", "figure", "report"):
+        assert terminal.sgdlab(command, "back").returncode == 0, command
 
 
 def test_flags_of_hydra_and_own_files_work(terminal):

@@ -6,7 +6,7 @@ from sgdlab.config.compose import validate_execution, validate_run
 from sgdlab.errors import UsageError
 
 HERE = "here: "
-MODELS = "cnn, lstm, mlp, wide_resnet"
+MODELS = "autoencoder, cnn, cnn6, custom, lstm, mlp, resnet50, resnet9, wide_resnet, wide_resnet_norm"
 MESSAGES = {
     # a key that isn't there
     "optimizer.lrr=1": (
@@ -61,9 +61,7 @@ MESSAGES = {
     ),
     # an option that isn't there
     "model=mpl": f"model=mpl: there is no such option (did you mean mlp?); known here: {MODELS}",
-    "model=resnet": (
-        f"model=resnet: there is no such option (did you mean wide_resnet?); known here: {MODELS}"
-    ),
+    "model=resnet": f"model=resnet: there is no such option (did you mean resnet9?); known here: {MODELS}",
     "model=null": "model=None: model picks an option by its name; a value is set as model.NAME",
     "data=[mnist]": "data=['mnist']: data picks an option by its name; a value is set as data.NAME",
     "data='[digits]'": "data=[digits]: an option is named by a word",
@@ -101,6 +99,30 @@ MESSAGES = {
     "data.num_train=100 optimizer.order=sequential optimizer.remainder=carry": (
         "optimizer.order=sequential visits the same batches each epoch, so optimizer.remainder=carry needs "
         "data.num_train=100 to be a multiple of optimizer.batch_size=16; use optimizer.remainder=drop"
+    ),
+    "data=cifar10 model=cnn model.ghost_size=8": "model.ghost_size=8 is for model.norm=batch; this is none",
+    "data=cifar10 model=resnet9 model.ghost_size=12": (
+        "optimizer.batch_size=16 must be a multiple of model.ghost_size=12"
+    ),
+    "data=cifar10 model=resnet50 model.ghost_size=12": (
+        "optimizer.batch_size=16 must be a multiple of model.ghost_size=12"
+    ),
+    "model=resnet9": "model=resnet9 needs images, and data=mnist1d has none",
+    "model=resnet50": "model=resnet50 needs images, and data=mnist1d has none",
+    "model=autoencoder loss=bernoulli": "model=autoencoder needs images, and data=mnist1d has none",
+    "data=mnist model=autoencoder model.encoder_widths=[]": (
+        "model.encoder_widths=[]: the last width is the code's, so that there must be one"
+    ),
+    "data=mnist model=autoencoder": "model=autoencoder needs loss=bernoulli, and this is loss=cross_entropy",
+    "model=custom model.network=residual.py": (
+        "model.network='residual.py': input should be FILE.py:ClassName or package.module:ClassName"
+    ),
+    "model=custom model.network=there.is.none:Net": (
+        "model.network='there.is.none:Net': there is no module there.is.none"
+    ),
+    "loss=bernoulli": "loss=bernoulli needs model=autoencoder, and this is model=mlp",
+    "data=mnist model=autoencoder loss=bernoulli": (
+        "loss=bernoulli needs pixels in [0, 1]: data.standardize=none, and this is dataset"
     ),
     "optimizer.momentum=1": "optimizer.momentum=1: input should be less than 1",
     "data.num_train=100 optimizer.order=fixed optimizer.remainder=carry": (

@@ -9,7 +9,7 @@ from sgdlab.config.datasets import Cifar10Data, DigitsData
 from sgdlab.models.build import build_network
 from sgdlab.models.cnn import Cnn
 from sgdlab.models.layers import convolve_each, convolve_grouped, convolve_unfolded
-from sgdlab.models.network import num_parameters, stack_runs
+from sgdlab.models.network import TrainingPass, num_parameters, stack_runs
 
 
 def test_its_parameters_are_those_of_its_layers() -> None:
@@ -53,8 +53,34 @@ def test_a_pack_computes_what_each_run_computes_in_torch_nn(convolve, convolutio
         torch.testing.assert_close(logits[run], expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("is_training", [True, False])
+def test_with_batch_normalisation_too(is_training) -> None:
+    network = Cnn((4, 5), 2, num_channels=3, num_classes=10, has_norm=True)
+    draw = (network.initial_parameters(torch.Generator().manual_seed(seed)) for seed in range(3))
+    values = stack_runs(draw, torch.float64)
+    assert not any(name.endswith("conv0_bias") for name in values)
+    generator = torch.Generator().manual_seed(7)
+    for name, one in network.initial_buffers(4).items():
+        values[name] = 1 + torch.rand(3, *one.shape, generator=generator, dtype=torch.float64)
+    inputs = torch.randn(3, 4, 3, 9, 6, generator=generator, dtype=torch.float64)
+    training = TrainingPass() if is_training else None
+    logits = network.logits(values, inputs, training)
+    for run in range(3):
+        no_bias = {name.replace("weight", "bias"): w.new_zeros(w.shape[:2]) for name, w in values.items()}
+        modules: list[nn.Module] = []
+        for module in in_torch_nn(network, no_bias | values, run):
+            modules.append(module)
+            if isinstance(module, nn.Conv2d):
+                norm = nn.BatchNorm2d(module.out_channels, dtype=torch.float64)
+                name = f"stage{len(modules) // 7}_conv{len(modules) % 7 // 3}_norm"
+                norm.running_mean, norm.running_var = values[f"{name}_mean"][run], values[f"{name}_var"][run]
+                modules.append(norm)
+        expected = nn.Sequential(*modules).train(is_training)(inputs[run])
+        torch.testing.assert_close(logits[run], expected, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("kernel", [1, 3, 7])
 @pytest.mark.parametrize("convolve", [convolve_grouped, convolve_unfolded])
 def test_all_ways_to_convolve_agree(convolve, kernel, stride) -> None:
     generator = torch.Generator().manual_seed(1)

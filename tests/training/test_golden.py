@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from sgdlab.config.components import (
+    AutoencoderModel,
+    BernoulliLoss,
     CnnModel,
     ConstantSchedule,
     CrossEntropyLoss,
@@ -14,6 +16,8 @@ from sgdlab.config.components import (
     HoldThenDecaySchedule,
     LstmModel,
     MlpModel,
+    ResNet9Model,
+    ResNet50Model,
     SgdOptimizer,
     WideResNetModel,
 )
@@ -23,6 +27,10 @@ GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text())
 DIGITS = {"num_train": 32, "num_test": 16}
 CNN = {"model": CnnModel(channels=(4, 5)), "num_updates": 6, "every": 6}
 WIDE_RESNET = {"model": WideResNetModel(depth=10, width=1), "num_updates": 6, "every": 6}
+SIXTEEN = {"data": DigitsData(**DIGITS), "batch_size": 16}
+RESNET9 = {"model": ResNet9Model(channels=(4, 6, 8, 8), ghost_size=8), "num_updates": 2, "every": 2}
+RESNET50 = {"model": ResNet50Model(width=4, stem="3x3", ghost_size=8), "num_updates": 1, "every": 1}
+AUTOENCODER = {"model": AutoencoderModel(encoder_widths=(9, 4)), "loss": BernoulliLoss()}
 
 # What is run, and the component whose results it pins; everything else is as in `mlp relu`.
 RUNS = {
@@ -43,6 +51,9 @@ RUNS = {
             "lr": 1.0,
         },
     ),
+    "resnet9": (ResNet9Model, {**SIXTEEN, **RESNET9, "lr": 2**-10}),
+    "resnet50": (ResNet50Model, {**SIXTEEN, **RESNET50, "lr": 2**-20}),  # rounding grows fast in it
+    "autoencoder": (AutoencoderModel, {"data": DigitsData(**DIGITS, standardize="none"), **AUTOENCODER}),
     "data signal": (Mnist1dData, {"data": Mnist1dData(num_train=32, num_test=20, standardize="dataset")}),
     "data signal cropped": (Mnist1dData, {"data": Mnist1dData(num_train=32, num_test=20, crop_padding=2)}),
     "data image": (DigitsData, {"data": DigitsData(**DIGITS)}),

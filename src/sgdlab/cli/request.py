@@ -171,16 +171,18 @@ class Request:
 
         sweep, inputs = self._loaded[place]
         known = SweepKeys(sweep.name)
-        digests = ConfigDigests()
+        digests, is_custom = ConfigDigests(), False
         for row in expand(sweep, self.composer):
             known.keys.append(row.key)
             known.config_digests.append(digests.of(row.run))
             if row.run.differences_kinks:
                 known.across_kinks.append(row.key)
+            is_custom = is_custom or row.run.model.kind == "custom"
             yield row
         if place not in self._keys:
             self._keys[place] = known
-            remember(inputs, known.to_bytes(), *self._asked(place))
+            if not is_custom:  # its file may change at any time, and no fingerprint covers it
+                remember(inputs, known.to_bytes(), *self._asked(place))
 
     def _asked(self, place: int) -> tuple[str, ...]:
         return ("keys", self._scale, self._names[place], *self._about_runs)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sgdlab.config.components import CnnModel, CrossEntropyLoss, LstmModel, MlpModel, WideResNetModel
+from sgdlab.config.components import (
+    AutoencoderModel,
+    BernoulliLoss,
+    CnnModel,
+    CrossEntropyLoss,
+    CustomModel,
+    LstmModel,
+    MlpModel,
+    ResNet9Model,
+    ResNet50Model,
+    SquaredErrorLoss,
+    WideResNetModel,
+)
 from sgdlab.config.datasets import ImageNetData, PtbData
 from sgdlab.config.landscape import MeasuredLandscape, NoLandscape
 
@@ -23,8 +35,11 @@ def check_across_components(run: Run) -> None:
     _check_batches(run)
     _check_landscape(run)
     _check_inputs(run)
+    _check_loss(run)
     if isinstance(run.model, WideResNetModel):
-        _check_wide_resnet(run, run.model)
+        _check_depth(run.model)
+    if isinstance(run.model, WideResNetModel | CnnModel | ResNet9Model | ResNet50Model):
+        _check_ghosts(run, run.model)
     if isinstance(run.model, LstmModel):
         _check_lstm(run)
 
@@ -68,7 +83,8 @@ def _check_inputs(run: Run) -> None:
         raise ValueError(f"model=mlp needs images or signals, and data={data.kind} has neither")
     if isinstance(model, LstmModel) and not is_text:
         raise ValueError(f"model=lstm reads words, and data={data.kind} has none; use data=ptb")
-    if isinstance(model, WideResNetModel | CnnModel) and not is_image:
+    needs_images = WideResNetModel | CnnModel | ResNet9Model | ResNet50Model | AutoencoderModel
+    if isinstance(model, needs_images) and not is_image:
         raise ValueError(f"model={model.kind} needs images, and data={data.kind} has none")
     if isinstance(model, CnnModel) and min(data.sample_shape[1:]) < 2 ** len(model.channels):
         raise ValueError(
@@ -77,12 +93,32 @@ def _check_inputs(run: Run) -> None:
         )
 
 
-def _check_wide_resnet(run: Run, model: WideResNetModel) -> None:
+def _check_loss(run: Run) -> None:
+    """Only an autoencoder gives back its inputs; the other losses look at labels."""
+    loss, model, data = run.loss, run.model, run.data
+    gives_back = isinstance(model, AutoencoderModel)
+    if isinstance(loss, BernoulliLoss) and not (gives_back or isinstance(model, CustomModel)):
+        raise ValueError(f"loss=bernoulli needs model=autoencoder, and this is model={model.kind}")
+    if gives_back and not isinstance(loss, BernoulliLoss):
+        raise ValueError(f"model=autoencoder needs loss=bernoulli, and this is loss={loss.kind}")
+    if isinstance(loss, SquaredErrorLoss) and isinstance(data, PtbData):
+        raise ValueError(f"loss=squared_error has no form for the words of data={data.kind}")
+    standardize = getattr(data, "standardize", "none")
+    if isinstance(loss, BernoulliLoss) and standardize != "none":
+        raise ValueError(
+            f"loss=bernoulli needs pixels in [0, 1]: data.standardize=none, and this is {standardize}"
+        )
+
+
+def _check_depth(model: WideResNetModel) -> None:
     if (model.depth - 4) % 6:
         raise ValueError(f"model.depth={model.depth} must be 6k+4: 10, 16, 22, 28, …")
+
+
+def _check_ghosts(run: Run, model: WideResNetModel | CnnModel | ResNet9Model | ResNet50Model) -> None:
     if model.ghost_size is None:
         return
-    if model.norm != "batch":
+    if not isinstance(model, ResNet50Model) and model.norm != "batch":
         raise ValueError(f"model.ghost_size={model.ghost_size} is for model.norm=batch; this is {model.norm}")
     batch_size = run.optimizer.batch_size
     if batch_size > model.ghost_size and batch_size % model.ghost_size:

@@ -19,7 +19,9 @@ from hydra.core.override_parser.types import Override, QuotedString, Transformer
 from hydra.errors import HydraException
 from pydantic import ValidationError
 
+from sgdlab.config.components import CustomModel
 from sgdlab.config.composed import BrokenConfError, Composed, compose_choices, first_paragraph
+from sgdlab.config.custom_network import check_network
 from sgdlab.config.execution import Execution
 from sgdlab.config.folders import search_folders
 from sgdlab.config.messages import explain, nearest_key
@@ -143,6 +145,9 @@ class Composer:
                 part = validate_component(name, part)
             except ValidationError:
                 return part
+            if isinstance(part, CustomModel):
+                source = check_network(part.network, part.options)
+                part = part.model_copy(update={"source_sha256": source.sha256})
             self._parts[known] = part
         return part
 

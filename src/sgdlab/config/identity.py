@@ -154,7 +154,7 @@ def _differences(component: Component) -> dict[str, Any]:
     result = {
         name: _differences(value) if isinstance(value, Component) else value
         for name, value in component.__dict__.items()
-        if _is_in_key(name, value, fields[name].default)
+        if name not in component.not_in_key and _is_in_key(name, value, fields[name].default)
     }
     revision = getattr(component, "revision", 1)
     return {**result, "revision": revision} if revision > 1 else result

@@ -7,12 +7,16 @@ from functools import lru_cache
 from typing import Any, assert_never
 
 from sgdlab.config.components import (
+    AutoencoderModel,
     CnnModel,
+    CustomModel,
     GradientNormRegularizer,
     LstmModel,
     MlpModel,
     Model,
     Regularizer,
+    ResNet9Model,
+    ResNet50Model,
     WideResNetModel,
 )
 from sgdlab.config.datasets import Data
@@ -58,10 +62,22 @@ def describe_step(run: Run) -> str:
         case CnnModel():
             network = f"cnn {'-'.join(map(str, model.channels))}"
             network += f" ×{model.convolutions_per_stage}" if model.convolutions_per_stage > 1 else ""
+            network += _describe_norm(model.norm, model.ghost_size)
         case WideResNetModel():
             network = f"wide resnet {model.depth}-{model.width}"
-            network += " batch norm" if model.norm == "batch" else ""
-            network += f" in ghosts of {model.ghost_size}" if model.ghost_size else ""
+            network += _describe_norm(model.norm, model.ghost_size)
+        case ResNet9Model():
+            network = f"resnet9 {'-'.join(map(str, model.channels))}"
+            network += _describe_norm(model.norm, model.ghost_size)
+        case ResNet50Model():
+            network = "resnet50" if model.width == 64 else f"resnet50 of width {model.width}"
+            network += "" if model.stem == "7x7" else f" {model.stem} stem"
+            network += _describe_norm("batch", model.ghost_size)
+        case AutoencoderModel():
+            network = f"autoencoder {'-'.join(map(str, model.encoder_widths))}"
+        case CustomModel():
+            options = [f"{name}={value}" for name, value in model.options.items()]
+            network = " ".join([model.network.rpartition(":")[2], *options])
         case LstmModel():
             network = f"lstm {model.num_layers}×{model.hidden_width} over {data.sample_shape[0]} steps"
             network += " dropout" if model.dropout else ""
@@ -74,6 +90,11 @@ def describe_step(run: Run) -> str:
     parts += list(_descent_of(run))
     parts += [run.precision] if run.precision != "float32" else []
     return " · ".join(parts)
+
+
+def _describe_norm(norm: str, ghost_size: int | None) -> str:
+    in_ghosts = f" in ghosts of {ghost_size}" if ghost_size else ""
+    return f" batch norm{in_ghosts}" if norm == "batch" else ""
 
 
 def _descent_of(run: Run) -> tuple[str, ...]:

@@ -26,6 +26,12 @@ _SHOWN = {
     "train_accuracy.final": "final\ntrain acc.",
     "c_reg.final": "final\nC_reg",
 }
+_SHOWN_WITHOUT_CLASSES = {
+    "test_loss.best": "best\ntest loss",
+    "test_loss.final": "final\ntest loss",
+    "train_loss.final": "final\ntrain loss",
+    "c_reg.final": "final\nC_reg",
+}
 
 
 def train_ad_hoc(composer: Composer, overrides: Overrides) -> None:
@@ -50,7 +56,9 @@ def train_ad_hoc(composer: Composer, overrides: Overrides) -> None:
     after = survey_runs(wanted, store, len(wanted))
     with Index(store) as index:
         indexed = index.lookup(after.stored)
-    _show({key: name for key, (name, _) in named.items()}, indexed)
+    has_classes = any(run.loss.kind != "bernoulli" for run in wanted.values())
+    shown = _SHOWN if has_classes else _SHOWN_WITHOUT_CLASSES
+    _show({key: name for key, (name, _) in named.items()}, indexed, shown)
     summaries = {key: run.summary for key, run in indexed.items()}
     for line in describe_summaries(summaries, [key for key in summaries if wanted[key].differences_kinks]):
         print(line)
@@ -73,15 +81,15 @@ def _named_runs(composer: Composer, overrides: Overrides) -> dict[str, tuple[str
     return named
 
 
-def _show(names: dict[str, str], stored: dict[str, IndexedRun]) -> None:
+def _show(names: dict[str, str], stored: dict[str, IndexedRun], shown: dict[str, str]) -> None:
     listing = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("run", "key", "state"):
         listing.add_column(column, overflow="fold", vertical="bottom")
-    for column in _SHOWN.values():
+    for column in shown.values():
         listing.add_column(column, justify="right")
     for key, name in names.items():
         run = stored.get(key)
-        values = [run.summary.get(metric) for metric in _SHOWN] if run else [None] * len(_SHOWN)
-        shown = ["–" if value is None else f"{value:.4g}" for value in values]
-        listing.add_row(name, key[:12], run.state if run else "failed", *shown)
+        values = [run.summary.get(metric) if run else None for metric in shown]
+        texts = ["–" if value is None else f"{value:.4g}" for value in values]
+        listing.add_row(name, key[:12], run.state if run else "failed", *texts)
     Console(highlight=False).print(listing)

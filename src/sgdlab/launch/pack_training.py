@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from sgdlab import __version__
+from sgdlab.config.components import CustomModel
 from sgdlab.config.datasets import Data
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
@@ -100,13 +101,17 @@ class PackTrainer:
 
     def _manifest(self, keys: Sequence[str], width: int) -> Manifest:
         """Return that of a checkpoint of these runs, if it can be honoured here; else a new one."""
-        precision, num_devices = self.plan.runs[keys[0]].precision, self.followers.num_devices
+        run, num_devices = self.plan.runs[keys[0]], self.followers.num_devices
+        source = run.model.source_sha256 if isinstance(run.model, CustomModel) else None
+
+        def here(backend: str) -> Manifest:
+            return Manifest.here(width, backend, run.precision, self.device, num_devices, source)
+
         for checkpoint in filter(None, (latest_checkpoint(self.store, key) for key in keys)):
-            backend = str(checkpoint.manifest.get("backend"))
-            manifest = Manifest.here(width, backend, precision, self.device, num_devices)
+            manifest = here(str(checkpoint.manifest.get("backend")))
             if manifest.to_dict() == dict(checkpoint.manifest):
                 return manifest
-        return Manifest.here(width, self._backend(keys, width), precision, self.device, num_devices)
+        return here(self._backend(keys, width))
 
     def _backend(self, keys: Sequence[str], width: int) -> str:
         runs = list(islice(cycle(self.plan.runs[key] for key in keys), width))

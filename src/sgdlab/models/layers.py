@@ -66,6 +66,12 @@ def convolve_unfolded(inputs: Tensor, weight: Tensor, bias: Tensor, stride: int 
     return outputs.view(num_runs, -1, batch, height, width).transpose(1, 2)
 
 
+def max_pool(inputs: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """Take the largest of each size×size places; what is left over is dropped."""
+    pooled = F.max_pool2d(inputs.flatten(0, 1), size)
+    return pooled.view(*inputs.shape[:2], *pooled.shape[1:])
+
+
 def normal_linear(
     num_inputs: int, num_outputs: int, gain: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -32,6 +32,7 @@ class TrainingPass:
         self.observed.setdefault(buffer, value.detach())
 
 
+@runtime_checkable
 class Network(Protocol):
     """A network of fixed shapes; what plain ones do without is given here."""
 

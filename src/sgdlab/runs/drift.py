@@ -60,6 +60,12 @@ def refuse_drift(key: str, stored: Mapping[str, Any], planned: Mapping[str, Any]
         If there is a difference; it lists every one.
     """
     differences = find_drift(stored, planned)
+    if [difference.path for difference in differences] == ["model.source_sha256"]:
+        raise DriftError(
+            f"the file of model.network={planned['model']['network']!r} has changed since run {key} was "
+            "trained: raise model.revision, so that runs of the new one have keys of their own, or put the "
+            "file back"
+        )
     if differences:
         raise DriftError(
             f"the stored run {key} isn't the one that is planned under this key:\n"

@@ -13,6 +13,8 @@ from sgdlab.sweeps.spec import Sweep
 def refuse_unmeasured(sweep: Sweep, composer: Composer) -> None:
     """Refuse a sweep that speaks of a landscape that its runs, each grid's first, don't measure.
 
+    Or of an accuracy where there are no classes.
+
     Raises
     ------
     UsageError
@@ -22,11 +24,14 @@ def refuse_unmeasured(sweep: Sweep, composer: Composer) -> None:
         measured: dict[str, tuple[str, ...]] = {}
         for reference in sweep.references(name):
             metric = reference.metric.partition(".")[0]
+            grid = panel.grids[reference.grid]
+            base = {**panel.base, **grid.fixed}
+            if base.get("loss") == "bernoulli":
+                _refuse_accuracy(sweep, reference.where, reference.metric)
+                _refuse_accuracy(sweep, "protocol.rank_by", sweep.protocol.rank_by)
             if metric not in LANDSCAPE:
                 continue
-            grid = panel.grids[reference.grid]
             if reference.grid not in measured:
-                base = {**panel.base, **grid.fixed}
                 _, run = next(expand_points(base, grid, composer, sweep.source))
                 measured[reference.grid] = _quantities(run.landscape)
             if LANDSCAPE[metric] not in measured[reference.grid]:
@@ -35,6 +40,15 @@ def refuse_unmeasured(sweep: Sweep, composer: Composer) -> None:
                     f"{reference.grid!r} don't measure: set landscape to measured, and have "
                     f"{LANDSCAPE[metric]} among landscape.quantities"
                 )
+
+
+def _refuse_accuracy(sweep: Sweep, where: str, metric: str) -> None:
+    name, _, statistic = metric.partition(".")
+    if "accuracy" in name:
+        raise UsageError(
+            f"{sweep.source}: {where} speaks of {metric}, and loss=bernoulli knows no classes; "
+            f"there is test_loss.{statistic}"
+        )
 
 
 def _quantities(landscape: Landscape) -> tuple[str, ...]:

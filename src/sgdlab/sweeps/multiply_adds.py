@@ -11,7 +11,17 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import assert_never
 
-from sgdlab.config.components import CnnModel, LstmModel, MlpModel, Model, WideResNetModel
+from sgdlab.config.components import (
+    AutoencoderModel,
+    CnnModel,
+    CustomModel,
+    LstmModel,
+    MlpModel,
+    Model,
+    ResNet9Model,
+    ResNet50Model,
+    WideResNetModel,
+)
 from sgdlab.config.datasets import Data
 from sgdlab.config.schema import Run
 from sgdlab.config.shapes import estimator_of
@@ -20,6 +30,7 @@ _PASSES = 3  # forward, back to the inputs, back to the weights
 _GRADIENTS = {None: 1, "exact": 3, "forward_difference": 2, "central_difference": 3}
 _KERNEL = 3 * 3
 _STEM_CHANNELS = 16  # of a Wide-ResNet
+_BOTTLENECKS = (3, 4, 6, 3)  # of each group of a ResNet-50
 
 
 def multiply_adds(run: Run) -> int:
@@ -43,6 +54,15 @@ def forward_multiply_adds(model: Model, data: Data) -> int:
             width, gates = model.hidden_width, 4 * model.hidden_width
             of_layers = model.num_layers * (width + width) * gates  # from below, and from the word before
             return data.sample_shape[0] * (of_layers + width * data.num_classes)
+        case ResNet9Model():
+            return _of_resnet9(model, data)
+        case ResNet50Model():
+            return _of_resnet50(model, data)
+        case AutoencoderModel():
+            widths = (math.prod(data.sample_shape), *model.encoder_widths)
+            return 2 * sum(num_inputs * num_outputs for num_inputs, num_outputs in pairwise(widths))
+        case CustomModel():  # nobody knows before it is measured: as many as a linear layer
+            return math.prod(data.sample_shape) * data.num_classes
         case _:
             assert_never(model)
 
@@ -69,5 +89,38 @@ def _of_wide_resnet(model: WideResNetModel, data: Data) -> int:
             total += height * width * _KERNEL * (num_inputs + num_outputs) * num_outputs
             if stride != 1 or num_inputs != num_outputs:
                 total += height * width * num_inputs * num_outputs
+            num_inputs = num_outputs
+    return total + num_inputs * data.num_classes
+
+
+def _of_resnet9(model: ResNet9Model, data: Data) -> int:
+    num_inputs, height, width = data.sample_shape
+    total = 0
+    for stage, num_outputs in enumerate(model.channels):
+        total += height * width * _KERNEL * num_inputs * num_outputs
+        if stage > 0:
+            height, width = height // 2, width // 2
+        if stage in (1, 3):
+            total += 2 * height * width * _KERNEL * num_outputs**2
+        num_inputs = num_outputs
+    return total + num_inputs * data.num_classes
+
+
+def _of_resnet50(model: ResNet50Model, data: Data) -> int:
+    num_channels, height, width = data.sample_shape
+    stride, kernel = (2, 7 * 7) if model.stem == "7x7" else (1, _KERNEL)
+    height, width = math.ceil(height / stride), math.ceil(width / stride)
+    total = height * width * kernel * num_channels * model.width
+    height, width = math.ceil(height / stride), math.ceil(width / stride)  # of the max-pool
+    num_inputs = model.width
+    for group, num_blocks in enumerate(_BOTTLENECKS):
+        num_inner = model.width * 2**group
+        num_outputs = 4 * num_inner
+        for block in range(num_blocks):
+            total += height * width * num_inputs * num_inner
+            stride = 2 if group > 0 and block == 0 else 1
+            height, width = math.ceil(height / stride), math.ceil(width / stride)
+            total += height * width * (_KERNEL * num_inner + num_outputs) * num_inner
+            total += height * width * num_inputs * num_outputs if block == 0 else 0
             num_inputs = num_outputs
     return total + num_inputs * data.num_classes

@@ -41,10 +41,19 @@ def example_losses(kind: LossKind, logits: Tensor, inputs: Tensor, labels: Tenso
         classes = torch.arange(logits.shape[-1], device=labels.device)  # F.one_hot has no form for vmap
         targets = (labels.unsqueeze(-1) == classes).to(logits)
         return (logits - targets).square().sum(dim=2) / 2
-    targets = inputs.flatten(2)
-    return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(dim=2)
+    return _bernoulli(logits, inputs.flatten(2)).sum(dim=2)
 
 
 def hits(kind: LossKind, logits: Tensor, labels: Tensor) -> Tensor | None:
     """Return where the largest output is the label's, shaped as the labels; None of `bernoulli`."""
     return None if kind == "bernoulli" else logits.argmax(dim=-1) == labels
+
+
+def _bernoulli(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return max(z, 0) − x·z + log(1 + e^−|z|), of which gradient and Hessian are right where z isn't 0.
+
+    At 0 the gradient is. `F.binary_cross_entropy_with_logits` computes the last few elements of its gradient
+    otherwise than the others, and only the last run has those.
+    """
+    magnitude = logits.abs()
+    return (logits + magnitude) / 2 - logits * targets + torch.log1p(torch.exp(-magnitude))

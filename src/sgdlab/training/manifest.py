@@ -24,10 +24,17 @@ class Manifest:
     num_devices: int  # that shared each minibatch
     torch_version: str
     sgdlab_version: str
+    network_sha256: str | None = None  # of the file of a custom network
 
     @classmethod
     def here(
-        cls, width: int, backend: str, precision: str, device: torch.device, num_devices: int = 1
+        cls,
+        width: int,
+        backend: str,
+        precision: str,
+        device: torch.device,
+        num_devices: int = 1,
+        network_sha256: str | None = None,
     ) -> Manifest:
         """Return the manifest of a pack started in this process now."""
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
@@ -42,8 +49,9 @@ class Manifest:
             num_devices,
             torch.__version__,
             __version__,
+            network_sha256,
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
+        """Return plain JSON values; of a network that comes with sgdlab there is no checksum."""
+        return {name: value for name, value in asdict(self).items() if value is not None}

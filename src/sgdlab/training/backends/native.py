@@ -33,7 +33,7 @@ def supports_native(rule: UpdateRule) -> bool:
     """Whether it is ReLU MLPs, with the exact penalty or momentum or neither, and there is a C compiler."""
     network = rule.objective.network
     return (
-        isinstance(network, Mlp)
+        type(network) is Mlp  # one derived from it may compute something else
         and network.activation == "relu"
         and len(network.widths) <= _MAX_LAYERS
         and rule.objective.loss == "cross_entropy"

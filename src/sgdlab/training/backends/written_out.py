@@ -25,7 +25,7 @@ def supports_writing_out(rule: UpdateRule) -> bool:
     """Whether the pack trains MLPs whose first and second derivatives are written out here."""
     network = rule.objective.network
     return (
-        isinstance(network, Mlp)
+        type(network) is Mlp  # one derived from it may compute something else
         and network.activation in _SLOPES
         and rule.objective.loss == "cross_entropy"
         and rule.is_exact
