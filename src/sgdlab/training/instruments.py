@@ -46,6 +46,7 @@ class Instruments:
     pipeline: Pipeline
     pack_width: int  # slots
     ranks: Ranks = ALONE  # which share the work, and all know what is measured
+    examples_per_pass: int | None = None  # of a minibatch, at a time; None: all
 
     def measure(
         self,
@@ -83,7 +84,8 @@ class Instruments:
         }
         if test.accuracy is not None and train.accuracy is not None:
             metrics |= {"test_accuracy": test.accuracy, "train_accuracy": train.accuracy}
-        rule = UpdateRule.of(runs, self.network, self.names, parameters[0].detach(), self.ranks)
+        like, split = parameters[0].detach(), (self.ranks, self.examples_per_pass)
+        rule = UpdateRule.of(runs, self.network, self.names, like, *split)
         difference = difference_penalty(rule.objective, rule.penalties)
         if difference is not None:
             metrics["penalty_relative_error"] = difference.relative_error(

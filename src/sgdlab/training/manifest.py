@@ -22,12 +22,19 @@ class Manifest:
     kernels: str  # the CPU's instructions that torch uses, and MKL's branch
     num_threads: int
     num_devices: int  # that shared each minibatch
+    examples_per_pass: int | None  # of a device's share, at a time; None: all
     torch_version: str
     sgdlab_version: str
 
     @classmethod
     def here(
-        cls, width: int, backend: str, precision: str, device: torch.device, num_devices: int = 1
+        cls,
+        width: int,
+        backend: str,
+        precision: str,
+        device: torch.device,
+        num_devices: int = 1,
+        examples_per_pass: int | None = None,
     ) -> Manifest:
         """Return the manifest of a pack started in this process now."""
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
@@ -40,6 +47,7 @@ class Manifest:
             kernels,
             torch.get_num_threads(),
             num_devices,
+            examples_per_pass,
             torch.__version__,
             __version__,
         )

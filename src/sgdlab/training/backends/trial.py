@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sgdlab.config.schema import Run
-from sgdlab.config.shapes import step_of
+from sgdlab.config.shapes import part_of, step_of
 from sgdlab.data.made_up import made_up_dataset
 from sgdlab.data.pipeline import Pipeline, make_pipeline
 from sgdlab.errors import UsageError
@@ -39,17 +39,23 @@ _NUM_MEASUREMENTS = 3
 _MAX_EXAMPLES = 1024
 
 
-def choose_backend(runs: Sequence[Run], device: torch.device, num_updates: int, num_devices: int = 1) -> str:
+def choose_backend(
+    runs: Sequence[Run],
+    device: torch.device,
+    num_updates: int,
+    num_devices: int = 1,
+    examples_per_pass: int | None = None,
+) -> str:
     """Return the backend for a pack that still has `num_updates` to make; measure where nothing is known.
 
     Of those that several devices can share, the one that is fastest on one of them.
     """
-    trial = Trial(tuple(runs), device)
+    trial = Trial(tuple(runs), device, examples_per_pass)
     candidates = supported_backends(trial.rule, device, num_devices)
     if len(candidates) == 1:
         return candidates[0]
     total = num_updates * len(runs)
-    table = SpeedTable(step_of(runs[0]), device_name(device))
+    table = SpeedTable(step_of(runs[0], examples_per_pass), device_name(device))
     with table.locked():
         known = {name: speed for name, speed in table.at(len(runs)).items() if name in candidates}
         spent = 0.0
@@ -66,17 +72,25 @@ def choose_backend(runs: Sequence[Run], device: torch.device, num_updates: int, 
     return min(known, key=lambda name: known[name].total_s(total))
 
 
-def require_backend(name: str, runs: Sequence[Run], device: torch.device, num_devices: int = 1) -> str:
+def require_backend(
+    name: str,
+    runs: Sequence[Run],
+    device: torch.device,
+    num_devices: int = 1,
+    examples_per_pass: int | None = None,
+) -> str:
     """Return the backend that was asked for.
 
     Raises
     ------
     UsageError
-        If it can't train these runs on so many such devices.
+        If it can't train these runs on so many such devices, or so few examples at a time.
     """
-    supported = supported_backends(Trial(tuple(runs), device).rule, device, num_devices)
+    rule = Trial(tuple(runs), device, examples_per_pass).rule
+    supported = supported_backends(rule, device, num_devices)
     if name not in supported:
         where = device.type if num_devices == 1 else f"{num_devices} devices a run ({device.type})"
+        where += f" {rule.examples_per_pass} examples at a time" if rule.examples_per_pass else ""
         raise UsageError(
             f"launcher.backend={name} can't train model={runs[0].model.kind} on {where} here; "
             f"use auto, or one of {', '.join(supported)}"
@@ -95,6 +109,7 @@ class Trial:
 
     runs: tuple[Run, ...]
     device: torch.device
+    examples_per_pass: int | None = None  # of a minibatch, at a time
 
     def measure(self, name: str) -> BackendSpeed:
         """Make a few updates with a backend."""
@@ -160,7 +175,8 @@ class Trial:
     def rule(self) -> UpdateRule:
         """What the pack follows."""
         like = torch.zeros((), dtype=getattr(torch, self.runs[0].precision), device=self.device)
-        return UpdateRule.of(self.runs, self._network, tuple(self._initial), like)
+        part = part_of(self.runs[0], self.examples_per_pass)
+        return UpdateRule.of(self.runs, self._network, tuple(self._initial), like, examples_per_pass=part)
 
     @cached_property
     def _initial(self) -> dict[str, Tensor]:
