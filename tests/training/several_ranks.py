@@ -35,23 +35,26 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Updates:
-    """Make updates and nothing else; each rank returns the stacked parameters and the losses of the last."""
+    """Make updates and nothing else; each rank returns the state of all runs, stacked."""
 
     runs: list[Run]
     dataset: Dataset
     num_updates: int
     backend: str = "batched"
+    examples_per_pass: int | None = None
 
     def __call__(self, ranks: Ranks) -> dict[str, torch.Tensor]:
         pipeline = ResidentPipeline(
             self.runs[0].data, self.dataset, CPU, getattr(torch, self.runs[0].precision)
         )
         members = [Member(str(slot), run) for slot, run in enumerate(self.runs)]
-        made = Population(members, pipeline, self.backend, ranks=ranks)
+        made = Population(
+            members, pipeline, self.backend, ranks=ranks, examples_per_pass=self.examples_per_pass
+        )
         while (missing := self.num_updates - made.members[0].update) > 0:
             made._chunk_length = missing
             made._advance()
-        return dict(zip(made.names, (p.detach() for p in made.stacked), strict=True))
+        return {name: values.detach() for name, values in made.state.named(made.names)}
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Training:
     states: dict[str, Any] = field(default_factory=dict)  # to go on from
     stop_after: int | None = None  # chunks of one update
     order: tuple[int, ...] = ()  # of the runs in their slots
+    examples_per_pass: int | None = None
 
     def __call__(self, ranks: Ranks) -> tuple[dict[str, TrainedRun], dict[str, Any]] | None:
         if self.stop_after is not None:
@@ -77,7 +81,15 @@ class Training:
         first = [first[place] for place in self.order] or first
         queue, ended = members[len(self.runs) :], {}
         path = Path(tempfile.mkdtemp()) / "checkpoint"
-        task = PackTask(len(first), "batched", "evaluations", CPU, lambda _: nullcontext(path), 1e9)
+        task = PackTask(
+            len(first),
+            "batched",
+            "evaluations",
+            CPU,
+            lambda _: nullcontext(path),
+            1e9,
+            self.examples_per_pass,
+        )
         asked = count(1)
 
         def hand_out(run: TrainedRun) -> None:
@@ -97,16 +109,6 @@ class Training:
 
     def _member(self, key: str, run: Run) -> Member:
         return Member.from_state(key, run, self.states[key]) if key in self.states else Member(key, run)
-
-
-class _giving:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> Path:
-        return self.path
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 _KINDS = {"Updates": Updates, "Training": Training}
