@@ -11,6 +11,7 @@ from sgdlab.config.components import (
     CrossEntropyLoss,
     GradientNormRegularizer,
     HoldThenDecaySchedule,
+    HoldThenDecayToSchedule,
     MlpModel,
     SgdOptimizer,
     WideResNetModel,
@@ -54,6 +55,10 @@ RUNS = {
     "n-step": (SgdOptimizer, {"inner_steps": 3}),
     "schedule constant": (ConstantSchedule, {"seed": 1}),
     "schedule hold_then_decay": (HoldThenDecaySchedule, {"schedule": HoldThenDecaySchedule(num_drops=4)}),
+    "schedule hold_then_decay_to": (
+        HoldThenDecayToSchedule,
+        {"schedule": HoldThenDecayToSchedule(final_lr=2**-7, num_drops=5)},
+    ),
 }
 METRICS = ("train_loss.final", "test_loss.final", "c_reg.final", "gradient_norm_sq.final")
 FORGIVEN = 1e-9  # relative: kernels of other processors round otherwise, and 40 updates amplify it

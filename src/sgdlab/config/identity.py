@@ -19,6 +19,7 @@ from sgdlab.config.components import (
     ConstantSchedule,
     GradientNormRegularizer,
     HoldThenDecaySchedule,
+    HoldThenDecayToSchedule,
     NoRegularizer,
     UpdateBudget,
     UpdateEvaluation,
@@ -48,6 +49,8 @@ def normalize(run: Run) -> Run:
             changes["regularizer"] = _with_default(regularizer, "difference_radius")
     if isinstance(run.landscape, MeasuredLandscape):
         changes["landscape"] = _without_unused(run.landscape, run.data.num_train)
+    if isinstance(schedule, HoldThenDecayToSchedule):
+        schedule = schedule.starting_at(optimizer.lr)
     if isinstance(schedule, HoldThenDecaySchedule) and not _ever_drops(schedule, num_updates):
         changes["schedule"] = ConstantSchedule()
     drawn_anew = optimizer.order in ("independent", "with_replacement")

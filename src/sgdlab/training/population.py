@@ -210,10 +210,10 @@ class Population(LightningModule):
         relative: dict[tuple[Any, ...], Tensor] = {}  # members that are at one point of one schedule share it
         columns = [torch.zeros(count, dtype=torch.float64)] * len(self.slots)
         for slot, member in live:
-            key = member.run.schedule, member.num_updates, member.update
+            key = member.schedule, member.num_updates, member.update
             if key not in relative:
                 updates = torch.arange(member.update, member.update + count)
-                relative[key] = relative_learning_rates(member.run.schedule, updates, member.num_updates)
+                relative[key] = relative_learning_rates(member.schedule, updates, member.num_updates)
             columns[slot] = relative[key]
         return (torch.stack(columns, dim=1) * self._rates).to(self.stacked[0])
 
