@@ -143,8 +143,8 @@ EXECUTION = {
     "launcher.num_workers=0": "launcher.num_workers=0: input should be greater than or equal to 1",
     "launcher.num_worker=2": (
         "launcher.num_worker is not a key (did you mean launcher.num_workers?); known here: "
-        "backend, checkpoint_every_s, device, devices_per_run, heartbeat_every_s, keep, kind, "
-        "lease_timeout_s, num_workers, pack_size"
+        "backend, checkpoint_every_s, device, devices_per_run, examples_per_pass, heartbeat_every_s, keep, "
+        "kind, lease_timeout_s, num_workers, pack_size"
     ),
     "launcher=slurm launcher.gpus_per_job=3 launcher.devices_per_run=2": (
         "launcher.gpus_per_job=3 must be a multiple of launcher.devices_per_run=2"
@@ -156,10 +156,10 @@ EXECUTION = {
     "launcher.device=gpu": "launcher.device='gpu': input should be 'auto', 'cpu' or 'cuda'",
     "launcher=slurm launcher.num_worker=2": (
         "launcher.num_worker is not a key (did you mean launcher.num_workers?); known here: "
-        "account, backend, checkpoint_every_s, constraint, cpus_per_job, device, devices_per_run, gpu_name, "
-        "gpus_per_job, heartbeat_every_s, idle_timeout_s, keep, kind, lease_timeout_s, memory_gb, "
-        "num_workers, pack_size, partition, python, qos, sbatch, setup, stop_before_end_s, wall_time_min, "
-        "workers_per_gpu"
+        "account, backend, checkpoint_every_s, constraint, cpus_per_job, device, devices_per_run, "
+        "examples_per_pass, gpu_name, gpus_per_job, heartbeat_every_s, idle_timeout_s, keep, kind, "
+        "lease_timeout_s, memory_gb, num_workers, pack_size, partition, python, qos, sbatch, setup, "
+        "stop_before_end_s, wall_time_min, workers_per_gpu"
     ),
     "launcher=slurm launcher.num_workers=2001 launcher.gpus_per_job=2": (
         "launcher.num_workers=2001 makes 1001 jobs of 2; an array has 1000 at most"

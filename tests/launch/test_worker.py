@@ -139,6 +139,93 @@ def test_out_of_memory_of_a_lone_run_is_its_failure(make_plan, make_worker, stor
     assert {store.read_failure(key).error for key in plan.runs} == {"OutOfMemoryError: CUDA out of memory"}
 
 
+def test_a_lone_run_out_of_memory_computes_half_as_many_examples_at_a_time(
+    make_plan, make_worker, store, advance
+):
+    plan = make_plan(num_runs=2)
+    tried = []
+
+    def only_two_examples_fit(population, true):
+        part = population.rule.examples_per_pass
+        tried.append((len(population.slots), part))
+        if len(population.slots) > 1 or part is None or part > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        true(population)
+
+    advance(only_two_examples_fit)
+    make_worker(plan).work()
+    assert list(dict.fromkeys(tried)) == [(2, None), (1, None), (1, 4), (1, 2)]
+    for key in plan.runs:
+        assert store.read_result(key).provenance["examples_per_pass"] == 2
+        assert store.read_result(key).provenance["pack_width"] == 1
+
+
+def test_parts_are_halved_even_where_a_checkpoint_was_made_with_whole_minibatches(
+    make_plan, make_worker, store, advance
+):
+    plan = make_plan(num_runs=1, checkpoint_every_s=1e-9)
+    (key,) = plan.runs
+
+    def fills_up(population, true):
+        is_whole = population.rule.examples_per_pass is None
+        if is_whole and population.members[0].update >= 32:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        true(population)
+
+    advance(fills_up)
+    make_worker(plan).work()
+    assert store.read_result(key).provenance["examples_per_pass"] == 4
+
+
+def test_a_backend_that_was_asked_for_and_can_t_split_is_no_way_out(make_plan, make_worker, store, advance):
+    plan = make_plan(num_runs=1, backend="written-out")
+
+    def nothing_fits(population, true):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    advance(nothing_fits)
+    make_worker(plan).work()
+    (key,) = plan.runs
+    assert store.read_failure(key).error == "OutOfMemoryError: CUDA out of memory"
+
+
+def test_a_run_goes_on_in_the_parts_that_it_began_with(
+    make_plan, make_worker, store, advance, undisturbed, bits_of
+):
+    plan = make_plan(num_runs=2, examples_per_pass=3, checkpoint_every_s=1e-9)
+    expected = undisturbed(plan)
+    stops = []
+
+    def stop_after_first(population, true):
+        true(population)
+        stops.append(population.members[0].update)
+
+    advance(stop_after_first)
+    make_worker(plan, stop_requested=lambda: bool(stops)).work()
+    assert stops
+    assert not any(store.has_result(key) for key in plan.runs)
+    advance(lambda population, true: true(population))
+    make_worker(make_plan(num_runs=2)).work()  # asks for whole minibatches
+    assert {store.read_result(key).provenance["examples_per_pass"] for key in plan.runs} == {3}
+    assert {key: bits_of(key) for key in plan.runs} == expected
+
+
+def test_parts_as_large_as_a_minibatch_are_whole_ones(make_plan, make_worker, store):
+    plan = make_plan(num_runs=1, examples_per_pass=8, backend="written-out")
+    make_worker(plan).work()
+    (key,) = plan.runs
+    assert store.read_result(key).provenance["examples_per_pass"] is None
+
+
+def test_a_backend_that_needs_whole_minibatches_is_refused(make_plan, make_worker):
+    refusal = (
+        r"launcher\.backend=written-out can't train model=mlp on cpu 3 examples at a time here; "
+        r"use auto, or one of batched$"
+    )
+    with pytest.raises(UserError, match=refusal):
+        make_worker(make_plan(examples_per_pass=3, backend="written-out")).work()
+
+
 def test_a_third_death_without_a_word_fails_a_lone_run_and_its_log_is_there(
     make_plan, make_worker, store, advance, tmp_path
 ):

@@ -53,8 +53,8 @@ def test_a_field_that_one_side_lacks_is_drift_at_another_value(config):
 
 
 def test_a_field_that_the_schema_no_longer_knows_is_drift(config):
-    [difference] = find_drift(_changed(config, momentum=0.9), config)
-    assert difference == Difference("optimizer.momentum", "0.9", "nothing")
+    [difference] = find_drift(_changed(config, dampening=0.9), config)
+    assert difference == Difference("optimizer.dampening", "0.9", "nothing")
 
 
 def test_the_refusal_lists_every_difference_and_names_the_way_out(config):

@@ -148,7 +148,7 @@ RUNS = {
     "a key that isn't there": (
         {"base": {"optimizer.lrr": 1}},
         "scale laptop, grid rate: optimizer.lrr is not a key (did you mean optimizer.lr?); "
-        "known here: batch_size, inner_steps, kind, lr, order, remainder",
+        "known here: batch_size, clip_norm, inner_steps, kind, lr, momentum, order, remainder",
     ),
 }
 

@@ -132,26 +132,27 @@ def make_population(make_dataset) -> Callable[..., Population]:
         device: torch.device = CPU,
         is_live: Sequence[bool] | None = None,
         backend: str = "batched",
+        examples_per_pass: int | None = None,
     ) -> Population:
         pipeline = ResidentPipeline(
             runs[0].data, make_dataset(runs[0].data), device, getattr(torch, runs[0].precision)
         )
         slots = members_of(runs, is_live)
-        return Population(slots, pipeline, backend).to(device)
+        return Population(slots, pipeline, backend, examples_per_pass=examples_per_pass).to(device)
 
     return make
 
 
 @pytest.fixture(scope="session")
 def updated(make_population) -> Callable[..., list[dict[str, torch.Tensor]]]:
-    """Make a number of updates with a pack, and return each run's parameters; nothing is evaluated."""
+    """Make a number of updates with a pack, and return each run's state; nothing is evaluated."""
 
     def update(runs: Sequence[Run], num_updates: int, **options) -> list[dict[str, torch.Tensor]]:
         population = make_population(runs, **options)
         while (made := max((m.update for m in population.members), default=0)) < num_updates:
             population._chunk_length = min(population._chunk_length, num_updates - made)
             population._advance()
-        stacked = dict(zip(population.names, (p.detach().cpu() for p in population.stacked), strict=True))
+        stacked = {name: values.detach().cpu() for name, values in population.state.named(population.names)}
         return [{name: values[slot] for name, values in stacked.items()} for slot in range(len(runs))]
 
     return update
@@ -216,6 +217,7 @@ def train(tmp_path, make_dataset, monkeypatch) -> Callable[..., Trained | None]:
         checkpoint_every_s: float = 1e9,
         device: torch.device = CPU,
         backend: str = "batched",
+        examples_per_pass: int | None = None,
     ) -> Trained | None:
         checkpoints = checkpoints or Checkpoints(tmp_path / f"checkpoints{next(number)}")
         asked = itertools.count(1)
@@ -226,6 +228,7 @@ def train(tmp_path, make_dataset, monkeypatch) -> Callable[..., Trained | None]:
             device=device,
             new_checkpoint=checkpoints.new,
             checkpoint_every_s=checkpoint_every_s,
+            examples_per_pass=examples_per_pass,
         )
         stop = (lambda: False) if stop_after is None else lambda: next(asked) >= stop_after
         if stop_after is not None:

@@ -35,23 +35,26 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Updates:
-    """Make updates and nothing else; each rank returns the stacked parameters and the losses of the last."""
+    """Make updates and nothing else; each rank returns the state of all runs, stacked."""
 
     runs: list[Run]
     dataset: Dataset
     num_updates: int
     backend: str = "batched"
+    examples_per_pass: int | None = None
 
     def __call__(self, ranks: Ranks) -> dict[str, torch.Tensor]:
         pipeline = ResidentPipeline(
             self.runs[0].data, self.dataset, CPU, getattr(torch, self.runs[0].precision)
         )
         members = [Member(str(slot), run) for slot, run in enumerate(self.runs)]
-        made = Population(members, pipeline, self.backend, ranks=ranks)
+        made = Population(
+            members, pipeline, self.backend, ranks=ranks, examples_per_pass=self.examples_per_pass
+        )
         while (missing := self.num_updates - made.members[0].update) > 0:
             made._chunk_length = missing
             made._advance()
-        return dict(zip(made.names, (p.detach() for p in made.stacked), strict=True))
+        return {name: values.detach() for name, values in made.state.named(made.names)}
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Training:
     states: dict[str, Any] = field(default_factory=dict)  # to go on from
     stop_after: int | None = None  # chunks of one update
     order: tuple[int, ...] = ()  # of the runs in their slots
+    examples_per_pass: int | None = None
 
     def __call__(self, ranks: Ranks) -> tuple[dict[str, TrainedRun], dict[str, Any]] | None:
         if self.stop_after is not None:
@@ -77,7 +81,15 @@ class Training:
         first = [first[place] for place in self.order] or first
         queue, ended = members[len(self.runs) :], {}
         path = Path(tempfile.mkdtemp()) / "checkpoint"
-        task = PackTask(len(first), "batched", "evaluations", CPU, lambda _: nullcontext(path), 1e9)
+        task = PackTask(
+            len(first),
+            "batched",
+            "evaluations",
+            CPU,
+            lambda _: nullcontext(path),
+            1e9,
+            self.examples_per_pass,
+        )
         asked = count(1)
 
         def hand_out(run: TrainedRun) -> None:
@@ -99,16 +111,6 @@ class Training:
         return Member.from_state(key, run, self.states[key]) if key in self.states else Member(key, run)
 
 
-class _giving:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> Path:
-        return self.path
-
-    def __exit__(self, *_: object) -> None: ...
-
-
 _KINDS = {"Updates": Updates, "Training": Training}
 
 
@@ -122,26 +124,34 @@ def main() -> None:
 
 
 def together(num_ranks: int, work: Callable[[Ranks], Any]) -> list[Any]:
-    """Let each rank do the work in a process of its own; return what each came to, or its error."""
+    """Let each rank do the work in a process of its own; return what each came to, or its error.
+
+    The meeting place has a thread, and a process that forks while it has one may leave its children with a lock
+    that nobody will ever open. So the ranks are there first, and are told the port.
+    """
     folder = Path(tempfile.mkdtemp())
-    place = meeting_place(num_ranks) if num_ranks > 1 else None
+    hears, tells = os.pipe()
     children = []
     for rank in range(num_ranks):
         child = os.fork()
         if child == 0:
+            (port,) = struct.unpack("I", os.read(hears, 4))
             try:
-                if place is None:
+                if num_ranks == 1:
                     result = work(ALONE)
                 else:
-                    with joined(rank, num_ranks, meeting_place(num_ranks, place.port), CPU) as ranks:
+                    with joined(rank, num_ranks, meeting_place(num_ranks, port), CPU) as ranks:
                         result = work(ranks)
             except BaseException:
                 result = RuntimeError(traceback.format_exc())
             (folder / str(rank)).write_bytes(pickle.dumps(result))
             os._exit(0)
         children.append(child)
+    place = meeting_place(num_ranks) if num_ranks > 1 else None
+    os.write(tells, struct.pack("I", place.port if place else 0) * num_ranks)
     for child in children:
         os.waitpid(child, 0)
+    os.close(hears), os.close(tells)
     return [pickle.loads((folder / str(rank)).read_bytes()) for rank in range(num_ranks)]
 
 

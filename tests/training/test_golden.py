@@ -14,6 +14,7 @@ from sgdlab.config.components import (
     EpochDecaySchedule,
     GradientNormRegularizer,
     HoldThenDecaySchedule,
+    HoldThenDecayToSchedule,
     LstmModel,
     MlpModel,
     ResNet9Model,
@@ -77,6 +78,10 @@ RUNS = {
     "schedule constant": (ConstantSchedule, {"seed": 1}),
     "schedule epoch_decay": (EpochDecaySchedule, {"schedule": EpochDecaySchedule(hold_num_epochs=2)}),
     "schedule hold_then_decay": (HoldThenDecaySchedule, {"schedule": HoldThenDecaySchedule(num_drops=4)}),
+    "schedule hold_then_decay_to": (
+        HoldThenDecayToSchedule,
+        {"schedule": HoldThenDecayToSchedule(final_lr=2**-7, num_drops=5)},
+    ),
 }
 METRICS = ("train_loss.final", "test_loss.final", "c_reg.final", "gradient_norm_sq.final")
 FORGIVEN = 1e-9  # relative: kernels of other processors round otherwise, and 40 updates amplify it

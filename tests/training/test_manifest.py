@@ -23,6 +23,12 @@ def test_other_kernels_are_another_manifest(monkeypatch) -> None:
     assert here() != pinned
 
 
+def test_another_part_of_a_minibatch_is_another_manifest() -> None:
+    in_parts = Manifest.here(27, "batched", "float32", torch.device("cpu"), examples_per_pass=64)
+    assert (here().examples_per_pass, in_parts.examples_per_pass) == (None, 64)
+    assert in_parts != here()
+
+
 def test_another_number_of_devices_is_another_manifest() -> None:
     on_two = Manifest.here(27, "batched", "float32", torch.device("cpu"), num_devices=2)
     assert (here().num_devices, on_two.num_devices) == (1, 2)

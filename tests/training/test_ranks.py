@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.func import grad, hessian
 
-from sgdlab.config.components import CnnModel, MlpModel
+from sgdlab.config.components import CnnModel, MlpModel, WideResNetModel
 from sgdlab.config.datasets import DigitsData
 from sgdlab.training.batches import Position
 from sgdlab.training.ranks import Ranks
@@ -27,6 +27,20 @@ PACKS = {  # of three runs, with minibatches of 5: neither 2 nor 3 divides them
     "augmented": {"data": DigitsData(num_train=32, num_test=16, crop_padding=1, flip=True)},
 }
 CNN = {"data": DigitsData(num_train=32, num_test=16), "model": CnnModel(channels=(4, 5)), "strength": 0.1}
+
+
+WIDE = {"data": DigitsData(num_train=40, num_test=16)}
+# Minibatches of 10 in ghosts of 2: two ranks have 2 and 3 of them, three ranks 1, 2 and 2.
+GHOSTS = {**WIDE, "model": WideResNetModel(depth=10, width=1, norm="batch", ghost_size=2), "batch_size": 10}
+IN_PARTS = {
+    "exact": ({"strength": 0.5, "l2": 0.05}, 1),
+    "fewer examples than ranks": ({"batch_size": 2, "strength": 0.5}, 1),
+    "central": ({"strength": 0.5, "model": TANH, "estimator": "central_difference", "radius": 0.1}, 2),
+    "ghosts": ({**GHOSTS, "momentum": 0.9}, None),
+    "ghosts in parts": ({**GHOSTS, "momentum": 0.9, "strength": 0.1}, 2),
+    "dropout": ({**WIDE, "model": WideResNetModel(depth=10, width=1, dropout=0.5), "strength": 0.1}, None),
+    "dropout in parts": ({**WIDE, "model": WideResNetModel(depth=10, width=1, dropout=0.5)}, 2),
+}
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +110,31 @@ def test_convolutional_networks_are_shared_in_all_their_ways(together, pack, mak
     runs = pack(**CNN)
     work = {"runs": runs, "dataset": make_dataset(runs[0].data), "num_updates": 10, "backend": backend}
     assert_close(together(2, "Updates", **work)[0], updated(runs, 10), 1e-12)
+
+
+@pytest.mark.parametrize("num_ranks", [2, 3])
+@pytest.mark.parametrize("name", IN_PARTS)
+def test_ranks_compute_their_shares_in_parts_and_agree_on_running_averages(
+    together, pack, make_dataset, updated, name, num_ranks
+):
+    options, part = IN_PARTS[name]
+    runs = pack(**options)
+    work = {"runs": runs, "dataset": make_dataset(runs[0].data), "examples_per_pass": part}
+    ranks = together(num_ranks, "Updates", **work, num_updates=4)
+    assert_close(ranks[0], updated(runs, 4), 1e-12)
+    assert_same_on_all(ranks)
+
+
+def test_a_training_in_parts_on_two_ranks_is_that_of_one_process(together, pack, make_dataset):
+    """Minibatches of 6 of 40 examples: those of C_reg end with one of 4, two ghosts for two ranks."""
+    runs = pack(**{**GHOSTS, "batch_size": 6, "strength": 0.1, "num_updates": 6, "every": 3})
+    work = {"runs": runs, "dataset": make_dataset(runs[0].data)}
+    ((expected, _),) = together(1, "Training", **work)
+    (found, _), _ = together(2, "Training", **work, examples_per_pass=2)
+    for key, run in expected.items():
+        assert {"c_reg.final", "test_accuracy.best"} <= set(found[key].summary)
+        assert found[key].summary == pytest.approx(run.summary, rel=1e-9, abs=1e-12)
+        assert_close({n: v[None] for n, v in found[key].parameters.items()}, [run.parameters], 1e-10)
 
 
 def test_the_penalty_is_that_of_the_whole_minibatch_and_not_of_its_shards(
@@ -171,9 +210,21 @@ def test_shares_are_everything_once_and_differ_by_one_at_most():
             assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
+def test_groups_stay_together_and_what_is_left_over_goes_to_the_last():
+    for size, count, expected in [
+        (3, 256, [64, 64, 128]),
+        (2, 232, [64, 168]),  # 3·64 + 40
+        (4, 128, [0, 64, 0, 64]),
+        (3, 40, [0, 0, 40]),
+    ]:
+        shares = [range(count)[Ranks(rank, size).share(count, 64)] for rank in range(size)]
+        assert [example for share in shares for example in share] == list(range(count))
+        assert list(map(len, shares)) == expected
+
+
 def assert_close(found, expected, tolerance):
-    for slot, parameters in enumerate(expected):
-        for name, values in parameters.items():
+    for slot, state in enumerate(expected):
+        for name, values in state.items():
             error = (found[name][slot] - values).abs().max()
             assert error <= tolerance * values.abs().max(), (name, slot)
 

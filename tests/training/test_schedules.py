@@ -2,8 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from sgdlab.config.components import ConstantSchedule, EpochDecaySchedule, HoldThenDecaySchedule
-from sgdlab.training.schedules import relative_learning_rates
+from sgdlab.config.components import (
+    ConstantSchedule,
+    EpochDecaySchedule,
+    HoldThenDecaySchedule,
+    HoldThenDecayToSchedule,
+)
+from sgdlab.training.schedules import relative_learning_rates, relative_to
 
 
 def trace(schedule, num_updates, updates_per_epoch=3.0) -> list[float]:
@@ -36,6 +41,46 @@ def test_table_1_of_smith2020_is_constant_for_4882_updates_and_then_halved_every
 )
 def test_edges(schedule, num_updates, expected) -> None:
     np.testing.assert_allclose(trace(schedule, num_updates), expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("num_updates", [10, 100, 400, 1003, 9765])
+def test_five_drops_are_halvings_at_every_remaining_tenth(num_updates) -> None:
+    """smith2021, §4: at .5, .6, … .9 of all updates, to the update where ten divides them."""
+    hold, interval = num_updates // 2, (num_updates - num_updates // 2) // 5
+    rates = trace(HoldThenDecaySchedule(num_drops=5), num_updates)
+    drops = [u for u in range(1, num_updates) if rates[u] != rates[u - 1]]
+    assert drops == [hold + k * interval for k in range(5)]
+    assert [rates[u] for u in drops] == [2.0**-k for k in range(1, 6)]
+    assert all(abs(u - (0.5 + k / 10) * num_updates) <= k + 0.5 for k, u in enumerate(drops))
+    if num_updates % 10 == 0:
+        assert drops == [num_updates * tenth // 10 for tenth in range(5, 10)]
+
+
+@pytest.mark.parametrize("num_updates", [20, 9765, 1003])
+@pytest.mark.parametrize(("lr", "final_lr"), [(2.0**-2, 2.0**-9), (0.3, 0.007), (2.0**-6, 2.0**-3)])
+def test_a_decay_to_a_final_rate_is_geometric_and_arrives(num_updates, lr, final_lr) -> None:
+    """ε_0·(ε_f/ε_0)^(k/10) after k drops (smith2020, §7.1); upwards too, as both are tuned freely."""
+    relative = relative_to(lr, HoldThenDecayToSchedule(final_lr=final_lr))
+    rates = [lr * value for value in trace(relative, num_updates)]
+    hold, interval = num_updates // 2, (num_updates - num_updates // 2) // 10
+    expected = [lr * (final_lr / lr) ** (k / 10) for k in range(11)]
+    assert rates[:hold] == [lr] * hold
+    for k in range(1, 11):
+        start = hold + (k - 1) * interval
+        stop = start + interval if k < 10 else num_updates
+        np.testing.assert_allclose(rates[start:stop], expected[k], rtol=4e-15)
+    assert rates[-1] == pytest.approx(final_lr, rel=4e-15)
+
+
+def test_a_thousandth_in_ten_drops_is_ten_halvings() -> None:
+    towards = HoldThenDecayToSchedule(final_lr=2.0**-12)
+    assert trace(relative_to(2.0**-2, towards), 9765) == trace(HoldThenDecaySchedule(), 9765)
+
+
+def test_its_number_of_drops_and_its_hold_are_free() -> None:
+    towards = HoldThenDecayToSchedule(final_lr=0.01, num_drops=2, hold_fraction=0.25)
+    rates = trace(relative_to(1.0, towards), 8)
+    np.testing.assert_allclose(rates, [1] * 2 + [0.1] * 3 + [0.01] * 3, rtol=1e-15)
 
 
 def test_a_fraction_that_binary_numbers_miss_is_meant_as_written() -> None:

@@ -36,7 +36,7 @@ def pretend(monkeypatch):
     asked = []
 
     def of(update_s):
-        def measure_training(members, backend, device):
+        def measure_training(members, backend, device, _):
             asked.append((len(members), backend))
             return TrainingSpeed(backend, 0.0, 1e-6 * update_s[len(members)], 0.0, 0.0, 0.0)
 
@@ -110,7 +110,7 @@ def test_each_number_is_the_difference_that_it_makes(run, monkeypatch):
 
     monkeypatch.setattr(step_speed._ShortPack, "seconds", seconds)
     monkeypatch.setattr(step_speed.Trial, "example_s", lambda *_: example)
-    found = step_speed._measure_training([run] * width, "batched", CPU)
+    found = step_speed._measure_training([run] * width, "batched", CPU, None)
     assert found.update_s == pytest.approx(update / width)
     assert found.evaluation_s == pytest.approx(evaluation)
     assert found.gradient_s == pytest.approx(gradient / width)
@@ -130,3 +130,12 @@ def test_a_real_measurement(run, make_run, strength):
         assert speed.example_s > 0
     for of_width in table.backends().values():
         assert all(speed.num_bytes > 0 for speed in of_width.values())
+
+
+def test_parts_of_minibatches_are_measured_for_themselves(run, make_run):
+    whole = make_run(model=MlpModel(hidden_widths=(8,)), batch_size=16)
+    measure_step(Wanted(whole, 1, 1000, "auto", None, examples_per_pass=4), CPU)
+    assert SpeedTable(step_of(whole), device_name(CPU)).training() == {}
+    (backend,) = SpeedTable(step_of(whole, 4), device_name(CPU)).training()
+    assert backend == "batched"
+    assert step_of(whole, 16) == step_of(whole, 64) == step_of(whole)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from sgdlab.config.components import (
     GradientNormRegularizer,
     HoldThenDecaySchedule,
+    HoldThenDecayToSchedule,
     MlpModel,
     SquaredErrorLoss,
 )
@@ -138,6 +139,16 @@ def test_n_step_sgd_makes_n_updates_on_each_minibatch(
     run = make_run(inner_steps=3, num_updates=num_updates)
     start, end = trained_by_torch(run, num_updates)
     assert_close(updated([run], num_updates)[0], end, start, 1e-11)
+
+
+def test_runs_of_one_schedule_and_several_rates_arrive_at_one(make_run, make_population) -> None:
+    schedule = HoldThenDecayToSchedule(final_lr=2**-9, num_drops=2)
+    runs = [make_run(schedule=schedule, num_updates=8, lr=lr) for lr in (2**-3, 2**-5, 2**-9, 2**-11)]
+    population = make_population(runs)
+    rates = population._learning_rates(population._live(), 8)
+    expected = [[-3] * 4 + [-6] * 2 + [-9] * 2, [-5] * 4 + [-7] * 2 + [-9] * 2]
+    expected += [[-9] * 8, [-11] * 4 + [-10] * 2 + [-9] * 2]
+    assert rates.log2().T.tolist() == expected
 
 
 def test_the_rate_follows_the_schedule(make_run, make_population) -> None:

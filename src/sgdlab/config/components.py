@@ -244,7 +244,11 @@ class ConstantSchedule(Component):
 
 
 class HoldThenDecaySchedule(Component):
-    """Hold, then divide by `factor` at `num_drops` equal intervals, the first as the hold ends."""
+    """Hold, then divide by `factor` at `num_drops` equal intervals, the first as the hold ends.
+
+    By default at every twentieth of all updates from the first half's end on (smith2020, §3). With
+    ``num_drops=5`` at every tenth: at .5, .6, … .9 (smith2021, §4: "every remaining tenth of training").
+    """
 
     revision: ClassVar[int] = 1
 
@@ -264,8 +268,31 @@ class EpochDecaySchedule(Component):
     factor: PositiveFloat = 2.0
 
 
+class HoldThenDecayToSchedule(Component):
+    """The same towards a rate of its own: the factor is (lr/final_lr)^(1/num_drops) (smith2020, §7.1).
+
+    `final_lr` is the bare rate after the last drop, as `optimizer.lr` is before the first. It may be the
+    larger one: then the rate grows.
+    """
+
+    revision: ClassVar[int] = 1
+
+    kind: Literal["hold_then_decay_to"] = "hold_then_decay_to"
+    final_lr: PositiveFloat
+    hold_fraction: Fraction = 0.5  # of all updates
+    num_drops: PositiveInt = 10
+
+    def starting_at(self, lr: float) -> HoldThenDecaySchedule:
+        """Return the schedule of a run that starts at a rate."""
+        factor = (lr / self.final_lr) ** (1 / self.num_drops)
+        return HoldThenDecaySchedule(
+            hold_fraction=self.hold_fraction, num_drops=self.num_drops, factor=factor
+        )
+
+
 Schedule = Annotated[
-    ConstantSchedule | HoldThenDecaySchedule | EpochDecaySchedule, Field(discriminator="kind")
+    ConstantSchedule | HoldThenDecaySchedule | HoldThenDecayToSchedule | EpochDecaySchedule,
+    Field(discriminator="kind"),
 ]
 
 

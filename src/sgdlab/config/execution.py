@@ -66,6 +66,7 @@ class Workers(Component):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     devices_per_run: PositiveInt = 1  # that share each minibatch; on a CPU, processes
+    examples_per_pass: PositiveInt | None = None  # of a minibatch, at a time; null: all that memory allows
     backend: Backend = "auto"
     pack_size: PackSize = "auto"  # runs trained together, at most; auto: as measured speed asks for
     checkpoint_every_s: PositiveFloat = 60.0

@@ -20,6 +20,7 @@ from sgdlab.config.components import (
     EpochDecaySchedule,
     GradientNormRegularizer,
     HoldThenDecaySchedule,
+    HoldThenDecayToSchedule,
     NoRegularizer,
     UpdateBudget,
     UpdateEvaluation,
@@ -49,6 +50,8 @@ def normalize(run: Run) -> Run:
             changes["regularizer"] = _with_default(regularizer, "difference_radius")
     if isinstance(run.landscape, MeasuredLandscape):
         changes["landscape"] = _without_unused(run.landscape, run.data.num_train)
+    if isinstance(schedule, HoldThenDecayToSchedule):
+        schedule = schedule.starting_at(optimizer.lr)
     if isinstance(schedule, HoldThenDecaySchedule) and not _ever_drops(schedule, num_updates):
         changes["schedule"] = ConstantSchedule()
     if isinstance(schedule, EpochDecaySchedule) and not _ever_decays(schedule, run):

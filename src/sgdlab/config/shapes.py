@@ -40,11 +40,19 @@ def shape_of(run: Run) -> str:
     )
 
 
-def step_of(run: Run) -> str:
+def part_of(run: Run, examples_per_pass: int | None) -> int | None:
+    """Return how many examples of a minibatch are computed at a time; None: all of them."""
+    is_split = examples_per_pass is not None and examples_per_pass < run.optimizer.batch_size
+    return examples_per_pass if is_split else None
+
+
+def step_of(run: Run, examples_per_pass: int | None = None) -> str:
     """Name the work of one update, in full; what the data hold and the budget are no part of it."""
     optimizer, data, estimator = run.optimizer, run.data, estimator_of(run.regularizer)
-    descent = _descent_of(run)
-    return _step(run.precision, data, run.model, run.loss.kind, optimizer.batch_size, estimator, descent)
+    part, descent = part_of(run, examples_per_pass), _descent_of(run)
+    return _step(
+        run.precision, data, run.model, run.loss.kind, optimizer.batch_size, estimator, descent, part
+    )
 
 
 def estimator_of(regularizer: Regularizer) -> str | None:
@@ -120,6 +128,7 @@ def _step(
     batch_size: int,
     estimator: str | None,
     descent: tuple[str, ...],
+    part: int | None,
 ) -> str:
     parts = {
         "model": model.model_dump(mode="json"),
@@ -131,7 +140,8 @@ def _step(
         "batch_size": batch_size,
         "precision": precision,
     }
-    return canonical_json(parts | ({"descent": descent} if descent else {}))
+    parts |= {"descent": descent} if descent else {}
+    return canonical_json(parts | ({"examples_per_pass": part} if part else {}))
 
 
 @lru_cache(maxsize=4096)

@@ -27,7 +27,14 @@ def main() -> int:
     for place, step in enumerate(task["steps"]):
         pipe.write(f"{place}\n")
         run = Run.model_validate(step["run"])
-        wanted = Wanted(run, step["num_runs"], run.num_updates, task["backend"], task["num_bytes"])
+        wanted = Wanted(
+            run,
+            step["num_runs"],
+            run.num_updates,
+            task["backend"],
+            task["num_bytes"],
+            task["examples_per_pass"],
+        )
         try:
             measure_step(wanted, device)
         except UserError as error:

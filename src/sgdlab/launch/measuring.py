@@ -24,7 +24,13 @@ def known_costs(execution: Execution, store: Store) -> CostModel:
     launcher = execution.launcher
     with Index(store) as index:
         finished = index.speeds()
-    return CostModel(training_device(launcher), bytes_per_worker(launcher), launcher.backend, finished)
+    return CostModel(
+        training_device(launcher),
+        bytes_per_worker(launcher),
+        launcher.backend,
+        finished,
+        launcher.examples_per_pass,
+    )
 
 
 def measure_steps(
@@ -52,6 +58,7 @@ def measure_steps(
         "device": training_device(launcher).kind,
         "backend": launcher.backend,
         "num_bytes": bytes_per_worker(launcher),
+        "examples_per_pass": launcher.examples_per_pass,
         "steps": [{"run": step.run.model_dump(mode="json"), "num_runs": step.num_runs} for step in steps],
     }
     process = subprocess.Popen(

@@ -17,6 +17,7 @@ from sgdlab import __version__
 from sgdlab.config.components import CustomModel
 from sgdlab.config.datasets import Data
 from sgdlab.config.schema import Run
+from sgdlab.config.shapes import part_of
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.image_files import ImageFiles
 from sgdlab.data.load import load_dataset
@@ -29,12 +30,14 @@ from sgdlab.runs.files import naming
 from sgdlab.runs.result import Provenance, RunResult
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import FrozenPlan
-from sgdlab.training.backends.trial import choose_backend, require_backend
+from sgdlab.training.backends.recipes import supported_backends
+from sgdlab.training.backends.trial import Trial, choose_backend, require_backend
 from sgdlab.training.conductor import PackTask, Progress, TrainedRun
 from sgdlab.training.fit import train_pack
 from sgdlab.training.manifest import Manifest
 from sgdlab.training.members import Member, load_states
 from sgdlab.training.saving import save
+from sgdlab.training.splitting import halved, refuse_unsplittable
 
 
 @dataclass
@@ -48,6 +51,7 @@ class PackTrainer:
     on_progress: Callable[[Progress], None]
     followers: Followers
     _datasets: dict[Data, Dataset | ImageFiles] = field(default_factory=dict)
+    _largest_parts: dict[str, int] = field(default_factory=dict)  # shape → examples that memory has room for
 
     def train(
         self,
@@ -63,7 +67,7 @@ class PackTrainer:
         told how many slots are empty and how many runs are in training. Whatever training raises goes
         through; what had ended before is published.
         """
-        manifest = self._manifest(won, width)
+        manifest = self._manifest(shape, won, width)
         attempt.write_manifest(manifest.to_dict())
         execution, dataset = self.plan.execution, self.load_data(self.plan.runs[won[0]])
         task = PackTask(
@@ -73,6 +77,7 @@ class PackTrainer:
             device=self.device,
             new_checkpoint=attempt.new_checkpoint,
             checkpoint_every_s=execution.launcher.checkpoint_every_s,
+            examples_per_pass=manifest.examples_per_pass,
         )
 
         def hand_out(trained: TrainedRun) -> None:
@@ -87,6 +92,18 @@ class PackTrainer:
                 task, members, dataset, hand_out, refill, self.on_progress, self.stop_requested, ranks
             )
 
+    def halve_parts(self, shape: str, run: Run) -> bool:
+        """Compute minibatches of a shape in parts half as large from now on; False where that can't be."""
+        part = halved(run, self.followers.num_devices, self._part(shape, run))
+        if part is None:
+            return False
+        wanted = self.plan.execution.launcher.backend
+        rule = Trial((run,), self.device, part).rule
+        if wanted not in ("auto", *supported_backends(rule, self.device, self.followers.num_devices)):
+            return False
+        self._largest_parts[shape] = part
+        return True
+
     def load_data(self, run: Run) -> Dataset | ImageFiles:
         """Return the data set of a run, loaded once.
 
@@ -99,27 +116,42 @@ class PackTrainer:
             self._datasets[run.data] = load_dataset(run.data, self.plan.execution.folders.data)
         return self._datasets[run.data]
 
-    def _manifest(self, keys: Sequence[str], width: int) -> Manifest:
+    def _part(self, shape: str, run: Run) -> int | None:
+        """Return how many examples are computed at a time: as asked for, or as memory has room for."""
+        asked_for = part_of(run, self.plan.execution.launcher.examples_per_pass)
+        return self._largest_parts.get(shape, asked_for)
+
+    def _manifest(self, shape: str, keys: Sequence[str], width: int) -> Manifest:
         """Return that of a checkpoint of these runs, if it can be honoured here; else a new one."""
         run, num_devices = self.plan.runs[keys[0]], self.followers.num_devices
         source = run.model.source_sha256 if isinstance(run.model, CustomModel) else None
 
-        def here(backend: str) -> Manifest:
-            return Manifest.here(width, backend, run.precision, self.device, num_devices, source)
+        def here(backend: str, part: int | None) -> Manifest:
+            return Manifest.here(width, backend, run.precision, self.device, num_devices, part, source)
 
         for checkpoint in filter(None, (latest_checkpoint(self.store, key) for key in keys)):
-            manifest = here(str(checkpoint.manifest.get("backend")))
-            if manifest.to_dict() == dict(checkpoint.manifest):
+            backend, part = (
+                str(checkpoint.manifest.get("backend")),
+                checkpoint.manifest.get("examples_per_pass"),
+            )
+            manifest = here(backend, part)
+            if manifest.to_dict() == dict(checkpoint.manifest) and self._has_room(shape, part):
                 return manifest
-        return here(self._backend(keys, width))
+        part = self._part(shape, run)
+        refuse_unsplittable(run, num_devices, part)
+        return here(self._backend(keys, width, part), part)
 
-    def _backend(self, keys: Sequence[str], width: int) -> str:
+    def _has_room(self, shape: str, part: int | None) -> bool:
+        largest = self._largest_parts.get(shape)
+        return largest is None or (part is not None and part <= largest)
+
+    def _backend(self, keys: Sequence[str], width: int, part: int | None) -> str:
         runs = list(islice(cycle(self.plan.runs[key] for key in keys), width))
-        wanted = self.plan.execution.launcher.backend
+        wanted, num_devices = self.plan.execution.launcher.backend, self.followers.num_devices
         if wanted == "auto":
             num_updates = max(run.num_updates for run in runs)
-            return choose_backend(runs, self.device, num_updates, self.followers.num_devices)
-        return require_backend(wanted, runs, self.device, self.followers.num_devices)
+            return choose_backend(runs, self.device, num_updates, num_devices, part)
+        return require_backend(wanted, runs, self.device, num_devices, part)
 
     def _members(self, keys: Sequence[str], manifest: Manifest) -> list[Member]:
         """Make members that go on from their checkpoints; one whose bits would be others starts again."""
@@ -170,6 +202,7 @@ class PackTrainer:
             device=together(manifest.device, manifest.num_devices),
             num_threads=manifest.num_threads,
             num_devices=manifest.num_devices,
+            examples_per_pass=manifest.examples_per_pass,
             dtype=manifest.precision,
             pack_width=manifest.width,
             backend=manifest.backend,

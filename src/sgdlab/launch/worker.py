@@ -4,7 +4,8 @@ Work is pulled: a pack is a proposal, claims are per run, and a worker trains th
 they end it fills their slots with waiting runs of the same shape. What others hold it waits for, and takes
 over should they die. Attempts are counted before training: a run in a pack that died twice without a word is
 trained alone from then on, and one that dies so a third time is failed. An exception in a pack sends its
-members to be trained alone as well; out of memory halves the packs of that shape.
+members to be trained alone as well. Out of memory halves the packs of that shape, and where a run is alone
+what is computed at a time of its minibatch.
 """
 
 from __future__ import annotations
@@ -137,8 +138,8 @@ class Worker:
         except Exception as error:
             traceback.print_exc()
             running = [key for key in attempt.claimed if not self.store.is_settled(key)]
-            if _is_out_of_memory(error) and width > 1:
-                self._halve(shape)
+            if _is_out_of_memory(error) and self._make_room(shape, running):
+                pass  # and begin again
             elif len(running) > 1:
                 self._alone.update(running)
             else:
@@ -162,6 +163,13 @@ class Worker:
         text = f"the worker died {self._num_deaths(key)} times without a word while training this run"
         *_, last = (claim.holder for claim in read_claims(self.store, key) if claim.holder)
         self.store.record_failure(attempt, key, text, self.store.attempt(last.attempt).log_path)
+
+    def _make_room(self, shape: str, running: Sequence[str]) -> bool:
+        """Let later attempts at a shape take less memory; False if there is no way."""
+        if self._widths[shape] > 1:
+            self._halve(shape)
+            return True
+        return bool(running) and self._trainer.halve_parts(shape, self.plan.runs[running[0]])
 
     def _halve(self, shape: str) -> None:
         """Make the packs of a shape half as wide."""

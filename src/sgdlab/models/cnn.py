@@ -41,6 +41,11 @@ class Cnn(Network):
         weight, bias = normal_linear(num_features, self.num_classes, 1.0, generator)
         return parameters | {"head_weight": weight, "head_bias": bias}
 
+    @property
+    def num_inseparable(self) -> int | None:
+        """The examples of a ghost, where there is batch normalisation."""
+        return self.ghost_size if self.has_norm else 1
+
     def initial_buffers(self, _batch_size: int) -> dict[str, Tensor]:
         """Return running averages, of batch normalisation."""
         return conv_buffers(self._convolutions()) if self.has_norm else {}

@@ -49,6 +49,14 @@ class Network(Protocol):
         """
         return False
 
+    @property
+    def num_inseparable(self) -> int | None:
+        """Examples that belong together in training: a minibatch is split between so many; None: nowhere.
+
+        A network with buffers that can be split observes the mean over examples of each, in every pass.
+        """
+        return None if self.initial_buffers(1) else 1
+
     def initial_buffers(self, batch_size: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Return one run's buffers before the first update, without the run axis, in float64."""
         return {}

@@ -52,6 +52,11 @@ class ResNet50(Network):
         weight, bias = normal_linear(num_features, self.num_classes, 1.0, generator)
         return parameters | {"head_weight": weight, "head_bias": bias}
 
+    @property
+    def num_inseparable(self) -> int | None:
+        """The examples of a ghost."""
+        return self.ghost_size
+
     def initial_buffers(self, _batch_size: int) -> dict[str, Tensor]:
         """Return running averages."""
         return conv_buffers(self._convolutions())

@@ -60,6 +60,11 @@ class WideResNet(Network):
         """One for each unit that may be dropped."""
         return self.num_features if self.dropout else 0
 
+    @property
+    def num_inseparable(self) -> int | None:
+        """The examples of a ghost, where there is batch normalisation."""
+        return self.ghost_size if self.has_norm else 1
+
     def initial_parameters(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw convolutions by He's rule, the last layer with gain 1; SkipInit's scalars are 0."""
         parameters: dict[str, Tensor] = {}

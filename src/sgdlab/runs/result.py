@@ -34,6 +34,7 @@ class Provenance(TypedDict, total=False):
     device: str
     num_threads: int
     num_devices: int  # that shared each of its minibatches
+    examples_per_pass: int | None  # of a device's share of one, at a time; None: all
     dtype: str
     pack_width: int  # slots of its pack: runs trained together, at most
     backend: str  # how their updates were computed

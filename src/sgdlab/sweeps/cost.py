@@ -173,11 +173,19 @@ class CostModel:
     """What steps cost on one device; asks its tables once for each step."""
 
     def __init__(
-        self, device: Device, num_bytes: int | None, backend: str = "auto", finished: Iterable[Speed] = ()
+        self,
+        device: Device,
+        num_bytes: int | None,
+        backend: str = "auto",
+        finished: Iterable[Speed] = (),
+        examples_per_pass: int | None = None,
     ) -> None:
-        """`num_bytes` is the memory that a pack may take, `finished` what the runs of a store took."""
+        """`num_bytes` is the memory that a pack may take, `finished` what the runs of a store took.
+
+        `examples_per_pass` of a minibatch are computed at a time.
+        """
         self.device = device
-        self._num_bytes, self._backend = num_bytes, backend
+        self._num_bytes, self._backend, self._examples_per_pass = num_bytes, backend, examples_per_pass
         self._finished: dict[str, dict[int, TrainingSpeed]] = {}
         for speed in finished:
             if speed.device == device.recorded_name and speed.pack_width:
@@ -191,7 +199,7 @@ class CostModel:
 
     def measured(self, run: Run) -> StepCosts | None:
         """Return what was measured of a run's step, finished runs apart."""
-        step = step_of(run)
+        step = step_of(run, self._examples_per_pass)
         if step not in self._measured:
             self._measured[step] = self._read(SpeedTable(step, self.device.name))
         return self._measured[step]

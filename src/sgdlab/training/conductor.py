@@ -38,6 +38,7 @@ class PackTask:
     device: torch.device
     new_checkpoint: NewCheckpoint
     checkpoint_every_s: float
+    examples_per_pass: int | None = None  # of a minibatch, at a time; None: all
 
 
 @dataclass(frozen=True)

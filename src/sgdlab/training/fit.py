@@ -38,6 +38,7 @@ class _Beginning:
     backend: str
     statistics: Literal["none", "end", "evaluations"]
     members: Sequence[Member]
+    examples_per_pass: int | None
 
 
 def nobody(_num_slots: int, _num_running: int) -> Sequence[Member]:
@@ -82,7 +83,9 @@ def train_pack(
     GroupBrokenError
         If another rank is gone.
     """
-    ranks.agree(lambda: _Beginning(task.width, task.backend, task.statistics, members))
+    ranks.agree(
+        lambda: _Beginning(task.width, task.backend, task.statistics, members, task.examples_per_pass)
+    )
     conductor = Conductor(task, hand_out, refill, on_progress, stop_requested, ranks)
     return _fit(task, members, dataset, conductor, ranks)
 
@@ -98,7 +101,13 @@ def follow_pack(ranks: Ranks, device: torch.device, load_data: Callable[[Run], D
     beginning: _Beginning = ranks.agree(_unasked)
     members = beginning.members
     task = PackTask(
-        beginning.width, beginning.backend, beginning.statistics, device, _nowhere, checkpoint_every_s=0
+        beginning.width,
+        beginning.backend,
+        beginning.statistics,
+        device,
+        _nowhere,
+        checkpoint_every_s=0,
+        examples_per_pass=beginning.examples_per_pass,
     )
     conductor = Conductor(task, lambda _: None, nobody, lambda _: None, _unasked, ranks)
     _fit(task, members, load_data(members[0].run), conductor, ranks)
@@ -115,7 +124,7 @@ def _fit(
     run = members[0].run
     pipeline = make_pipeline(run.data, dataset, task.device, getattr(torch, run.precision))
     slots = [*members, *[None] * (task.width - len(members))]
-    population = Population(slots, pipeline, task.backend, task.statistics, ranks)
+    population = Population(slots, pipeline, task.backend, task.statistics, ranks, task.examples_per_pass)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")  # advice on loaders: there are none
         warnings.filterwarnings("ignore", module="lightning_fabric")  # advice on srun: it isn't wanted

@@ -47,6 +47,7 @@ class Instruments:
     pipeline: Pipeline
     pack_width: int  # slots
     ranks: Ranks = ALONE  # which share the work, and all know what is measured
+    examples_per_pass: int | None = None  # of a minibatch, at a time; None: all
 
     def measure(
         self,
@@ -86,7 +87,8 @@ class Instruments:
             metrics |= {"test_accuracy": test.accuracy, "train_accuracy": train.accuracy}
         if self.network.is_sequential:
             metrics |= {"test_perplexity": test.loss.exp(), "train_perplexity": train.loss.exp()}
-        rule = UpdateRule.of(runs, self.network, self.names, parameters[0].detach(), self.ranks)
+        like, split = parameters[0].detach(), (self.ranks, self.examples_per_pass)
+        rule = UpdateRule.of(runs, self.network, self.names, like, *split)
         difference = difference_penalty(rule.objective, rule.penalties)
         if difference is not None:
             metrics["penalty_relative_error"] = difference.relative_error(

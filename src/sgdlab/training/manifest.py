@@ -22,6 +22,7 @@ class Manifest:
     kernels: str  # the CPU's instructions that torch uses, and MKL's branch
     num_threads: int
     num_devices: int  # that shared each minibatch
+    examples_per_pass: int | None  # of a device's share, at a time; None: all
     torch_version: str
     sgdlab_version: str
     network_sha256: str | None = None  # of the file of a custom network
@@ -34,6 +35,7 @@ class Manifest:
         precision: str,
         device: torch.device,
         num_devices: int = 1,
+        examples_per_pass: int | None = None,
         network_sha256: str | None = None,
     ) -> Manifest:
         """Return the manifest of a pack started in this process now."""
@@ -47,6 +49,7 @@ class Manifest:
             kernels,
             torch.get_num_threads(),
             num_devices,
+            examples_per_pass,
             torch.__version__,
             __version__,
             network_sha256,

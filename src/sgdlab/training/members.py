@@ -13,6 +13,7 @@ from torch import Tensor
 from sgdlab.config.schema import Run
 from sgdlab.diagnostics.curvature.eigenpairs import Eigenpairs
 from sgdlab.training.recorder import Recorder
+from sgdlab.training.schedules import relative_to
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Member:
     def __post_init__(self) -> None:
         self.num_updates = self.run.num_updates
         self.evaluate_every = self.run.evaluate_every_num_updates
+        self.schedule = relative_to(self.run.optimizer.lr, self.run.schedule)
 
     @classmethod
     def from_state(cls, key: str, run: Run, state: Mapping[str, Any]) -> Self:

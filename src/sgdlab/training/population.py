@@ -61,12 +61,14 @@ class Population(LightningModule):
         backend: str = "batched",
         statistics: str = "end",
         ranks: Ranks = ALONE,
+        examples_per_pass: int | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.strict_loading = False  # a checkpoint holds the members, each by itself
         self.slots = list(slots)
         self.pipeline, self.statistics, self._ranks = pipeline, statistics, ranks
+        self._examples_per_pass = examples_per_pass  # of a minibatch, at a time
         self.num_made = 0  # updates, over all members
         shared = self.members[0].run  # what is read of it, the runs of one shape have in common
         self.network = build_network(shared.model, shared.data)
@@ -80,10 +82,12 @@ class Population(LightningModule):
         self.state = replace(state, parameters=tuple(self.stacked))
         self._backend_name = backend
         self._runs = [shared] * len(slots)  # what each slot follows; whatever it is, where there is no member
-        self.rule = UpdateRule.of(self._runs, self.network, self.names, like, ranks)
+        self.rule = UpdateRule.of(self._runs, self.network, self.names, like, ranks, examples_per_pass)
         self.backend = make_backend(backend, self.rule, like)
         evaluator = make_evaluator(backend, self.rule, like)
-        self._instruments = Instruments(self.network, self.names, evaluator, pipeline, len(slots), ranks)
+        self._instruments = Instruments(
+            self.network, self.names, evaluator, pipeline, len(slots), ranks, examples_per_pass
+        )
         self._batches = BatchSource(shared, pipeline, self.network.num_draws)
         self._chunk_length = 1  # adapted to the speed
         self._take_in([(slot, member) for slot, member in enumerate(slots) if member is not None])
@@ -162,7 +166,8 @@ class Population(LightningModule):
             member.start = None  # it has moved on, and needs no memory
             self.slots[slot], self._runs[slot] = member, member.run
         like = self.stacked[0].detach()
-        rule = UpdateRule.of(self._runs, self.network, self.names, like, self._ranks)
+        split = self._ranks, self._examples_per_pass
+        rule = UpdateRule.of(self._runs, self.network, self.names, like, *split)
         if not self.rule.adopt(rule):
             self.rule, self.backend = rule, make_backend(self._backend_name, rule, like)
         self._rates = torch.tensor([run.optimizer.lr for run in self._runs], dtype=torch.float64)
@@ -205,11 +210,11 @@ class Population(LightningModule):
         relative: dict[tuple[Any, ...], Tensor] = {}  # members that are at one point of one schedule share it
         columns = [torch.zeros(count, dtype=torch.float64)] * len(self.slots)
         for slot, member in live:
-            key = member.run.schedule, member.num_updates, member.update
+            key = member.schedule, member.num_updates, member.update
             if key not in relative:
                 updates = torch.arange(member.update, member.update + count)
                 relative[key] = relative_learning_rates(
-                    member.run.schedule, updates, member.num_updates, member.run.updates_per_epoch
+                    member.schedule, updates, member.num_updates, member.run.updates_per_epoch
                 )
             columns[slot] = relative[key]
         return (torch.stack(columns, dim=1) * self._rates).to(self.stacked[0])

@@ -48,10 +48,14 @@ class Ranks:
             dist.broadcast_object_list(decided, src=0, group=self.words)
         return word if self.rank == 0 else decided[0]  # type: ignore[no-any-return]
 
-    def share(self, count: int) -> slice:
-        """Return the rank's own of `count` examples; shares differ by one at most."""
-        start, stop = (rank * count // self.size for rank in (self.rank, self.rank + 1))
-        return slice(start, stop)
+    def share(self, count: int, together: int = 1) -> slice:
+        """Return the rank's own of `count` examples, of which so many stay together.
+
+        Shares differ by one such group at most; what is left over goes to the last rank.
+        """
+        num_groups = max(1, count // together)
+        start, stop = (rank * num_groups // self.size * together for rank in (self.rank, self.rank + 1))
+        return slice(start, count if self.rank == self.size - 1 else stop)
 
     def sum(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Add up each tensor over the ranks, all of them in one exchange."""

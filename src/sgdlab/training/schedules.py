@@ -8,18 +8,32 @@ from typing import assert_never
 import torch
 from torch import Tensor
 
-from sgdlab.config.components import ConstantSchedule, EpochDecaySchedule, HoldThenDecaySchedule, Schedule
+from sgdlab.config.components import (
+    ConstantSchedule,
+    EpochDecaySchedule,
+    HoldThenDecaySchedule,
+    HoldThenDecayToSchedule,
+    Schedule,
+)
+
+RelativeSchedule = ConstantSchedule | HoldThenDecaySchedule | EpochDecaySchedule
+"""A schedule of lr(u)/lr(0) that doesn't depend on lr(0)."""
+
+
+def relative_to(lr: float, schedule: Schedule) -> RelativeSchedule:
+    """Return the schedule of a run that starts at a rate."""
+    return schedule.starting_at(lr) if isinstance(schedule, HoldThenDecayToSchedule) else schedule
 
 
 def relative_learning_rates(
-    schedule: Schedule, updates: Tensor, num_updates: int, updates_per_epoch: float
+    schedule: RelativeSchedule, updates: Tensor, num_updates: int, updates_per_epoch: float
 ) -> Tensor:
     """Return lr(u)/lr(0) for the given update numbers of a run of `num_updates`: same shape, float64.
 
-    `HoldThenDecaySchedule` with its defaults is the papers': constant for the first half, then halved at ten
-    equal intervals of the rest, the first time as the hold ends (smith2020, §3; smith2021, §4, where ten
-    drops are an assumption). There is no further drop when the division leaves a few updates over.
-    `EpochDecaySchedule` is that of Zaremba et al. (2014), by their text; their code holds for an epoch more.
+    `HoldThenDecaySchedule` with its defaults is smith2020's (§3): constant for the first half, then halved at
+    ten equal intervals of the rest, the first time as the hold ends. There is no further drop when the
+    division leaves a few updates over. `EpochDecaySchedule` is that of Zaremba et al. (2014), by their text;
+    their code holds for an epoch more.
     """
     match schedule:
         case ConstantSchedule():

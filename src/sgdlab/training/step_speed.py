@@ -21,7 +21,7 @@ import torch
 from sgdlab.config.components import UpdateBudget, UpdateEvaluation
 from sgdlab.config.landscape import NoLandscape
 from sgdlab.config.schema import Run
-from sgdlab.config.shapes import step_of
+from sgdlab.config.shapes import part_of, step_of
 from sgdlab.config.widths import next_width
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.image_files import ImageFiles
@@ -31,6 +31,7 @@ from sgdlab.training.backends.trial import Trial, choose_backend, device_name, r
 from sgdlab.training.conductor import PackTask
 from sgdlab.training.fit import train_pack
 from sgdlab.training.members import Member
+from sgdlab.training.splitting import refuse_unsplittable
 
 Statistics = Literal["none", "end"]
 
@@ -55,6 +56,7 @@ class Wanted:
     num_updates: int  # of one run
     backend: str  # or "auto"
     num_bytes: int | None  # of memory that a pack may take
+    examples_per_pass: int | None = None  # of a minibatch, at a time
 
 
 def measure_step(wanted: Wanted, device: torch.device) -> None:
@@ -63,9 +65,11 @@ def measure_step(wanted: Wanted, device: torch.device) -> None:
     Raises
     ------
     UsageError
-        If the backend that is asked for can't train these runs.
+        If the backend that is asked for can't train these runs, or minibatches can't be split as asked for.
     """
-    table = SpeedTable(step_of(wanted.run), device_name(device))
+    part = part_of(wanted.run, wanted.examples_per_pass)
+    refuse_unsplittable(wanted.run, 1, part)
+    table = SpeedTable(step_of(wanted.run, part), device_name(device))
     known = _known(table, wanted.backend)
     while (width := next_width(known, wanted.num_runs)) is not None:
         longest_s = _NUM_UPDATES_AT_LEAST * width * max(known.values(), default=0.0)
@@ -73,10 +77,10 @@ def measure_step(wanted: Wanted, device: torch.device) -> None:
             return
         members = _members(wanted.run, width)
         if wanted.backend == "auto":
-            backend = choose_backend(members, device, wanted.num_updates)
+            backend = choose_backend(members, device, wanted.num_updates, examples_per_pass=part)
         else:
-            backend = require_backend(wanted.backend, members, device)
-        speed = _measure_training(members, backend, device)
+            backend = require_backend(wanted.backend, members, device, examples_per_pass=part)
+        speed = _measure_training(members, backend, device, part)
         table.add_training(width, speed)
         known[width] = speed.update_s
 
@@ -101,9 +105,11 @@ def _fits(table: SpeedTable, width: int, wanted: Wanted) -> bool:
     return min(per_run, default=0) * width <= wanted.num_bytes
 
 
-def _measure_training(members: Sequence[Run], backend: str, device: torch.device) -> TrainingSpeed:
+def _measure_training(
+    members: Sequence[Run], backend: str, device: torch.device, examples_per_pass: int | None
+) -> TrainingSpeed:
     width = len(members)
-    pack = _ShortPack(tuple(members), backend, device, _SHORT_EPOCH)
+    pack = _ShortPack(tuple(members), backend, device, _SHORT_EPOCH, examples_per_pass)
     if pack.seconds(2, 2) < _SHORTEST_S:
         pack = replace(pack, num_minibatches=_LONG_EPOCH)
     few = 2
@@ -114,7 +120,7 @@ def _measure_training(members: Sequence[Run], backend: str, device: torch.device
     many = _MANY * few
     update_s = max(0.0, pack.fastest_s(many, many) - base) / (many - few)
     statistics_s = max(0.0, pack.fastest_s(few, few, "end") - base)
-    example_s = Trial(tuple(members), device).example_s(backend)
+    example_s = Trial(tuple(members), device, examples_per_pass).example_s(backend)
     examples_s = len(pack.dataset.train_labels) * example_s * width
     more_s = max(0.0, pack.fastest_s(few, often) - base) / (-(-few // often) - 1)
     evaluation_s = max(0.0, more_s - examples_s)
@@ -136,6 +142,7 @@ class _ShortPack:
     backend: str
     device: torch.device
     num_minibatches: int
+    examples_per_pass: int | None = None
 
     def seconds(self, num_updates: int, evaluate_every: int, statistics: Statistics = "none") -> float:
         """Return the time of training from its very beginning, in seconds."""
@@ -150,6 +157,7 @@ class _ShortPack:
             device=self.device,
             new_checkpoint=_no_checkpoint,
             checkpoint_every_s=math.inf,
+            examples_per_pass=self.examples_per_pass,
         )
         started = self._clock()
         train_pack(task, members, self.dataset, hand_out=lambda _: None)

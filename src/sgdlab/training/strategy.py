@@ -33,7 +33,7 @@ class SharedMinibatches(DDPStrategy):
     Lightning places each process on its device, keeps them in step, and has rank 0 alone write checkpoints.
     The module isn't wrapped in torch's `DistributedDataParallel`: that averages what a backward pass leaves
     in `.grad`, and an update with a penalty needs two sums before it has a gradient at all. So optimisation
-    is manual here, and `training.sharding` makes the sums.
+    is manual here, and `training.splitting` makes the sums.
     """
 
     def __init__(self, ranks: Ranks) -> None:

@@ -121,6 +121,17 @@ def supported(make_population, runs) -> set[str]:
     return set(supported_backends(make_population(runs).rule, CPU))
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({}, {"batched"}), (CNN, {"per-run", "batched", "batched-grouped", "batched-unfolded"})],
+)
+def test_only_eager_differentiation_splits_minibatches(make_run, make_population, options, expected) -> None:
+    population = make_population([make_run(**options)], examples_per_pass=2)
+    assert set(supported_backends(population.rule, CPU)) == expected
+    with pytest.raises(ValueError, match="written-out can't train"):
+        make_backend("written-out", population.rule, torch.zeros(()))
+
+
 @pytest.mark.parametrize("name", PACKS)
 def test_a_pack_has_the_backends_that_can_train_it(make_run, make_population, name) -> None:
     options, expected = PACKS[name]

@@ -22,7 +22,7 @@ from sgdlab.training.descent import PLAIN, Descent
 from sgdlab.training.objective import Minibatches, Objective, UpdateDirection
 from sgdlab.training.penalty import Penalties
 from sgdlab.training.ranks import ALONE, Ranks
-from sgdlab.training.sharding import ShardedObjective
+from sgdlab.training.splitting import SplitObjective
 from sgdlab.training.state import State
 
 
@@ -61,6 +61,7 @@ class UpdateRule:
     num_runs: int
     descent: Descent = PLAIN
     ranks: Ranks = ALONE  # that share the minibatches
+    examples_per_pass: int | None = None  # of a minibatch, at a time; None: all
 
     @classmethod
     def of(
@@ -70,18 +71,20 @@ class UpdateRule:
         names: tuple[str, ...],
         like: Tensor,
         ranks: Ranks = ALONE,
+        examples_per_pass: int | None = None,
     ) -> UpdateRule:
         """Return the rule of a pack; `like` has the parameters' type and device."""
         values = like.new_tensor([run.loss.l2 for run in runs])
         l2 = values if bool(values.any()) else None
-        is_shared, loss = ranks.size > 1, runs[0].loss.kind
+        is_split, loss = ranks.size > 1 or examples_per_pass is not None, runs[0].loss.kind
         objective = (
-            ShardedObjective(network, names, l2, loss, ranks=ranks)
-            if is_shared
+            SplitObjective(network, names, l2, loss, ranks, examples_per_pass)
+            if is_split
             else Objective(network, names, l2, loss)
         )
         penalties = Penalties.of([run.regularizer for run in runs], like)
-        return cls(objective, penalties, len(runs), Descent.of([run.optimizer for run in runs], like), ranks)
+        descent = Descent.of([run.optimizer for run in runs], like)
+        return cls(objective, penalties, len(runs), descent, ranks, examples_per_pass)
 
     @property
     def strengths(self) -> Tensor | None:
@@ -127,7 +130,8 @@ class UpdateRule:
         objective = replace(self.objective, l2=None if l2 is None else l2[one])
         if penalties is not None:
             penalties = replace(penalties, strengths=penalties.strengths[one], radius=penalties.radius[one])
-        return UpdateRule(objective, penalties, 1, self.descent.of_slots(one), self.ranks)
+        descent = self.descent.of_slots(one)
+        return replace(self, objective=objective, penalties=penalties, num_runs=1, descent=descent)
 
 
 class Step(Protocol):

@@ -12,9 +12,8 @@ compiled               all runs at once by `torch.compile`; slow to start
 graph-…                one of the above, replayed as a CUDA graph (GPU)
 =====================  ===================================================================================
 
-Those by automatic differentiation in eager mode also train a pack whose minibatches are split over several
-devices: the objective that they differentiate is the whole minibatch's, whoever computes it. They can't split
-those of networks that carry buffers or drop units.
+Those by automatic differentiation in eager mode also train a pack whose minibatches are split, over several
+devices or into parts: the objective that they differentiate is the whole minibatch's, however it is computed.
 """
 
 from __future__ import annotations
@@ -54,12 +53,12 @@ class Recipe:
     supports: Callable[[UpdateRule], bool]
     device_types: tuple[str, ...] = ("cpu", "cuda")
     make_evaluator: Callable[[UpdateRule, Tensor], Evaluator] = _batched_evaluator
-    is_sharded: bool = False  # whether several devices can share the minibatches
+    can_split: bool = False  # minibatches: over several devices, or into parts
 
     def serves(self, rule: UpdateRule, device: torch.device, num_devices: int) -> bool:
         """Whether the backend can train such a pack on so many such devices."""
-        is_wide_enough = num_devices == 1 or (self.is_sharded and rule.is_stateless)
-        return is_wide_enough and device.type in self.device_types and self.supports(rule)
+        is_whole = num_devices == 1 and rule.examples_per_pass is None
+        return (is_whole or self.can_split) and device.type in self.device_types and self.supports(rule)
 
 
 def supported_backends(rule: UpdateRule, device: torch.device, num_devices: int = 1) -> list[str]:
@@ -130,10 +129,10 @@ _RECIPES = {
     "graph-batched-unfolded": Recipe(partial(_graphed, _unfolded), _is_convolutional, ("cuda",)),
     "graph-batched": Recipe(partial(_graphed, batched), _is_anything, ("cuda",)),
     "written-out": Recipe(written_out, supports_writing_out),
-    "per-run": Recipe(per_run, _has_large_operations, is_sharded=True),
-    "batched": Recipe(batched, _is_anything, is_sharded=True),
-    "batched-grouped": Recipe(_grouped, _is_convolutional, is_sharded=True),
-    "batched-unfolded": Recipe(_unfolded, _is_convolutional, is_sharded=True),
+    "per-run": Recipe(per_run, _has_large_operations, can_split=True),
+    "batched": Recipe(batched, _is_anything, can_split=True),
+    "batched-grouped": Recipe(_grouped, _is_convolutional, can_split=True),
+    "batched-unfolded": Recipe(_unfolded, _is_convolutional, can_split=True),
     "vmapped": Recipe(vmapped, _is_exact),
     "compiled": Recipe(compiled, _is_compilable),
 }

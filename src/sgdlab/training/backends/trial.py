@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sgdlab.config.schema import Run
-from sgdlab.config.shapes import step_of
+from sgdlab.config.shapes import part_of, step_of
 from sgdlab.data.made_up import made_up_dataset
 from sgdlab.data.pipeline import Pipeline, make_pipeline
 from sgdlab.errors import UsageError
@@ -39,22 +39,23 @@ _NUM_MEASUREMENTS = 3
 _MAX_EXAMPLES = 1024
 
 
-def choose_backend(runs: Sequence[Run], device: torch.device, num_updates: int, num_devices: int = 1) -> str:
+def choose_backend(
+    runs: Sequence[Run],
+    device: torch.device,
+    num_updates: int,
+    num_devices: int = 1,
+    examples_per_pass: int | None = None,
+) -> str:
     """Return the backend for a pack that still has `num_updates` to make; measure where nothing is known.
 
     Of those that several devices can share, the one that is fastest on one of them.
-
-    Raises
-    ------
-    UsageError
-        If there is none.
     """
-    trial = Trial(tuple(runs), device)
-    candidates = _candidates(trial, num_devices)
+    trial = Trial(tuple(runs), device, examples_per_pass)
+    candidates = supported_backends(trial.rule, device, num_devices)
     if len(candidates) == 1:
         return candidates[0]
     total = num_updates * len(runs)
-    table = SpeedTable(step_of(runs[0]), device_name(device))
+    table = SpeedTable(step_of(runs[0], examples_per_pass), device_name(device))
     with table.locked():
         known = {name: speed for name, speed in table.at(len(runs)).items() if name in candidates}
         spent = 0.0
@@ -71,17 +72,25 @@ def choose_backend(runs: Sequence[Run], device: torch.device, num_updates: int, 
     return min(known, key=lambda name: known[name].total_s(total))
 
 
-def require_backend(name: str, runs: Sequence[Run], device: torch.device, num_devices: int = 1) -> str:
+def require_backend(
+    name: str,
+    runs: Sequence[Run],
+    device: torch.device,
+    num_devices: int = 1,
+    examples_per_pass: int | None = None,
+) -> str:
     """Return the backend that was asked for.
 
     Raises
     ------
     UsageError
-        If it can't train these runs on so many such devices.
+        If it can't train these runs on so many such devices, or so few examples at a time.
     """
-    supported = _candidates(Trial(tuple(runs), device), num_devices)
+    rule = Trial(tuple(runs), device, examples_per_pass).rule
+    supported = supported_backends(rule, device, num_devices)
     if name not in supported:
         where = device.type if num_devices == 1 else f"{num_devices} devices a run ({device.type})"
+        where += f" {rule.examples_per_pass} examples at a time" if rule.examples_per_pass else ""
         raise UsageError(
             f"launcher.backend={name} can't train model={runs[0].model.kind} on {where} here; "
             f"use auto, or one of {', '.join(supported)}"
@@ -100,6 +109,7 @@ class Trial:
 
     runs: tuple[Run, ...]
     device: torch.device
+    examples_per_pass: int | None = None  # of a minibatch, at a time
 
     def measure(self, name: str) -> BackendSpeed:
         """Make a few updates with a backend."""
@@ -165,7 +175,8 @@ class Trial:
     def rule(self) -> UpdateRule:
         """What the pack follows."""
         like = torch.zeros((), dtype=getattr(torch, self.runs[0].precision), device=self.device)
-        return UpdateRule.of(self.runs, self._network, tuple(self._initial), like)
+        part = part_of(self.runs[0], self.examples_per_pass)
+        return UpdateRule.of(self.runs, self._network, tuple(self._initial), like, examples_per_pass=part)
 
     @cached_property
     def _initial(self) -> dict[str, Tensor]:
@@ -200,13 +211,3 @@ class Trial:
             return time.thread_time()
         torch.cuda.synchronize(self.device)
         return time.perf_counter()
-
-
-def _candidates(trial: Trial, num_devices: int) -> list[str]:
-    names = supported_backends(trial.rule, trial.device, num_devices)
-    if not names:
-        raise UsageError(
-            f"launcher.devices_per_run={num_devices} splits minibatches, which can't be done where "
-            f"model={trial.runs[0].model.kind} carries buffers or drops units; use launcher.devices_per_run=1"
-        )
-    return names
