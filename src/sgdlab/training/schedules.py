@@ -14,9 +14,10 @@ from sgdlab.config.components import ConstantSchedule, HoldThenDecaySchedule, Sc
 def relative_learning_rates(schedule: Schedule, updates: Tensor, num_updates: int) -> Tensor:
     """Return lr(u)/lr(0) for the given update numbers of a run of `num_updates`: same shape, float64.
 
-    `HoldThenDecaySchedule` with its defaults is the papers': constant for the first half, then halved at ten
-    equal intervals of the rest, the first time as the hold ends (smith2020, §3; smith2021, §4, where ten
-    drops are an assumption). There is no further drop when the division leaves a few updates over.
+    `HoldThenDecaySchedule` with its defaults is smith2020's (§3): constant for the first half, then halved at
+    ten equal intervals of the rest, the first time as the hold ends. With five drops it is smith2021's (§4,
+    "every remaining tenth of training", assumed to mean five). There is no further drop when the division
+    leaves a few updates over.
     """
     match schedule:
         case ConstantSchedule():
