@@ -126,8 +126,8 @@ def main() -> None:
 def together(num_ranks: int, work: Callable[[Ranks], Any]) -> list[Any]:
     """Let each rank do the work in a process of its own; return what each came to, or its error.
 
-    The meeting place has a thread, and a process that forks while it has one may leave its children with a lock
-    that nobody will ever open. So the ranks are there first, and are told the port.
+    The meeting place has a thread, and a process that forks while it has one may leave its children with a
+    lock that nobody will ever open. So the ranks are there first, and are told the port.
     """
     folder = Path(tempfile.mkdtemp())
     hears, tells = os.pipe()
