@@ -13,7 +13,6 @@ import torch
 from sgdlab.config.components import (
     ConstantSchedule,
     CrossEntropyLoss,
-    MlpModel,
     NoRegularizer,
     Regularizer,
     SgdOptimizer,
@@ -21,6 +20,7 @@ from sgdlab.config.components import (
     UpdateEvaluation,
 )
 from sgdlab.config.datasets import DigitsData
+from sgdlab.config.models import MlpModel
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.training.backends.trial import choose_backend

@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 import yaml
 
-from sgdlab.config.components import GradientNormRegularizer, MlpModel
+from sgdlab.config.components import GradientNormRegularizer
+from sgdlab.config.models import MlpModel
 from sgdlab.config.schema import Run
 
 _APPLICATION = Path(__file__).with_name("train.py")

@@ -4,9 +4,9 @@ import hashlib
 
 import pytest
 
-from sgdlab.config.components import CustomModel
 from sgdlab.config.custom_network import check_network, find_network
 from sgdlab.config.identity import ConfigDigests, key_of
+from sgdlab.config.models import CustomModel
 from sgdlab.errors import UsageError
 from sgdlab.runs.drift import DriftError, refuse_drift
 

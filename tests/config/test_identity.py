@@ -13,10 +13,8 @@ from sgdlab.config.components import (
     GradientNormRegularizer,
     HoldThenDecaySchedule,
     HoldThenDecayToSchedule,
-    MlpModel,
     NoRegularizer,
     SgdOptimizer,
-    WideResNetModel,
 )
 from sgdlab.config.datasets import Data
 from sgdlab.config.execution import Execution
@@ -29,6 +27,7 @@ from sgdlab.config.identity import (
     key_of,
     normalize,
 )
+from sgdlab.config.models import MlpModel, WideResNetModel
 from sgdlab.config.schema import Run
 
 # ---- pinned --------------------------------------------------------------------------------------------

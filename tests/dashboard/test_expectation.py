@@ -2,7 +2,8 @@
 
 import pytest
 
-from sgdlab.config.components import CrossEntropyLoss, GradientNormRegularizer, MlpModel
+from sgdlab.config.components import CrossEntropyLoss, GradientNormRegularizer
+from sgdlab.config.models import MlpModel
 from sgdlab.config.schema import Run
 from sgdlab.dashboard import expectation
 from sgdlab.dashboard.expectation import announce, compare

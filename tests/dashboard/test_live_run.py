@@ -8,7 +8,6 @@ import pytest
 from sgdlab.config.components import (
     ConstantSchedule,
     CrossEntropyLoss,
-    MlpModel,
     NoRegularizer,
     SgdOptimizer,
     UpdateBudget,
@@ -17,6 +16,7 @@ from sgdlab.config.components import (
 from sgdlab.config.datasets import DigitsData
 from sgdlab.config.execution import Execution, NoTracker, WandbTracker
 from sgdlab.config.identity import key_of_normalized, normalize
+from sgdlab.config.models import MlpModel
 from sgdlab.config.schema import Run
 from sgdlab.dashboard import live_run, tracking
 from sgdlab.errors import UserError

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sgdlab.config.components import LstmModel
 from sgdlab.config.datasets import ImageNetData, PtbData
 from sgdlab.config.execution import Execution
+from sgdlab.config.models import LstmModel
 from sgdlab.config.schema import Run
 from sgdlab.dashboard.stored_model import load_model, load_pipeline
 from sgdlab.errors import UsageError, UserError

@@ -13,7 +13,6 @@ import torch
 from sgdlab.config.components import (
     ConstantSchedule,
     CrossEntropyLoss,
-    MlpModel,
     NoRegularizer,
     SgdOptimizer,
     UpdateBudget,
@@ -22,6 +21,7 @@ from sgdlab.config.components import (
 from sgdlab.config.datasets import DigitsData
 from sgdlab.config.execution import Execution, Folders, LocalLauncher
 from sgdlab.config.identity import key_of_normalized, normalize
+from sgdlab.config.models import MlpModel
 from sgdlab.config.schema import Run
 from sgdlab.launch.followers import Followers
 from sgdlab.launch.worker import Worker

@@ -1,6 +1,7 @@
 import pytest
 
-from sgdlab.config.components import (
+from sgdlab.config.datasets import Cifar10Data, DigitsData, ImageNetData, Mnist1dData, MnistData
+from sgdlab.config.models import (
     AutoencoderModel,
     CnnModel,
     MlpModel,
@@ -8,7 +9,6 @@ from sgdlab.config.components import (
     ResNet50Model,
     WideResNetModel,
 )
-from sgdlab.config.datasets import Cifar10Data, DigitsData, ImageNetData, Mnist1dData, MnistData
 from sgdlab.models.build import build_network
 from sgdlab.models.network import num_parameters
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from sgdlab.config.components import CnnModel
 from sgdlab.config.datasets import Cifar10Data, DigitsData
+from sgdlab.config.models import CnnModel
 from sgdlab.models.build import build_network
 from sgdlab.models.cnn import Cnn
 from sgdlab.models.layers import convolve_each, convolve_grouped, convolve_unfolded

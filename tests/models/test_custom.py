@@ -5,9 +5,9 @@ import sys
 import pytest
 import torch
 
-from sgdlab.config.components import CustomModel
 from sgdlab.config.custom_network import find_network
 from sgdlab.config.datasets import DigitsData
+from sgdlab.config.models import CustomModel
 from sgdlab.errors import UserError
 from sgdlab.models.build import build_network
 from sgdlab.models.network import num_parameters

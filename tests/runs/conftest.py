@@ -14,7 +14,6 @@ import pytest
 from sgdlab.config.components import (
     ConstantSchedule,
     CrossEntropyLoss,
-    MlpModel,
     NoRegularizer,
     SgdOptimizer,
     UpdateBudget,
@@ -22,6 +21,7 @@ from sgdlab.config.components import (
 )
 from sgdlab.config.datasets import DigitsData
 from sgdlab.config.identity import key_of, normalize
+from sgdlab.config.models import MlpModel
 from sgdlab.config.schema import Run
 from sgdlab.runs.attempt_folder import Holder
 from sgdlab.runs.attempts import Attempt

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from sgdlab.config.components import (
+from sgdlab.config.datasets import Cifar10Data, DigitsData, PtbData, Stl10Data
+from sgdlab.config.models import (
     AutoencoderModel,
     CnnModel,
     LstmModel,
@@ -13,7 +14,6 @@ from sgdlab.config.components import (
     ResNet50Model,
     WideResNetModel,
 )
-from sgdlab.config.datasets import Cifar10Data, DigitsData, PtbData, Stl10Data
 from sgdlab.config.schema import Run
 from sgdlab.models.build import build_network
 from sgdlab.sweeps.multiply_adds import forward_multiply_adds, multiply_adds

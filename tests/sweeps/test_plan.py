@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from sgdlab.config.components import MlpModel
 from sgdlab.config.execution import Execution
+from sgdlab.config.models import MlpModel
 from sgdlab.config.shapes import step_of
 from sgdlab.errors import UserError
 from sgdlab.machine.devices import Device

@@ -16,8 +16,6 @@ from sgdlab.config.components import (
     CrossEntropyLoss,
     GradientNormRegularizer,
     Loss,
-    MlpModel,
-    Model,
     NoRegularizer,
     Schedule,
     SgdOptimizer,
@@ -26,6 +24,7 @@ from sgdlab.config.components import (
 )
 from sgdlab.config.datasets import Data, Mnist1dData, PtbData
 from sgdlab.config.landscape import Landscape, NoLandscape
+from sgdlab.config.models import MlpModel, Model
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.pipeline import ResidentPipeline

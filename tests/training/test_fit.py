@@ -13,8 +13,9 @@ import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import LambdaCallback
 
-from sgdlab.config.components import EpochDecaySchedule, HoldThenDecaySchedule, LstmModel, WideResNetModel
+from sgdlab.config.components import EpochDecaySchedule, HoldThenDecaySchedule
 from sgdlab.config.datasets import DigitsData, PtbData
+from sgdlab.config.models import LstmModel, WideResNetModel
 from sgdlab.training.conductor import PackTask
 from sgdlab.training.orders import MinibatchOrder
 from sgdlab.training.population import MAX_UPDATES_PER_CHUNK, ChunkOptimizer

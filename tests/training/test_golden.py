@@ -6,23 +6,25 @@ from pathlib import Path
 import pytest
 
 from sgdlab.config.components import (
-    AutoencoderModel,
     BernoulliLoss,
-    CnnModel,
     ConstantSchedule,
     CrossEntropyLoss,
     EpochDecaySchedule,
     GradientNormRegularizer,
     HoldThenDecaySchedule,
     HoldThenDecayToSchedule,
+    SgdOptimizer,
+)
+from sgdlab.config.datasets import DigitsData, Mnist1dData, PtbData
+from sgdlab.config.models import (
+    AutoencoderModel,
+    CnnModel,
     LstmModel,
     MlpModel,
     ResNet9Model,
     ResNet50Model,
-    SgdOptimizer,
     WideResNetModel,
 )
-from sgdlab.config.datasets import DigitsData, Mnist1dData, PtbData
 
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text())
 DIGITS = {"num_train": 32, "num_test": 16}

@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call
 
-from sgdlab.config.components import CnnModel, HoldThenDecaySchedule, MlpModel
+from sgdlab.config.components import HoldThenDecaySchedule
 from sgdlab.config.datasets import DigitsData
 from sgdlab.config.landscape import METRICS, MeasuredLandscape
+from sgdlab.config.models import CnnModel, MlpModel
 
 SMOOTH = MlpModel(hidden_widths=(3,), activation="tanh")
 EVERYTHING = tuple(METRICS)

@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 
-from sgdlab.config.components import MlpModel
 from sgdlab.config.datasets import DigitsData
 from sgdlab.config.landscape import METRICS, MeasuredLandscape, num_example_gradients
+from sgdlab.config.models import MlpModel
 from sgdlab.diagnostics.curvature.products import HessianProduct
 from sgdlab.diagnostics.noise import moments
 from sgdlab.diagnostics.risk import EmpiricalRisk

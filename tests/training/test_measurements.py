@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sgdlab.config.components import MlpModel
+from sgdlab.config.models import MlpModel
 from sgdlab.training.streams import stream
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sgdlab.config.components import MlpModel, WideResNetModel
 from sgdlab.config.datasets import Cifar10Data, FashionMnistData
+from sgdlab.config.models import MlpModel, WideResNetModel
 
 WIDE_RESNET_ON_CIFAR10 = {
     "data": Cifar10Data(num_train=64, num_test=32, crop_padding=4, flip=True),

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from sgdlab.config.components import HoldThenDecaySchedule, LstmModel, MlpModel, WideResNetModel
+from sgdlab.config.components import HoldThenDecaySchedule
 from sgdlab.config.datasets import DigitsData, Mnist1dData, PtbData
+from sgdlab.config.models import LstmModel, MlpModel, WideResNetModel
 from sgdlab.training.members import Member, load_states
 from sgdlab.training.population import MAX_UPDATES_PER_CHUNK
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch.func import grad, hessian
 
-from sgdlab.config.components import CnnModel, MlpModel, WideResNetModel
 from sgdlab.config.datasets import DigitsData
+from sgdlab.config.models import CnnModel, MlpModel, WideResNetModel
 from sgdlab.training.batches import Position
 from sgdlab.training.ranks import Ranks
 

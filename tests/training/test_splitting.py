@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.func import grad, hessian
 
-from sgdlab.config.components import CnnModel, MlpModel, WideResNetModel
 from sgdlab.config.datasets import DigitsData
+from sgdlab.config.models import CnnModel, MlpModel, WideResNetModel
 from sgdlab.errors import UsageError
 from sgdlab.models.wide_resnet import WideResNet
 from sgdlab.training.backends.backend import Following, UpdateRule

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sgdlab.config.components import MlpModel
 from sgdlab.config.landscape import MeasuredLandscape
+from sgdlab.config.models import MlpModel
 from sgdlab.config.shapes import step_of
 from sgdlab.errors import UsageError
 from sgdlab.machine.speeds import BackendSpeed, SpeedTable, TrainingSpeed

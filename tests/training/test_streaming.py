@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from sgdlab.config.components import CnnModel, MlpModel
 from sgdlab.config.datasets import ImageNetData
+from sgdlab.config.models import CnnModel, MlpModel
 from sgdlab.data import streaming
 from sgdlab.data.examples import ResidentExamples
 from sgdlab.data.made_up import made_up_dataset

@@ -7,8 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sgdlab.config.components import EpochBudget, EpochDecaySchedule, LstmModel
+from sgdlab.config.components import EpochBudget, EpochDecaySchedule
 from sgdlab.config.datasets import PtbData
+from sgdlab.config.models import LstmModel
 from sgdlab.data.load import load_dataset
 from sgdlab.data.pipeline import make_pipeline
 from sgdlab.errors import UsageError

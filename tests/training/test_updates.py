@@ -8,10 +8,10 @@ from sgdlab.config.components import (
     GradientNormRegularizer,
     HoldThenDecaySchedule,
     HoldThenDecayToSchedule,
-    MlpModel,
     SquaredErrorLoss,
 )
 from sgdlab.config.datasets import DigitsData
+from sgdlab.config.models import MlpModel
 from sgdlab.data.standardize import make_standardize
 from sgdlab.training.backends.backend import Following, Stepwise
 from sgdlab.training.orders import MinibatchOrder

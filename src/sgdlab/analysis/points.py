@@ -11,9 +11,10 @@ from typing import Any
 from sgdlab.analysis.observations import Observation
 from sgdlab.config.numbers import evaluate, format_number
 from sgdlab.errors import UsageError
+from sgdlab.sweeps.grids import Grid, Panel
 from sgdlab.sweeps.references import names_at
 from sgdlab.sweeps.selection import Where, axes_meant, describe_where
-from sgdlab.sweeps.spec import Grid, Panel, Sweep
+from sgdlab.sweeps.spec import Sweep
 
 Point = Mapping[str, Any]  # axis → value
 

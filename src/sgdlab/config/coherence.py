@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sgdlab.config.components import (
+from sgdlab.config.components import BernoulliLoss, CrossEntropyLoss, Loss, SgdOptimizer, SquaredErrorLoss
+from sgdlab.config.datasets import Data, ImageNetData, PtbData
+from sgdlab.config.landscape import Landscape, MeasuredLandscape, NoLandscape
+from sgdlab.config.models import (
     AutoencoderModel,
-    BernoulliLoss,
     CnnModel,
-    CrossEntropyLoss,
     CustomModel,
     LstmModel,
     MlpModel,
+    Model,
     ResNet9Model,
     ResNet50Model,
-    SquaredErrorLoss,
     WideResNetModel,
 )
-from sgdlab.config.datasets import ImageNetData, PtbData
-from sgdlab.config.landscape import MeasuredLandscape, NoLandscape
-
-if TYPE_CHECKING:
-    from sgdlab.config.schema import Run
 
 
-def check_across_components(run: Run) -> None:
+def check_across_components(
+    data: Data, model: Model, loss: Loss, optimizer: SgdOptimizer, landscape: Landscape
+) -> None:
     """Refuse components that don't go together.
 
     Raises
@@ -32,26 +28,24 @@ def check_across_components(run: Run) -> None:
     ValueError
         With one sentence: what was set, and what it would take.
     """
-    _check_batches(run)
-    _check_landscape(run)
-    _check_inputs(run)
-    _check_loss(run)
-    if isinstance(run.model, WideResNetModel):
-        _check_depth(run.model)
-    if isinstance(run.model, WideResNetModel | CnnModel | ResNet9Model | ResNet50Model):
-        _check_ghosts(run, run.model)
-    if isinstance(run.model, LstmModel):
-        _check_lstm(run)
+    _check_batches(optimizer, data)
+    _check_landscape(landscape, data)
+    _check_inputs(model, data)
+    _check_loss(loss, model, data)
+    if isinstance(model, WideResNetModel):
+        _check_depth(model)
+    if isinstance(model, WideResNetModel | CnnModel | ResNet9Model | ResNet50Model):
+        _check_ghosts(model, optimizer.batch_size)
+    if isinstance(model, LstmModel):
+        _check_lstm(optimizer, loss, landscape)
 
 
-def _check_batches(run: Run) -> None:
-    optimizer, num_train = run.optimizer, run.data.num_train
+def _check_batches(optimizer: SgdOptimizer, data: Data) -> None:
+    num_train = data.num_train
     if optimizer.batch_size > num_train:
         raise ValueError(
             f"optimizer.batch_size={optimizer.batch_size} is larger than data.num_train={num_train}"
         )
-    if run.num_updates < 1:
-        raise ValueError("budget: less than one update; raise budget.num_epochs or use budget=updates")
     is_ordered = optimizer.order in ("fixed", "forward_reverse", "sequential")
     if is_ordered and optimizer.remainder == "carry" and num_train % optimizer.batch_size:
         raise ValueError(
@@ -61,8 +55,7 @@ def _check_batches(run: Run) -> None:
         )
 
 
-def _check_landscape(run: Run) -> None:
-    landscape, data = run.landscape, run.data
+def _check_landscape(landscape: Landscape, data: Data) -> None:
     if isinstance(landscape, MeasuredLandscape) and (landscape.num_examples or 0) > data.num_train:
         raise ValueError(
             f"landscape.num_examples={landscape.num_examples} is more than data.num_train={data.num_train}"
@@ -74,8 +67,7 @@ def _check_landscape(run: Run) -> None:
         )
 
 
-def _check_inputs(run: Run) -> None:
-    data, model = run.data, run.model
+def _check_inputs(model: Model, data: Data) -> None:
     is_image, is_text = len(data.sample_shape) == 3, isinstance(data, PtbData)
     if not is_image and not isinstance(data, PtbData) and data.flip:
         raise ValueError(f"data.flip mirrors images, and {data.kind} has none")
@@ -93,9 +85,8 @@ def _check_inputs(run: Run) -> None:
         )
 
 
-def _check_loss(run: Run) -> None:
+def _check_loss(loss: Loss, model: Model, data: Data) -> None:
     """Only an autoencoder gives back its inputs; the other losses look at labels."""
-    loss, model, data = run.loss, run.model, run.data
     gives_back = isinstance(model, AutoencoderModel)
     if isinstance(loss, BernoulliLoss) and not (gives_back or isinstance(model, CustomModel)):
         raise ValueError(f"loss=bernoulli needs model=autoencoder, and this is model={model.kind}")
@@ -115,20 +106,18 @@ def _check_depth(model: WideResNetModel) -> None:
         raise ValueError(f"model.depth={model.depth} must be 6k+4: 10, 16, 22, 28, …")
 
 
-def _check_ghosts(run: Run, model: WideResNetModel | CnnModel | ResNet9Model | ResNet50Model) -> None:
+def _check_ghosts(model: WideResNetModel | CnnModel | ResNet9Model | ResNet50Model, batch_size: int) -> None:
     if model.ghost_size is None:
         return
     if not isinstance(model, ResNet50Model) and model.norm != "batch":
         raise ValueError(f"model.ghost_size={model.ghost_size} is for model.norm=batch; this is {model.norm}")
-    batch_size = run.optimizer.batch_size
     if batch_size > model.ghost_size and batch_size % model.ghost_size:
         raise ValueError(
             f"optimizer.batch_size={batch_size} must be a multiple of model.ghost_size={model.ghost_size}"
         )
 
 
-def _check_lstm(run: Run) -> None:
-    optimizer = run.optimizer
+def _check_lstm(optimizer: SgdOptimizer, loss: Loss, landscape: Landscape) -> None:
     if optimizer.order != "sequential":
         raise ValueError(
             f"model=lstm goes on reading where its last minibatch ended, which optimizer.order="
@@ -139,10 +128,10 @@ def _check_lstm(run: Run) -> None:
             f"optimizer.inner_steps={optimizer.inner_steps} reads a minibatch again, and model=lstm has read "
             f"on by then; use optimizer.inner_steps=1"
         )
-    if not isinstance(run.loss, CrossEntropyLoss):
-        raise ValueError(f"model=lstm predicts words, so loss={run.loss.kind} doesn't fit; use cross_entropy")
-    if not isinstance(run.landscape, NoLandscape):
+    if not isinstance(loss, CrossEntropyLoss):
+        raise ValueError(f"model=lstm predicts words, so loss={loss.kind} doesn't fit; use cross_entropy")
+    if not isinstance(landscape, NoLandscape):
         raise ValueError(
-            f"landscape={run.landscape.kind} takes every example by itself, and what model=lstm makes of one "
+            f"landscape={landscape.kind} takes every example by itself, and what model=lstm makes of one "
             f"depends on those before it; use landscape=none"
         )

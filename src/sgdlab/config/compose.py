@@ -19,12 +19,12 @@ from hydra.core.override_parser.types import Override, QuotedString, Transformer
 from hydra.errors import HydraException
 from pydantic import ValidationError
 
-from sgdlab.config.components import CustomModel
 from sgdlab.config.composed import BrokenConfError, Composed, compose_choices, first_paragraph
 from sgdlab.config.custom_network import check_network
 from sgdlab.config.execution import Execution
 from sgdlab.config.folders import search_folders
 from sgdlab.config.messages import explain, nearest_key
+from sgdlab.config.models import CustomModel
 from sgdlab.config.schema import Run, validate_component
 from sgdlab.errors import UsageError
 

@@ -17,7 +17,6 @@ from sgdlab.config.components import (
     Evaluation,
     GradientNormRegularizer,
     Loss,
-    Model,
     Regularizer,
     Schedule,
     SgdOptimizer,
@@ -25,6 +24,7 @@ from sgdlab.config.components import (
 from sgdlab.config.datasets import Data
 from sgdlab.config.fields import Component, NonNegativeInt
 from sgdlab.config.landscape import Landscape, NoLandscape
+from sgdlab.config.models import Model
 
 
 def validate_component(name: str, values: Any) -> Any:
@@ -96,7 +96,9 @@ class Run(Component):
 
     @model_validator(mode="after")
     def _check_across_components(self) -> Self:
-        check_across_components(self)
+        check_across_components(self.data, self.model, self.loss, self.optimizer, self.landscape)
+        if self.num_updates < 1:
+            raise ValueError("budget: less than one update; raise budget.num_epochs or use budget=updates")
         return self
 
 

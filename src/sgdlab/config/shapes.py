@@ -6,22 +6,21 @@ import hashlib
 from functools import lru_cache
 from typing import Any, assert_never
 
-from sgdlab.config.components import (
+from sgdlab.config.components import GradientNormRegularizer, Regularizer
+from sgdlab.config.datasets import Data
+from sgdlab.config.identity import canonical_json
+from sgdlab.config.landscape import NoLandscape
+from sgdlab.config.models import (
     AutoencoderModel,
     CnnModel,
     CustomModel,
-    GradientNormRegularizer,
     LstmModel,
     MlpModel,
     Model,
-    Regularizer,
     ResNet9Model,
     ResNet50Model,
     WideResNetModel,
 )
-from sgdlab.config.datasets import Data
-from sgdlab.config.identity import canonical_json
-from sgdlab.config.landscape import NoLandscape
 from sgdlab.config.schema import Run
 
 

@@ -17,7 +17,7 @@ from sgdlab.errors import UserError
 from sgdlab.runs.index import Index, IndexedRun
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.expand import expand_points
-from sgdlab.sweeps.spec import Grid
+from sgdlab.sweeps.grids import Grid
 from sgdlab.sweeps.survey import survey_runs
 
 _SHOWN = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from sgdlab.config.components import MlpModel
 from sgdlab.config.durations import describe_duration
+from sgdlab.config.models import MlpModel
 from sgdlab.config.schema import Run
 from sgdlab.config.shapes import estimator_of
 from sgdlab.machine.c_compiler import NoCompilerError, find_compiler

@@ -12,7 +12,8 @@ from sgdlab.analysis.series import FigureSeries
 from sgdlab.analysis.tables import ResultRow, rows
 from sgdlab.analysis.timing import Timing
 from sgdlab.config.numbers import format_number
-from sgdlab.sweeps.spec import Grid, Sweep
+from sgdlab.sweeps.grids import Grid
+from sgdlab.sweeps.spec import Sweep
 
 
 @dataclass(frozen=True)

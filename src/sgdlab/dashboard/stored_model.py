@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sgdlab.config.components import LstmModel
 from sgdlab.config.datasets import ImageNetData
 from sgdlab.config.execution import Execution
+from sgdlab.config.models import LstmModel
 from sgdlab.config.schema import Run
 from sgdlab.data.load import load_dataset
 from sgdlab.data.pipeline import Pipeline, make_pipeline

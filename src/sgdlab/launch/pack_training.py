@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from sgdlab import __version__
-from sgdlab.config.components import CustomModel
 from sgdlab.config.datasets import Data
+from sgdlab.config.models import CustomModel
 from sgdlab.config.schema import Run
 from sgdlab.config.shapes import part_of
 from sgdlab.data.dataset import Dataset

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import assert_never
 
-from sgdlab.config.components import (
+from sgdlab.config.datasets import Data
+from sgdlab.config.models import (
     AutoencoderModel,
     CnnModel,
     CustomModel,
@@ -16,7 +17,6 @@ from sgdlab.config.components import (
     ResNet50Model,
     WideResNetModel,
 )
-from sgdlab.config.datasets import Data
 from sgdlab.models.autoencoder import Autoencoder
 from sgdlab.models.cnn import Cnn
 from sgdlab.models.custom import build_custom

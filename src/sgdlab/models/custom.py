@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from sgdlab.config.components import CustomModel
 from sgdlab.config.custom_network import NetworkSource, find_network
 from sgdlab.config.datasets import Data
+from sgdlab.config.models import CustomModel
 from sgdlab.errors import UserError
 from sgdlab.models.network import Network
 

@@ -13,7 +13,8 @@ from sgdlab.config.identity import Keys, normalize
 from sgdlab.config.numbers import evaluate
 from sgdlab.config.schema import Run
 from sgdlab.errors import UsageError
-from sgdlab.sweeps.spec import Grid, Panel, Sweep
+from sgdlab.sweeps.grids import Grid, Panel
+from sgdlab.sweeps.spec import Sweep
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import assert_never
 
-from sgdlab.config.components import (
+from sgdlab.config.datasets import Data
+from sgdlab.config.models import (
     AutoencoderModel,
     CnnModel,
     CustomModel,
@@ -22,7 +23,6 @@ from sgdlab.config.components import (
     ResNet50Model,
     WideResNetModel,
 )
-from sgdlab.config.datasets import Data
 from sgdlab.config.schema import Run
 from sgdlab.config.shapes import estimator_of
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from sgdlab.config.compose import Choices, Composer, Overrides
 from sgdlab.config.messages import explain
 from sgdlab.errors import UsageError
-from sgdlab.sweeps.spec import Grid, Panel
+from sgdlab.sweeps.grids import Grid, Panel
 
 
 def override_panel(panel: Panel, overrides: Overrides, composer: Composer) -> Panel:

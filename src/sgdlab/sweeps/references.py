@@ -16,7 +16,7 @@ from sgdlab.errors import UsageError
 from sgdlab.sweeps.selection import Where, axes_meant, describe_where
 
 if TYPE_CHECKING:
-    from sgdlab.sweeps.spec import Grid, Panel
+    from sgdlab.sweeps.grids import Grid, Panel
     from sgdlab.sweeps.windows import Window
 
 Statistic = Literal["best", "final", "curve"]

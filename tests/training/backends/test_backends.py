@@ -5,18 +5,17 @@ import math
 import pytest
 import torch
 
-from sgdlab.config.components import (
+from sgdlab.config.components import BernoulliLoss, SquaredErrorLoss
+from sgdlab.config.datasets import DigitsData, PtbData
+from sgdlab.config.models import (
     AutoencoderModel,
-    BernoulliLoss,
     CnnModel,
     LstmModel,
     MlpModel,
     ResNet9Model,
     ResNet50Model,
-    SquaredErrorLoss,
     WideResNetModel,
 )
-from sgdlab.config.datasets import DigitsData, PtbData
 from sgdlab.training.backends.backend import UpdateRule
 from sgdlab.training.backends.recipes import make_backend, supported_backends
 from sgdlab.training.batches import Position

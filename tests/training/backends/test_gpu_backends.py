@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sgdlab.config.components import CnnModel, WideResNetModel
 from sgdlab.config.datasets import DigitsData
+from sgdlab.config.models import CnnModel, WideResNetModel
 from sgdlab.training.backends.recipes import supported_backends
 from sgdlab.training.backends.trial import choose_backend
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sgdlab.config.components import MlpModel
+from sgdlab.config.models import MlpModel
 from sgdlab.training.backends.memory import counted_bytes
 from sgdlab.training.backends.trial import Trial
 

@@ -22,13 +22,13 @@ from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
 from sgdlab.config.components import (
     ConstantSchedule,
     CrossEntropyLoss,
-    MlpModel,
     NoRegularizer,
     SgdOptimizer,
     UpdateBudget,
     UpdateEvaluation,
 )
 from sgdlab.config.datasets import DigitsData
+from sgdlab.config.models import MlpModel
 from sgdlab.config.schema import Run
 from sgdlab.data.load import load_dataset
 from sgdlab.sweeps.claims import Expectation
