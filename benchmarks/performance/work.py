@@ -56,7 +56,7 @@ class Work:
                     "precision": self.precision,
                     "data": {"kind": self.data, "num_train": self.num_train, "num_test": self.num_test},
                     "model": self.model,
-                    "loss": {"l2": 0.0},
+                    "loss": {"kind": "cross_entropy", "l2": 0.0},
                     "regularizer": self._regularizer(),
                     "optimizer": {"lr": rate if lr is None else lr, "batch_size": self.batch_size},
                     "schedule": {"kind": "constant"},

@@ -22,7 +22,7 @@ def measured():
         precision="float64",
         data={"kind": "mnist1d", "num_train": 30, "num_test": 5},
         model={"kind": "mlp", "hidden_widths": [2], "activation": "tanh"},
-        loss={"l2": 0.1},
+        loss={"kind": "cross_entropy", "l2": 0.1},
         regularizer={"kind": "none"},
         optimizer={"lr": 0.5, "batch_size": 5},
         schedule={"kind": "constant"},

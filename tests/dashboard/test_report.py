@@ -183,7 +183,7 @@ def test_the_page_is_replaced_all_at_once(page, monkeypatch, tmp_path):
     def die(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(report.os, "replace", die)
+    monkeypatch.setattr("sgdlab.runs.files.os.replace", die)
     with pytest.raises(KeyboardInterrupt):
         write_report([], path)
     assert path.read_text() == "old"

@@ -52,9 +52,9 @@ def test_the_work_of_a_run():
 def test_the_landscape_is_work_too():
     measured = MeasuredLandscape(quantities=("step", "valley"), num_batches=10)
     run = RUN.model_copy(update={"landscape": measured})
-    # ∇C, ‖H‖_{S_n}; step: a pass, ∇C, and 10 times a pass and 8 of 100 examples; valley: a pass, 5 passes and
+    # ∇C, ‖H‖_{S_n}; step: a pass, and 10 times a pass and 8 of 100 examples; valley: a pass, 5 passes and
     # products; three times over 100 examples, a gradient as 5 passes
-    gradients = 1 + 2.5 + (1 / 3 + 1 + 10 * (1 / 3 + 0.08)) + (1 / 3 + 5 * (1 / 3 + 2.5))
+    gradients = 1 + 2.5 + (1 / 3 + 10 * (1 / 3 + 0.08)) + (1 / 3 + 5 * (1 / 3 + 2.5))
     assert work_of(run, "end") == Work(250, 3, 450 + round(3 * 5 * 100 * gradients), 13)
 
 

@@ -5,7 +5,8 @@ from fractions import Fraction
 import pytest
 
 from sgdlab.sweeps.expand import expand
-from sgdlab.sweeps.files import find_sweep, load_sweep
+from sgdlab.sweeps.files import load_sweep
+from sgdlab.sweeps.finding import find_sweep
 
 NUM_SEEDS = 7
 

@@ -15,12 +15,13 @@ from sgdlab.data.pipeline import make_pipeline
 from sgdlab.errors import UsageError
 from sgdlab.models.build import build_network
 from sgdlab.models.network import num_parameters
-from sgdlab.training.backends.trial import Trial, choose_backend
+from sgdlab.training.backends.trial import Trial
 from sgdlab.training.batches import Position
 from sgdlab.training.conductor import PackTask
 from sgdlab.training.fit import train_pack
 from sgdlab.training.members import Member
 from sgdlab.training.population import Population
+from sgdlab.training.splitting import refuse_unsplittable
 
 CPU = torch.device("cpu")
 TEXT = PtbData(num_steps=3, num_train=17, num_test=7)  # four streams of 4 windows, and one window left over
@@ -132,9 +133,9 @@ def test_a_step_is_tried_and_several_devices_are_refused(make_run) -> None:
     assert speed.num_bytes > 0
     assert Trial(tuple(runs), CPU).example_s("batched") > 0
     with pytest.raises(
-        UsageError, match=r"launcher\.devices_per_run=2 splits minibatches, which can't be done"
+        UsageError, match=r"launcher\.devices_per_run=2 would split minibatches, and model=lstm"
     ):
-        choose_backend(runs, CPU, 10, num_devices=2)
+        refuse_unsplittable(runs[0], 2, None)
 
 
 def test_a_long_dropout_is_drawn_for_fewer_minibatches_at_once(

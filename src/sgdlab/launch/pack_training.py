@@ -30,8 +30,8 @@ from sgdlab.runs.files import naming
 from sgdlab.runs.result import Provenance, RunResult
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import FrozenPlan
-from sgdlab.training.backends.recipes import supported_backends
-from sgdlab.training.backends.trial import Trial, choose_backend, require_backend
+from sgdlab.training.backends.recipes import can_split
+from sgdlab.training.backends.trial import choose_backend, require_backend
 from sgdlab.training.conductor import PackTask, Progress, TrainedRun
 from sgdlab.training.fit import train_pack
 from sgdlab.training.manifest import Manifest
@@ -98,8 +98,7 @@ class PackTrainer:
         if part is None:
             return False
         wanted = self.plan.execution.launcher.backend
-        rule = Trial((run,), self.device, part).rule
-        if wanted not in ("auto", *supported_backends(rule, self.device, self.followers.num_devices)):
+        if wanted != "auto" and not can_split(wanted):
             return False
         self._largest_parts[shape] = part
         return True

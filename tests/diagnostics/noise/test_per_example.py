@@ -78,8 +78,8 @@ def test_equal_examples_lie_at_distance_0_from_their_mean():
 
 NETWORKS = {
     "mlp": (Mlp((12, 5, 4)), (12,)),
-    "cnn": (Cnn((2, 4), 1, 3, 4, convolve_grouped), (3, 6, 6)),
-    "wide_resnet": (WideResNet(10, 1, 3, 4, convolve_unfolded), (3, 6, 6)),
+    "cnn": (Cnn((2, 4), 1, 3, 4, convolve=convolve_grouped), (3, 6, 6)),
+    "wide_resnet": (WideResNet(10, 1, 3, 4, convolve=convolve_unfolded), (3, 6, 6)),
 }
 
 

@@ -66,6 +66,11 @@ def supported_backends(rule: UpdateRule, device: torch.device, num_devices: int 
     return [name for name, recipe in _RECIPES.items() if recipe.serves(rule, device, num_devices)]
 
 
+def can_split(name: str) -> bool:
+    """Whether a backend can compute a minibatch in parts, of any pack that it can train."""
+    return _RECIPES[name].can_split
+
+
 def make_backend(name: str, rule: UpdateRule, like: Tensor) -> Backend:
     """Make a backend; `like` has the parameters' type and device.
 
