@@ -68,7 +68,9 @@ def test_an_autoencoder_has_losses_and_no_accuracy(terminal):
     assert f"{summary['test_loss.best']:.4g} " in trained.stdout.splitlines()[-1]
     assert "accuracy" not in trained.stdout
     assert "acc." not in trained.stdout
-    assert list(terminal.folder.glob("outputs/**/*.wandb"))
+    again = terminal.sgdlab("train", *small, *given, *momentum)  # trains nothing, and exports what isn't yet
+    assert again.returncode == 0, again.stderr
+    assert list(terminal.folder.glob("outputs/**/*.wandb")), (trained.stderr, again.stderr)
 
     path = terminal.folder / "sweeps" / "back.yaml"
     sweep = {
