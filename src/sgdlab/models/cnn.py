@@ -16,14 +16,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sgdlab.models.conv_norm import ConvLayer, ConvPass, conv_buffers, conv_parameters
+from sgdlab.models.conv_norm import ConvLayer, ConvNetwork, ConvPass, conv_parameters
 from sgdlab.models.layers import Convolution, convolve_each, linear, max_pool, normal_linear
-from sgdlab.models.network import Network, Parameters, TrainingPass
-from sgdlab.models.normalization import moved_average
+from sgdlab.models.network import Parameters, TrainingPass
 
 
 @dataclass(frozen=True)
-class Cnn(Network):
+class Cnn(ConvNetwork):
     """`channels` of each stage, on images of `num_channels` channels."""
 
     channels: tuple[int, ...]
@@ -36,36 +35,24 @@ class Cnn(Network):
 
     def initial_parameters(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw convolutions by He's rule, the last layer with gain 1; biases are 0."""
-        parameters = conv_parameters(self._convolutions(), self.has_norm, generator)
+        parameters = conv_parameters(self.convolutions(), self.has_norm, generator)
         num_features = [self.num_channels, *self.channels][-1]
         weight, bias = normal_linear(num_features, self.num_classes, 1.0, generator)
         return parameters | {"head_weight": weight, "head_bias": bias}
-
-    @property
-    def num_inseparable(self) -> int | None:
-        """The examples of a ghost, where there is batch normalisation."""
-        return self.ghost_size if self.has_norm else 1
-
-    def initial_buffers(self, _batch_size: int) -> dict[str, Tensor]:
-        """Return running averages, of batch normalisation."""
-        return conv_buffers(self._convolutions()) if self.has_norm else {}
-
-    def next_buffer(self, _name: str, before: Tensor, observed: Tensor) -> Tensor:
-        """Move a running average."""
-        return moved_average(before, observed)
 
     def logits(self, parameters: Parameters, inputs: Tensor, training: TrainingPass | None = None) -> Tensor:
         """Map images ``(R, B, C, H, W)`` to ``(R, B, classes)``."""
         conv = ConvPass(parameters, self.convolve, self.has_norm, self.ghost_size, training)
         hidden = inputs
-        for index, layer in enumerate(self._convolutions()):
+        for index, layer in enumerate(self.convolutions()):
             hidden = torch.relu(conv(layer, hidden))
             if (index + 1) % self.convolutions_per_stage == 0:
                 hidden = max_pool(hidden, 2)
         pooled = hidden.mean(dim=(-2, -1))
         return linear(pooled, parameters["head_weight"], parameters["head_bias"])
 
-    def _convolutions(self) -> Iterator[ConvLayer]:
+    def convolutions(self) -> Iterator[ConvLayer]:
+        """Yield them stage by stage."""
         num_inputs = self.num_channels
         for stage, num_outputs in enumerate(self.channels):
             for index in range(self.convolutions_per_stage):

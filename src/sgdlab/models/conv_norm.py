@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from sgdlab.models.layers import Convolution, he_conv
-from sgdlab.models.network import Parameters, TrainingPass
-from sgdlab.models.normalization import batch_norm, norm_buffers, norm_parameters
+from sgdlab.models.network import Network, Parameters, TrainingPass
+from sgdlab.models.normalization import batch_norm, moved_average, norm_buffers, norm_parameters
 
 
 @dataclass(frozen=True)
@@ -66,3 +67,27 @@ class ConvPass:
             return self.convolve(inputs, weight, self.parameters[f"{layer.name}_bias"], layer.stride)
         outputs = self.convolve(inputs, weight, weight.new_zeros(weight.shape[:2]), layer.stride)
         return batch_norm(outputs, self.parameters, f"{layer.name}_norm", self.ghost_size, self.training)
+
+
+class ConvNetwork(Network, Protocol):
+    """A network whose convolutions are all followed by batch normalisation, or none is."""
+
+    has_norm: bool
+    ghost_size: int | None
+
+    def convolutions(self) -> Iterator[ConvLayer]:
+        """Yield all of them."""
+        ...
+
+    @property
+    def num_inseparable(self) -> int | None:
+        """The examples of a ghost, where there is batch normalisation."""
+        return self.ghost_size if self.has_norm else 1
+
+    def initial_buffers(self, _batch_size: int) -> dict[str, Tensor]:
+        """Return running averages, of batch normalisation."""
+        return conv_buffers(self.convolutions()) if self.has_norm else {}
+
+    def next_buffer(self, _name: str, before: Tensor, observed: Tensor) -> Tensor:
+        """Move a running average."""
+        return moved_average(before, observed)

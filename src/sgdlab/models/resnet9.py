@@ -16,16 +16,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sgdlab.models.conv_norm import ConvLayer, ConvPass, conv_buffers, conv_parameters
+from sgdlab.models.conv_norm import ConvLayer, ConvNetwork, ConvPass, conv_parameters
 from sgdlab.models.layers import Convolution, convolve_each, linear, max_pool, normal_linear
-from sgdlab.models.network import Network, Parameters, TrainingPass
-from sgdlab.models.normalization import moved_average
+from sgdlab.models.network import Parameters, TrainingPass
 
 _RESIDUAL_STAGES = (1, 3)
 
 
 @dataclass(frozen=True)
-class ResNet9(Network):
+class ResNet9(ConvNetwork):
     """`channels` of the stem and of the three stages, on images of `num_channels` channels."""
 
     channels: tuple[int, int, int, int]
@@ -37,27 +36,14 @@ class ResNet9(Network):
 
     def initial_parameters(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw convolutions by He's rule, the last layer with gain 1; biases are 0."""
-        parameters = conv_parameters(self._convolutions(), self.has_norm, generator)
+        parameters = conv_parameters(self.convolutions(), self.has_norm, generator)
         weight, bias = normal_linear(self.channels[-1], self.num_classes, 1.0, generator)
         return parameters | {"head_weight": weight, "head_bias": bias}
-
-    @property
-    def num_inseparable(self) -> int | None:
-        """The examples of a ghost, where there is batch normalisation."""
-        return self.ghost_size if self.has_norm else 1
-
-    def initial_buffers(self, _batch_size: int) -> dict[str, Tensor]:
-        """Return running averages, of batch normalisation."""
-        return conv_buffers(self._convolutions()) if self.has_norm else {}
-
-    def next_buffer(self, _name: str, before: Tensor, observed: Tensor) -> Tensor:
-        """Move a running average."""
-        return moved_average(before, observed)
 
     def logits(self, parameters: Parameters, inputs: Tensor, training: TrainingPass | None = None) -> Tensor:
         """Map images ``(R, B, C, H, W)`` to ``(R, B, classes)``."""
         conv = ConvPass(parameters, self.convolve, self.has_norm, self.ghost_size, training)
-        layers = self._convolutions()
+        layers = self.convolutions()
         hidden = torch.relu(conv(next(layers), inputs))
         for stage in (1, 2, 3):
             hidden = max_pool(torch.relu(conv(next(layers), hidden)), 2)
@@ -67,7 +53,7 @@ class ResNet9(Network):
         largest = max_pool(hidden, (hidden.shape[-2], hidden.shape[-1])).flatten(2)
         return linear(largest, parameters["head_weight"], parameters["head_bias"])
 
-    def _convolutions(self) -> Iterator[ConvLayer]:
+    def convolutions(self) -> Iterator[ConvLayer]:
         """Yield them in the order of a forward pass."""
         num_inputs = self.num_channels
         for stage, num_outputs in enumerate(self.channels):
