@@ -29,22 +29,43 @@ def results(
     scale: Scale = "laptop",
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    point: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            metavar="POINT",
+            help="Show the runs behind a point, which were kept and why: 'optimizer.lr=2**-6, grid=sgd'.",
+        ),
+    ] = None,
+    test_images: Annotated[
+        bool, typer.Option("--test-images", help="Resample the test images, too, in the interval over all n.")
+    ] = False,
 ) -> None:
     """Show each point by the protocol (best k of n), the claims, and what was left out and why."""
     from sgdlab.analysis.claims import judge
     from sgdlab.analysis.collect import observe
+    from sgdlab.analysis.explain import explain
     from sgdlab.analysis.optimum_table import optimum_rows
     from sgdlab.analysis.penalty_error import describe_penalty_error
     from sgdlab.analysis.tables import rows, write_csv
+    from sgdlab.cli.explanation_view import print_explanations
     from sgdlab.cli.results_view import print_results, results_as_json
 
     with open_request(arguments, scale) as request:
         asked = list(zip(request.sweeps, request.known(), strict=True))
         store = request.store
+    if point is not None:
+        explained = [
+            (sweep, explain(sweep, observe(sweep, known, store), point, store.read_curves))
+            for sweep, known in asked
+        ]
+        print_explanations(explained, as_json)
+        return
     between = "[" if as_json else ""
     for sweep, known in asked:
         observations = observe(sweep, known, store)
-        found, cautions = rows(sweep, observations), describe_penalty_error(observations)
+        found = rows(sweep, observations, store.read_curves if test_images else None)
+        cautions = describe_penalty_error(observations)
         if as_csv:
             write_csv(found, sys.stdout)
             continue

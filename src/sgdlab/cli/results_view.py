@@ -62,7 +62,8 @@ def results_as_json(
 def print_points(sweep: Sweep, rows: Sequence[ResultRow]) -> None:
     """Print a table for each panel, grid and metric."""
     print(f"{sweep.name} @ {sweep.scale}: {sweep.title}")
-    print("mean ± standard deviation (ddof 1); * optimum, + within its error bar")
+    print("mean ± standard deviation (ddof 1); 95 %: bootstrap interval of the mean over all finite runs")
+    print("* optimum, + within its error bar")
     for (panel, grid, metric), curve in groupby(rows, key=_curve_of):
         print(f"\n{panel}/{grid}: {sweep.panels[panel].grids[grid].label} · {metric}")
         points = list(curve)
@@ -102,6 +103,17 @@ def format_spread(spread: Spread | None) -> str:
     if decimals > _MOST_DECIMALS:
         return f"{spread.mean:.4g} ± {spread.std:.2g}"
     return f"{spread.mean:.{decimals}f} ± {spread.std:.{decimals}f}"
+
+
+def format_interval(interval: tuple[float, float] | None) -> str:
+    """Write both ends down to the second digit of their distance: ``[0.656, 0.678]``."""
+    if interval is None:
+        return "–"
+    low, high = interval
+    decimals = max(0, 1 - math.floor(math.log10(high - low))) if high > low else _MOST_DECIMALS
+    if decimals > _MOST_DECIMALS:
+        return f"[{low:.4g}, {high:.4g}]"
+    return f"[{low:.{decimals}f}, {high:.{decimals}f}]"
 
 
 def _curve_of(row: ResultRow) -> tuple[str, str, str]:
@@ -145,12 +157,16 @@ def _listing(sweep: Sweep, rows: Sequence[ResultRow]) -> Iterator[str]:
     summaries = [row.summary for row in rows]
     axes = _short_names(list(summaries[0].point))
     spreads = {
-        f"best {sweep.protocol.keep} of {sweep.protocol.num_seeds}": [summary.best for summary in summaries],
-        f"all {sweep.protocol.num_seeds}": [summary.unselected for summary in summaries],
-        "honest epoch": [summary.honest for summary in summaries],
+        f"best {sweep.protocol.keep} of {sweep.protocol.num_seeds}": [
+            format_spread(summary.best) for summary in summaries
+        ],
+        f"all {sweep.protocol.num_seeds}": [format_spread(summary.unselected) for summary in summaries],
+        "95 %": [format_interval(summary.unselected_interval) for summary in summaries],
     }
-    if not any(spreads["honest epoch"]):
-        del spreads["honest epoch"]
+    if any(row.interval_over_images for row in rows):
+        spreads["95 %, images too"] = [format_interval(row.interval_over_images) for row in rows]
+    if any(summary.honest for summary in summaries):
+        spreads["honest epoch"] = [format_spread(summary.honest) for summary in summaries]
     counts = {"done": [summary.num_done for summary in summaries]}
     counts |= {name: [getattr(summary, field) for summary in summaries] for name, field in _COUNTS.items()}
     shown = {name: numbers for name, numbers in counts.items() if name == "done" or any(numbers)}
@@ -160,7 +176,7 @@ def _listing(sweep: Sweep, rows: Sequence[ResultRow]) -> Iterator[str]:
             for axis, name in axes.items()
         ),
         ["", *("*" if row.is_optimum else "+" if row.in_error_bar else "" for row in rows)],
-        *([name, *map(format_spread, column)] for name, column in spreads.items()),
+        *([name, *column] for name, column in spreads.items()),
         *([name, *map(str, numbers)] for name, numbers in shown.items()),
     ]
     return _aligned(columns)

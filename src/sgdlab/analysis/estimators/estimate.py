@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -33,10 +34,19 @@ def t_interval(samples: Sequence[float]) -> tuple[float, tuple[float, float]]:
     return mean, (mean - reach, mean + reach)
 
 
+def mean_interval(samples: Sequence[float]) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of the mean of at least two samples."""
+    means = resample(len(samples)) @ np.asarray(samples) / len(samples)
+    return percentile_interval(means, means, len(samples))
+
+
+@cache
 def resample(num_seeds: int) -> np.ndarray:
     """Return how often each seed is drawn in each resample, (R, S); the same for the same number of seeds."""
     generator = np.random.default_rng(BOOTSTRAP_SEED)
-    return generator.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), size=NUM_RESAMPLES)
+    counts = generator.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), size=NUM_RESAMPLES)
+    counts.setflags(write=False)  # everybody is given the same
+    return counts
 
 
 def percentile_interval(
@@ -59,6 +69,7 @@ def percentile_interval(
     return float(low), float(high)
 
 
+@cache
 def student_quantile(num_samples: int) -> float:
     """Return how many standard errors Student's interval of a mean reaches to either side."""
     from scipy.special import stdtrit
