@@ -15,7 +15,7 @@ from rich.table import Table
 
 from sgdlab.analysis.claims import Verdict
 from sgdlab.analysis.optimum_table import OptimumRow, flags_of, record_of_optimum
-from sgdlab.analysis.protocol import Spread
+from sgdlab.analysis.protocol import PointSummary, Spread
 from sgdlab.analysis.tables import ResultRow, describe_left_out, record_of_row, record_of_verdict
 from sgdlab.analysis.tuning import Bar
 from sgdlab.cli.output import console, json_line
@@ -62,7 +62,7 @@ def results_as_json(
 def print_points(sweep: Sweep, rows: Sequence[ResultRow]) -> None:
     """Print a table for each panel, grid and metric."""
     print(f"{sweep.name} @ {sweep.scale}: {sweep.title}")
-    print("mean ± standard deviation (ddof 1); 95 %: bootstrap interval of the mean over all finite runs")
+    print("best: mean ± standard deviation (ddof 1); all: mean [its bootstrap interval]")
     print("* optimum, + within its error bar")
     for (panel, grid, metric), curve in groupby(rows, key=_curve_of):
         print(f"\n{panel}/{grid}: {sweep.panels[panel].grids[grid].label} · {metric}")
@@ -116,6 +116,15 @@ def format_interval(interval: tuple[float, float] | None) -> str:
     return f"[{low:.{decimals}f}, {high:.{decimals}f}]"
 
 
+def _format_unselected(summary: PointSummary, interval: tuple[float, float] | None) -> str:
+    """Write ``0.667 [0.656, 0.678]``; of too few runs for an interval, mean ± standard deviation."""
+    if summary.unselected is None or interval is None:
+        return format_spread(summary.unselected)
+    written = format_interval(interval)
+    decimals = len(written[:-1].rpartition(".")[2]) if "." in written else 0
+    return f"{summary.unselected.mean:.{decimals}f} {written}"
+
+
 def _curve_of(row: ResultRow) -> tuple[str, str, str]:
     return row.summary.panel, row.summary.grid, row.summary.metric
 
@@ -156,15 +165,16 @@ def _listing(sweep: Sweep, rows: Sequence[ResultRow]) -> Iterator[str]:
     """Yield the heading, and one line a point; columns that would hold nothing are left out."""
     summaries = [row.summary for row in rows]
     axes = _short_names(list(summaries[0].point))
+    over_images = any(row.interval_over_images for row in rows)
     spreads = {
         f"best {sweep.protocol.keep} of {sweep.protocol.num_seeds}": [
             format_spread(summary.best) for summary in summaries
         ],
-        f"all {sweep.protocol.num_seeds}": [format_spread(summary.unselected) for summary in summaries],
-        "95 %": [format_interval(summary.unselected_interval) for summary in summaries],
+        f"all {sweep.protocol.num_seeds}{', images too' if over_images else ''} [95 %]": [
+            _format_unselected(row.summary, row.interval_over_images or row.summary.unselected_interval)
+            for row in rows
+        ],
     }
-    if any(row.interval_over_images for row in rows):
-        spreads["95 %, images too"] = [format_interval(row.interval_over_images) for row in rows]
     if any(summary.honest for summary in summaries):
         spreads["honest epoch"] = [format_spread(summary.honest) for summary in summaries]
     counts = {"done": [summary.num_done for summary in summaries]}
