@@ -62,7 +62,8 @@ def test_an_export_is_enough_without_the_store(exported, tmp_path):
 def test_runs_are_rows_with_keys_metrics_and_units(exported):
     folder = exported.folder / "out/csv"
     rows = list(csv.DictReader((folder / "runs.csv").open()))
-    assert len(rows) == 24  # 12 runs, each asked for by two sweeps
+    assert len(rows) == 30  # of each of two sweeps 15 places, three of them shared by its grids
+    assert len({row["key"] for row in rows}) == 12
     row = rows[0]
     stored = exported.store.read_result(row["key"])
     assert float(row["test_accuracy.best"]) == stored.summary["test_accuracy.best"]
