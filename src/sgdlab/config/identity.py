@@ -12,16 +12,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from typing import Any, TypeVar
 
 from sgdlab.config.components import (
     ConstantSchedule,
     EpochDecaySchedule,
-    GradientNormRegularizer,
+    GradientNoiseRegularizer,
     HoldThenDecaySchedule,
     HoldThenDecayToSchedule,
     NoRegularizer,
+    Regularizer,
     UpdateBudget,
     UpdateEvaluation,
 )
@@ -42,12 +43,8 @@ def normalize(run: Run) -> Run:
         "budget": _update_budget(num_updates),
         "evaluation": _update_evaluation(run.evaluate_every_num_updates),
     }
-    regularizer, schedule, optimizer = run.regularizer, run.schedule, run.optimizer
-    if isinstance(regularizer, GradientNormRegularizer):
-        if regularizer.strength == 0:
-            changes["regularizer"] = NoRegularizer()
-        elif regularizer.estimator == "exact":
-            changes["regularizer"] = _with_default(regularizer, "difference_radius")
+    schedule, optimizer = run.schedule, run.optimizer
+    changes["regularizer"] = _effective(run.regularizer, optimizer.batch_size)
     if isinstance(run.landscape, MeasuredLandscape):
         changes["landscape"] = _without_unused(run.landscape, run.data.num_train)
     if isinstance(schedule, HoldThenDecayToSchedule):
@@ -161,6 +158,20 @@ def _differences(component: Component) -> dict[str, Any]:
     }
     revision = getattr(component, "revision", 1)
     return {**result, "revision": revision} if revision > 1 else result
+
+
+def _effective(regularizer: Regularizer, batch_size: int) -> Regularizer:
+    """Return what a penalty comes to: none without strength, and no micro-batches where there is but one."""
+    if isinstance(regularizer, NoRegularizer):
+        return regularizer
+    if regularizer.strength == 0:
+        return NoRegularizer()
+    is_whole = regularizer.micro_batch_size == batch_size
+    if isinstance(regularizer, GradientNoiseRegularizer):
+        return NoRegularizer() if is_whole else regularizer
+    unused = ["micro_batch_size"] if is_whole else []
+    unused += ["difference_radius"] if regularizer.estimator == "exact" else []
+    return reduce(_with_default, unused, regularizer)
 
 
 def _ever_drops(schedule: HoldThenDecaySchedule, num_updates: int) -> bool:
