@@ -23,7 +23,7 @@ MESSAGES = {
     "optimizer.lr.warmup=1": "optimizer.lr.warmup can't be set: lr is a value, not a group of keys",
     "landscape=measured landscape.quantities=[noize]": (
         "landscape.quantities[0]='noize': input should be 'noise', 'sharpness', 'interaction', 'step', "
-        "'valley' or 'gap'"
+        "'valley', 'gap' or 'update'"
     ),
     # a key of another option
     "regularizer.strength=1": (

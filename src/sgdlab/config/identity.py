@@ -200,9 +200,13 @@ def _update_evaluation(every_num_updates: int) -> UpdateEvaluation:
 @lru_cache(maxsize=4096)
 def _without_unused(landscape: MeasuredLandscape, num_train: int) -> MeasuredLandscape:
     """Put back to its default what no quantity reads."""
-    readers = {"tolerance": "sharpness", "num_passes": "interaction", "num_batches": "step"}
-    for field_name, quantity in readers.items():
-        if quantity not in landscape.quantities:
+    readers = {
+        "tolerance": {"sharpness"},
+        "num_passes": {"interaction"},
+        "num_batches": {"step", "update"},
+    }
+    for field_name, quantities in readers.items():
+        if not quantities & set(landscape.quantities):
             landscape = _with_default(landscape, field_name)
     return _with_default(landscape, "num_examples") if landscape.num_examples == num_train else landscape
 
