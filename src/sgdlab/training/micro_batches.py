@@ -7,9 +7,9 @@ Hessians H_j; C is their mean, g = ∇C. The penalty's gradient is (λ/2)·(1/M)
     gradient noise   (λ/4)·(1/M) Σ_j ‖g_j − g‖²    v_j = g_j − g    smith2021, eq. 2; roberts2018, §3
 
 The second because Σ_j H_j g_j/M − H g = Σ_j H_j (g_j − g)/M. Each run takes M places of a pack, with its own
-parameters in all of them and a micro-batch in each: the arithmetic of about 3 gradients of C, as for a penalty
-of the whole minibatch, and M times the memory of a run's parameters and gradients, which takes longer where
-these outweigh the micro-batches.
+parameters in all of them and a micro-batch in each: the arithmetic of about 3 gradients of C, as for a
+penalty of the whole minibatch, and M times the memory of a run's parameters and gradients, which takes
+longer where these outweigh the micro-batches.
 """
 
 from __future__ import annotations
