@@ -1,8 +1,7 @@
-"""From a sweep to the runs it wants: each grid's product of axes, times the seeds."""
+"""From a sweep to the runs it wants: the points of each grid, times the seeds."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,8 +54,7 @@ def expand_points(
     base: dict[str, Any], grid: Grid, composer: Composer, origin: str
 ) -> Iterator[tuple[dict[str, Any], Run]]:
     """Stream the points of one grid over a base of overrides: axis → value, and the run, not normalised."""
-    for values in itertools.product(*grid.axes.values()):
-        point = dict(zip(grid.axes, values, strict=True))
+    for point in grid.points():
         overrides = {**base, **point}
         for key, expression in grid.coupled.items():
             overrides[key] = _coupled_value(key, expression, composer, overrides, origin)

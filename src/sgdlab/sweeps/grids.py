@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from sgdlab.config.fields import Component
-from sgdlab.config.numbers import format_number, parse_numbers
+from sgdlab.config.numbers import format_number, parse_number, parse_numbers
 from sgdlab.errors import UsageError
 
 
@@ -26,15 +28,21 @@ def _read_axis(value: Any) -> list[Any]:
     return values
 
 
+def _read_point(value: Any) -> Any:
+    return {axis: parse_number(one) for axis, one in value.items()} if isinstance(value, dict) else value
+
+
 Axis = Annotated[list[Any], BeforeValidator(_read_axis), Field(min_length=1)]
+ExtraPoint = Annotated[dict[str, Any], BeforeValidator(_read_point)]
 
 
 class Grid(Component):
-    """The product of its axes; each point gets the fixed and the coupled values besides."""
+    """The product of its axes, and single points beside it; each gets the fixed and the coupled values too."""
 
     label: str
     fixed: dict[str, Any] = {}
     axes: dict[str, Axis] = Field(min_length=1)
+    also: list[ExtraPoint] = []  # points beside the product: axis → value, as an extension adds them
     coupled: dict[str, str] = {}  # value computed at each point, e.g. "400 / optimizer.inner_steps"
 
     @model_validator(mode="after")
@@ -47,6 +55,34 @@ class Grid(Component):
                 other = "an axis" if key in self.axes else "fixed"
                 raise ValueError(f"{key} is both coupled and {other}")
         return self
+
+    @model_validator(mode="after")
+    def _extra_points_are_whole_and_new(self) -> Self:
+        seen: list[dict[str, Any]] = []
+        for point in self.also:
+            if set(point) != set(self.axes):
+                raise ValueError(f"a point of also has a value for each axis: {', '.join(self.axes)}")
+            if point in seen or self.is_of_product(point):
+                written = ", ".join(f"{axis}={format_number(value)}" for axis, value in point.items())
+                raise ValueError(f"the point {written} of also comes twice")
+            seen.append(point)
+        return self
+
+    def points(self) -> Iterator[dict[str, Any]]:
+        """Yield every point, axis → value: the product in the order of its axes, then those beside it."""
+        for values in itertools.product(*self.axes.values()):
+            yield dict(zip(self.axes, values, strict=True))
+        for point in self.also:
+            yield {axis: point[axis] for axis in self.axes}
+
+    def is_of_product(self, point: dict[str, Any]) -> bool:
+        """Whether a point is one of the product of the axes."""
+        return all(point[axis] in values for axis, values in self.axes.items())
+
+    def values_on(self, axis: str) -> list[Any]:
+        """Return the values of an axis, those of the points beside the product last."""
+        beside = [point[axis] for point in self.also if point[axis] not in self.axes[axis]]
+        return [*self.axes[axis], *(value for i, value in enumerate(beside) if value not in beside[:i])]
 
 
 class Panel(Component):
