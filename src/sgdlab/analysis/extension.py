@@ -1,10 +1,10 @@
-"""Which curves need points beyond the edge of their grid, and which (smith2020: neither the optimum nor its
-error bar may touch it).
+"""Which curves need points beyond the edge of their grid, and which points those are.
 
-A curve is *open* where a point of the error bar is the last one that was asked for along a tuned axis, all
-else being equal. What lies beyond a point is known also where its runs diverged: that is a result, and no
-value, so next to divergence is no edge. Where every point diverged, the grid goes on at its low end: steps
-that are too large diverge. Zero is no edge. A curve with runs that have no outcome yet is not judged.
+Neither the optimum nor its error bar may touch the edge (smith2020, protocol). A curve is *open* where a
+point of the error bar is the last one that was asked for along a tuned axis, all else being equal. What lies
+beyond a point is known also where its runs diverged: that is a result, and no value, so next to divergence is
+no edge. Where every point diverged, the grid goes on at its low end: steps that are too large diverge. Zero
+is no edge. A curve with runs that have no outcome yet is not judged.
 
 Only the points next to the error bar are proposed: of several tuned axes, along each whose end is touched,
 and only where it is.
@@ -23,7 +23,7 @@ from sgdlab.analysis.tuning_problems import TuningProblem
 from sgdlab.config.numbers import format_number
 from sgdlab.sweeps.continuing import between, beyond
 from sgdlab.sweeps.extending import Extending
-from sgdlab.sweeps.extension import AddedPoint, Reason, covered_by, settings_of, written
+from sgdlab.sweeps.extension import AddedPoint, covered_by, settings_of, written
 from sgdlab.sweeps.selection import values_meant
 from sgdlab.sweeps.spec import Protocol
 
@@ -98,7 +98,7 @@ def refine(
     round_of: Mapping[tuple[str, str, str], int],
     refusal: Refusal,
 ) -> tuple[Addition, ...]:
-    """Propose the points half way, in the logarithm, from the optimum to its neighbours on each tuned axis."""
+    """Propose the points half way, in log2, from the optimum to its neighbours along each tuned axis."""
     optimum = find_optimum(summarize_curve(problem.grid_runs, protocol, problem.metric))
     if optimum is None or latest_round(problem, round_of) >= extending.rounds:
         return ()
@@ -120,7 +120,6 @@ def added_points(
     problem: TuningProblem,
     additions: Sequence[Addition],
     round_of: Mapping[tuple[str, str, str], int],
-    reason: Reason,
 ) -> list[AddedPoint]:
     """Return what is to be recorded of additions to a problem."""
     own = problem.grid_runs
@@ -133,7 +132,7 @@ def added_points(
             covered=covered_by(own.grid, extended),
             settings=settings_of(own.panel, own.grid),
             round=latest_round(problem, round_of) + 1,
-            reason=reason,
+            reason="between" if addition.side == "between" else "edge",
         )
         for addition in additions
         for point in addition.points

@@ -145,7 +145,7 @@ def point_id(point: Point) -> frozenset[tuple[str, Any]]:
 
 
 def _values_meant(grid: Grid, axis: str, wanted: Any) -> list[Any]:
-    """`first` and `last` are of the sweep file's own values: an extension changes nothing of what is claimed."""
+    """Of the sweep file's own values are `first` and `last`: an extension doesn't change what they mean."""
     own = isinstance(wanted, str) and wanted in ("first", "last")
     return values_meant(grid.axes[axis] if own else grid.values_on(axis), wanted)
 

@@ -66,8 +66,8 @@ def run(
     arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False, measure: Measure = False
 ) -> None:
     """Train what is missing, here or on a cluster; the same command goes on where it was interrupted."""
-    from sgdlab.dashboard.carry_out import carry_out
     from sgdlab.dashboard.live_run import contexts_of
+    from sgdlab.dashboard.undertaking import Undertaking, undertake
 
     with open_request(arguments, scale) as request:
         execution = request.execution
@@ -75,7 +75,10 @@ def run(
         if measure:
             _measure(found, request)
         contexts = contexts_of(zip(request.sweeps, request.known(), strict=True))
-        carry_out(request.titles, found, contexts, execution, request.store)
+        sweeps = tuple(request.sweeps_as_written)
+        extended = frozenset(sweep.name for sweep in sweeps if sweep.extend.when == "auto")
+        undertaking = Undertaking(tuple(request.titles), sweeps, extended)
+        found = undertake(undertaking, found, contexts, execution, request.store, request.composer)
         after = survey_runs(found.wanted, request.store, found.num_asked)
         standing, cautions = standing_of(after, request.store), _cautions(after, request.store)
     if as_json:

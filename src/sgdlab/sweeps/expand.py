@@ -8,11 +8,12 @@ from typing import Any
 
 from sgdlab.config.compose import Composer, validate_run
 from sgdlab.config.execution import Execution
-from sgdlab.config.identity import Keys, normalize
+from sgdlab.config.identity import ConfigDigests, Keys, normalize
 from sgdlab.config.numbers import evaluate
 from sgdlab.config.schema import Run
 from sgdlab.errors import UsageError
 from sgdlab.sweeps.grids import Grid, Panel
+from sgdlab.sweeps.remembered import SweepKeys
 from sgdlab.sweeps.spec import Sweep
 
 
@@ -48,6 +49,17 @@ def expand(sweep: Sweep, composer: Composer) -> Iterator[WantedRun]:
                     is_own = seed == normalized.seed
                     seeded = normalized if is_own else normalized.model_copy(update={"seed": seed})
                     yield WantedRun(panel_name, grid_name, point, seed, seeded, keys.of(seeded))
+
+
+def expand_noting(sweep: Sweep, composer: Composer, known: SweepKeys) -> Iterator[WantedRun]:
+    """Stream the runs as `expand` does, and note the key of each in `known` as it passes."""
+    digests = ConfigDigests()
+    for row in expand(sweep, composer):
+        known.keys.append(row.key)
+        known.config_digests.append(digests.of(row.run))
+        if row.run.differences_kinks:
+            known.across_kinks.append(row.key)
+        yield row
 
 
 def expand_points(

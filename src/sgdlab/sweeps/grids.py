@@ -37,7 +37,7 @@ ExtraPoint = Annotated[dict[str, Any], BeforeValidator(_read_point)]
 
 
 class Grid(Component):
-    """The product of its axes, and single points beside it; each gets the fixed and the coupled values too."""
+    """The product of its axes, and points beside it; each gets the fixed and the coupled values besides."""
 
     label: str
     fixed: dict[str, Any] = {}
