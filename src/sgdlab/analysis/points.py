@@ -26,7 +26,7 @@ class GridRuns:
     grid_name: str
     panel: Panel
     grid: Grid
-    points: tuple[Point, ...]  # (P,) in the order of the sweep file; those beside the product last
+    points: tuple[Point, ...]  # (P,) in the order of the sweep file
     runs: tuple[tuple[Observation, ...], ...]  # (P,), of num_seeds runs each, by ascending seed
 
     @property

@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 
 from sgdlab.analysis.extension import Assessment
 from sgdlab.analysis.points import describe_point
 from sgdlab.analysis.tuning import Bar, bar_of
-from sgdlab.cli.output import console, table
+from sgdlab.cli.output import aligned
 from sgdlab.cli.plan_view import print_forecast
 from sgdlab.config.durations import describe_duration
 from sgdlab.config.numbers import format_number
 from sgdlab.dashboard.extension_cost import PricedAddition, PricedAssessment, Proposal
 
-_NUMERIC = ("runs", "updates", "time")
+_HEADING = ("at", "optimum and its error bar", "to add", "runs", "updates", "time", "state")
 
 
 def print_proposal(proposal: Proposal) -> None:
     """Print each optimum with its error bar, what is missing beyond it, and what that takes."""
     sweep = proposal.sweep
     print(
-        f"{sweep.name} @ {sweep.scale}: neither an optimum nor its error bar may touch the edge of its grid\n"
+        f"{sweep.name} @ {sweep.scale}: neither an optimum nor its error bar may touch the edge of its grid"
     )
-    if not proposal.curves:
-        print("nothing is tuned: the drawing marks no optimum, and no claim speaks of one")
-        return
-    listing = table("curve", "optimum", "state", "to add", *_NUMERIC, numeric=_NUMERIC)
-    for curve in proposal.curves:
-        first, *more = curve.additions or (None,)
-        optimum = _describe_optimum(curve.assessment)
-        listing.add_row(_name(proposal, curve.assessment), optimum, _state(curve), *_cells(first))
-        for addition in more:
-            listing.add_row("", "", "", *_cells(addition))
-    console().print(listing)
+    for (panel, grid, metric, tuned), curves in groupby(proposal.curves, key=_family):
+        label = sweep.panels[panel].grids[grid].label
+        print(f"\n{panel}/{grid}: {label} · best {metric} over {', '.join(tuned)}")
+        rows = [_HEADING, *(row for curve in curves for row in _rows(curve))]
+        columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
+        sys.stdout.writelines(aligned(columns, len(columns)))
     print(f"\n{_summary(proposal.curves)}")
     if proposal.expected.num_distinct:
-        print()
+        print("\nto be added")
         print_forecast(proposal.expected)
-        print(f"\nnext       sgdlab extend {sweep.name} --submit")
 
 
 def record_of_proposal(proposal: Proposal) -> dict[str, Any]:
@@ -82,16 +78,20 @@ def _record(curve: PricedAssessment) -> dict[str, Any]:
     }
 
 
-def _name(proposal: Proposal, one: Assessment) -> str:
-    """Name a curve: its panel where there are several, its grid, its place, and its metric."""
-    own = one.problem.grid_runs
-    panel = f"{own.panel_name}/" if len(proposal.sweep.panels) > 1 else ""
-    at = {
-        axis.rpartition(".")[2]: value
-        for axis, value in one.problem.at.items()
-        if len(own.grid.axes[axis]) > 1
-    }
-    return " ".join(filter(None, [f"{panel}{own.grid_name}", describe_point(at), one.problem.metric]))
+def _family(curve: PricedAssessment) -> tuple[str, str, str, tuple[str, ...]]:
+    problem = curve.assessment.problem
+    return problem.grid_runs.panel_name, problem.grid_runs.grid_name, problem.metric, problem.tuned
+
+
+def _rows(curve: PricedAssessment) -> Iterator[tuple[str, ...]]:
+    """Yield a line for each end at which something is to be added; one where nothing is."""
+    one = curve.assessment
+    axes = one.problem.grid_runs.grid.axes
+    at = {axis.rpartition(".")[2]: value for axis, value in one.problem.at.items() if len(axes[axis]) > 1}
+    first, *more = curve.additions or (None,)
+    yield (describe_point(at), _describe_optimum(one), *_cells(first), _state(one))
+    for addition in more:
+        yield ("", "", *_cells(addition), "")
 
 
 def _describe_optimum(one: Assessment) -> str:
@@ -109,14 +109,10 @@ def _bars(one: Assessment) -> dict[str, Bar]:
     return {axis: bar_of(one.optimum, one.problem.grid_runs, axis) for axis in one.problem.tuned}
 
 
-def _state(curve: PricedAssessment) -> str:
-    one = curve.assessment
+def _state(one: Assessment) -> str:
     extended = f" (extended {one.round}×)" if one.round else ""
-    return (
-        f"{one.why}{extended}"
-        if one.standing == "interior"
-        else f"{one.standing.upper()}: {one.why}{extended}"
-    )
+    standing = "" if one.standing == "interior" else f"{one.standing.upper()}: "
+    return f"{standing}{one.why}{extended}"
 
 
 def _cells(priced: PricedAddition | None) -> list[str]:
@@ -135,6 +131,8 @@ def _cells(priced: PricedAddition | None) -> list[str]:
 
 
 def _summary(curves: Sequence[PricedAssessment]) -> str:
+    if not curves:
+        return "nothing is tuned: the drawing marks no optimum, and no claim speaks of one"
     standings = [curve.assessment.standing for curve in curves]
     words = [f"{standings.count(one)} {one}" for one in dict.fromkeys(standings)]
-    return f"{len(curves)} optima: {', '.join(words)}"
+    return f"{'1 optimum' if len(curves) == 1 else f'{len(curves)} optima'}: {', '.join(words)}"

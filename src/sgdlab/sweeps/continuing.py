@@ -44,7 +44,7 @@ def between(one: float, other: float) -> float | None:
     """Return the geometric mean of two positive numbers; None where it isn't strictly between whole ones."""
     if one <= 0 or other <= 0:
         return None
-    mean = math.sqrt(one) * math.sqrt(other)
+    mean = math.sqrt(one * other)
     if isinstance(one, int) and isinstance(other, int):
         mean = round(mean)
     return mean if min(one, other) < mean < max(one, other) else None

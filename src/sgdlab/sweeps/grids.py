@@ -69,20 +69,35 @@ class Grid(Component):
         return self
 
     def points(self) -> Iterator[dict[str, Any]]:
-        """Yield every point, axis → value: the product in the order of its axes, then those beside it."""
-        for values in itertools.product(*self.axes.values()):
-            yield dict(zip(self.axes, values, strict=True))
-        for point in self.also:
-            yield {axis: point[axis] for axis in self.axes}
+        """Yield every point, axis → value, in the order of the axes, also those beside the product."""
+        product = (
+            dict(zip(self.axes, values, strict=True)) for values in itertools.product(*self.axes.values())
+        )
+        if not self.also:
+            yield from product
+            return
+        values_on = {axis: self.values_on(axis) for axis in self.axes}
+        beside = ({axis: point[axis] for axis in self.axes} for point in self.also)
+        yield from sorted(
+            [*product, *beside],
+            key=lambda point: [values.index(point[axis]) for axis, values in values_on.items()],
+        )
 
     def is_of_product(self, point: dict[str, Any]) -> bool:
         """Whether a point is one of the product of the axes."""
         return all(point[axis] in values for axis, values in self.axes.items())
 
     def values_on(self, axis: str) -> list[Any]:
-        """Return the values of an axis, those of the points beside the product last."""
-        beside = [point[axis] for point in self.also if point[axis] not in self.axes[axis]]
-        return [*self.axes[axis], *(value for i, value in enumerate(beside) if value not in beside[:i])]
+        """Return the values of an axis with those of the points beside the product, in its own order."""
+        values = [*self.axes[axis]]
+        for point in self.also:
+            values += [point[axis]] if point[axis] not in values else []
+        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
+            return values
+        own = self.axes[axis]
+        if own == sorted(own):
+            return sorted(values)
+        return sorted(values, reverse=True) if own == sorted(own, reverse=True) else values
 
 
 class Panel(Component):
