@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sgdlab.cli.output import print_json
-from sgdlab.cli.request import Arguments, AsJson, Request, Scale, open_request
+from sgdlab.cli.request import Arguments, AsJson, Request, Scale, open_request, print_left_out
 from sgdlab.cli.standing import print_standing
 from sgdlab.sweeps.standing import standing_of
 from sgdlab.sweeps.survey import survey_runs
@@ -56,7 +55,7 @@ def extend(
     has_failed = False
     with open_request(arguments, scale) as request:
         sweeps = [_with_rounds(sweep, rounds) for sweep in request.sweeps_as_written]
-        print(*request.left_out, sep="\n", end="\n" if request.left_out else "", file=sys.stderr)
+        print_left_out(request)
         if submit:
             has_failed = _submit(request, sweeps, refine)
         _show(request, sweeps, refine, as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -223,6 +224,12 @@ def open_request(arguments: Sequence[str], scale: str) -> Iterator[Request]:
     """Understand a command's arguments, and close what that opens."""
     with ExitStack() as stack:
         yield Request(arguments, scale, stack)
+
+
+def print_left_out(request: Request) -> None:
+    """Say what earlier extensions have added and doesn't belong to the sweeps as they are now."""
+    for line in request.left_out:
+        print(line, file=sys.stderr)
 
 
 def _is_about_execution(override: str) -> bool:

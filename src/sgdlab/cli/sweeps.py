@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sgdlab.cli.output import console, print_json, table
-from sgdlab.cli.request import Arguments, AsJson, Request, Scale, open_request
+from sgdlab.cli.request import Arguments, AsJson, Request, Scale, open_request, print_left_out
 from sgdlab.cli.standing import print_standing
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.standing import standing_of
@@ -52,6 +52,7 @@ def plan(
 
     with open_request(arguments, scale) as request:
         found, execution = request.survey(), request.execution
+        print_left_out(request)
         if measure:
             _measure(found, request)
         costs = known_costs(execution, request.store)
@@ -72,6 +73,7 @@ def run(
     with open_request(arguments, scale) as request:
         execution = request.execution
         found = request.survey()
+        print_left_out(request)
         if measure:
             _measure(found, request)
         contexts = contexts_of(zip(request.sweeps, request.known(), strict=True))

@@ -18,16 +18,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from filelock import FileLock
-
-from sgdlab.config.numbers import parse_number
 from sgdlab.errors import UserError
 from sgdlab.runs.files import link, naming, temporary, write_synced
-from sgdlab.runs.store import Store
-from sgdlab.sweeps.grids import Grid, Panel
-from sgdlab.sweeps.spec import Sweep
+
+if TYPE_CHECKING:  # a command that finds its runs remembered reads no sweep
+    from sgdlab.runs.store import Store
+    from sgdlab.sweeps.grids import Grid, Panel
+    from sgdlab.sweeps.spec import Sweep
 
 Reason = Literal["edge", "between"]
 _FORMAT = 1
@@ -89,6 +88,8 @@ def recording(store: Store, name: str, scale: str) -> Iterator[Record]:
     StoreError
         If the store can't be written.
     """
+    from filelock import FileLock
+
     folder = read_record(store, name, scale).folder
     with naming(store.root):
         folder.mkdir(parents=True, exist_ok=True)
@@ -135,6 +136,8 @@ def extend_sweep(sweep: Sweep, points: Iterable[AddedPoint]) -> ExtendedSweep:
 
 def settings_of(panel: Panel, grid: Grid) -> str:
     """Return a digest of what all points of a grid share: with other settings the optimum is elsewhere."""
+    from sgdlab.config.numbers import parse_number
+
     shared = {key: parse_number(value) for key, value in {**panel.base, **grid.fixed}.items()}
     content = [shared, grid.coupled, sorted(grid.axes)]
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
