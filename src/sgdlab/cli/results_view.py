@@ -68,7 +68,7 @@ def print_points(sweep: Sweep, rows: Sequence[ResultRow]) -> None:
         points = list(curve)
         sys.stdout.writelines(_listing(sweep, points))
         for edge in dict.fromkeys(edge for row in points for edge in row.edges):
-            print(f"* or + at the {edge.side} end of {edge.axis}: extend the grid there")
+            print(f"* or + at the {edge.side} end of {edge.axis}: `sgdlab extend` goes on there")
 
 
 def print_optima(sweep: Sweep, optima: Sequence[OptimumRow]) -> None:

@@ -82,7 +82,7 @@ def _go_on(submission: Submission, store: Store) -> None:
     """
     try:
         undertaking = Undertaking.read(submission.path)
-        if undertaking is not None:
+        if undertaking is not None and not submission.is_cancelled():
             with open_composer() as composer:
                 found, contexts = survey_of(undertaking, store, composer)
                 execution = submission.load_plan().execution
