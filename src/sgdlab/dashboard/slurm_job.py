@@ -85,8 +85,10 @@ def _go_on(submission: Submission, store: Store) -> None:
         if undertaking is not None and not submission.is_cancelled():
             with open_composer() as composer:
                 found, contexts = survey_of(undertaking, store, composer)
-                execution = submission.load_plan().execution
-                undertake(undertaking, found, contexts, execution, store, composer)
+                plan = submission.load_plan()
+                if not plan.runs.keys() <= found.wanted.keys():
+                    raise UserError("conf/ has changed since this was submitted: `sgdlab run` goes on")
+                undertake(undertaking, found, contexts, plan.execution, store, composer)
     except UserError as error:
         print(error, flush=True)
 
