@@ -28,7 +28,7 @@ def package(tmp_path, monkeypatch) -> Path:
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
         subprocess.run([*GIT, *command], cwd=tmp_path / "shipped", check=True)
     monkeypatch.setattr(code, "_PACKAGE", package)
-    monkeypatch.setattr(code, "shipped_folder", lambda name: package / "shipped" / name)
+    monkeypatch.setattr(code, "shipped_folder", lambda name: code._PACKAGE / "shipped" / name)
     code.commit.cache_clear()
     yield package
     code.commit.cache_clear()
