@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from filelock import FileLock
 from submitit.core.utils import DelayedSubmission
 
 from sgdlab.config.compose import open_composer
@@ -77,20 +78,31 @@ def read_contexts(folder: Path) -> dict[str, SweepContext]:
 def _go_on(submission: Submission, store: Store) -> None:
     """Extend the grids, where that was asked for, and submit the next round.
 
-    Jobs that end together take turns: the second finds nothing left to do. What goes wrong is left to the
-    next `sgdlab run` or `extend`: the runs of this job are published.
+    Jobs that end together take turns: one does it, and should it be killed the next one does. What goes wrong
+    is left to the next `sgdlab run` or `extend`: the runs of this job are published.
     """
     try:
         undertaking = Undertaking.read(submission.path)
-        if undertaking is not None and not submission.is_cancelled():
-            with open_composer() as composer:
-                found, contexts = survey_of(undertaking, store, composer)
-                plan = submission.load_plan()
-                if not plan.runs.keys() <= found.wanted.keys():
-                    raise UserError("conf/ has changed since this was submitted: `sgdlab run` goes on")
-                undertake(undertaking, found, contexts, plan.execution, store, composer)
+        if undertaking is not None:
+            with naming(submission.path), FileLock(submission.path / "going_on.lock"):
+                if not submission.is_cancelled() and not _went_on(submission).exists():
+                    _extend(undertaking, submission, store)
+                    _went_on(submission).touch()
     except UserError as error:
         print(error, flush=True)
+
+
+def _extend(undertaking: Undertaking, submission: Submission, store: Store) -> None:
+    plan = submission.load_plan()
+    with open_composer() as composer:
+        found, contexts = survey_of(undertaking, store, composer)
+        if not plan.runs.keys() <= found.wanted.keys():
+            raise UserError("conf/ has changed since this was submitted: `sgdlab run` goes on")
+        undertake(undertaking, found, contexts, plan.execution, store, composer)
+
+
+def _went_on(submission: Submission) -> Path:
+    return submission.path / "went_on"
 
 
 class _Exporter:
