@@ -78,21 +78,22 @@ def rounds(desk):
 
 
 def test_only_the_missing_points_are_trained_and_the_result_is_that_of_the_wide_grid(desk, words):
+    write(desk, "narrow", "pow2(-4, -1)", extend={"points": 2})
     assert desk.run("narrow").returncode == 0
     found = curves(desk, "narrow", *HERE)
     assert (found[8]["standing"], found[8]["additions"]) == ("interior", [])
     (addition,) = found[128]["additions"]
-    assert (addition["side"], addition["values"], addition["num_to_train"]) == ("high", [1.0], 3)
-    assert addition["num_updates"] == 3 * 20 * 256 // 128
+    assert (addition["side"], addition["values"], addition["num_to_train"]) == ("high", [1, 2], 6)
+    assert addition["num_updates"] == 6 * 20 * 256 // 128
     assert rounds(desk) == []  # proposing writes nothing
     shown = words(desk.sgdlab("extend", "narrow").stdout)
     assert "batch_size=128" in shown
-    assert "lr high: 1 " in shown
+    assert "lr high: 1, 2 " in shown
     assert "2 optima: 1 interior, 1 open" in shown
 
     done = desk.sgdlab("extend", "narrow", "--submit", *HERE)
     assert done.returncode == 0, done.stderr
-    assert "interior (extended 2×)" in done.stdout
+    assert "interior (extended 1×)" in done.stdout
     assert "2 optima: 2 interior" in done.stdout
     assert len(desk.results()) == NUM_NARROW + 6 == len(desk.events("published"))
     assert answer(desk, "status", "narrow")["counts"]["done"] == NUM_NARROW + 6
