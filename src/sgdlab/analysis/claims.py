@@ -1,7 +1,8 @@
 """Judge what a sweep claims: a number with a 95 % interval, held against what is expected of it.
 
 *supported* when the whole interval satisfies the expectation, *not supported* when none of it does,
-*inconclusive* otherwise, and whenever something that the number needs is unfinished, diverged or too few.
+*inconclusive* otherwise, and whenever something that the number needs is unfinished, diverged or too few. A
+claim whose source is missing is *inconclusive*, too: its number is computed, and tests what was assumed.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from sgdlab.sweeps.claims import Expectation
 from sgdlab.sweeps.spec import Protocol, Sweep
 
 Decision = Literal["supported", "not supported", "inconclusive"]
+
+_SOURCE_MISSING = "source missing: the settings are assumed, for no text at hand states them"
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,8 @@ def _verdict(claim: Claim, panel: str, estimate: Estimate) -> Verdict:
             decision
         ]
         reason = f"the interval [{low:.4g}, {high:.4g}] {lies} {expected}"
+    if claim.source == "missing":
+        decision, reason = "inconclusive", f"{_SOURCE_MISSING}; {reason}"
     return Verdict(
         claim=claim,
         panel=panel,

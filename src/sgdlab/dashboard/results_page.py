@@ -74,7 +74,7 @@ def _claim(verdict: Verdict, has_panels: bool) -> str:
         where + verdict.claim.says,
         _measured(verdict),
         describe_expectation(verdict.claim.expect),
-        f"**{verdict.verdict}**",
+        f"**{verdict.verdict}**" + (": source missing" if verdict.claim.source == "missing" else ""),
     )
     return f"| {' | '.join(map(_cell, cells))} |"
 
