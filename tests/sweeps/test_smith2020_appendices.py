@@ -5,7 +5,7 @@ import math
 import pytest
 
 from sgdlab.sweeps.expand import expand
-from sgdlab.sweeps.files import load_sweep
+from sgdlab.sweeps.files import describe_sweeps, load_sweep
 from sgdlab.sweeps.finding import find_sweep
 
 NUM_SEEDS = 15
@@ -153,3 +153,11 @@ def test_only_what_the_main_text_says_has_a_source(sweep_of, model):
     drop, training_loss = sweep_of(f"appD_{model}").claims
     assert drop.source == ("missing" if model == "resnet50" else "at hand")
     assert training_loss.source == "missing"
+
+
+def test_two_models_have_a_laptop_scale():
+    scales = {one.name: one.scales for one in describe_sweeps() if one.name.startswith("smith2020/app")}
+    for appendix in ("C3", "D", "E"):
+        for model in MODELS:
+            asked_for = ["paper", "laptop"] if model in ("wrn", "autoencoder") else ["paper"]
+            assert scales[f"smith2020/app{appendix}_{model}"] == asked_for
