@@ -50,3 +50,23 @@ def test_what_several_devices_cost_together_can_t_be_measured(planned):
     assert "steps are measured on one device only; with launcher.devices_per_run=2" in " ".join(
         refused.stderr.split()
     )
+
+
+def test_of_a_folder_the_sweeps_without_the_scale_are_left_out_and_named(terminal):
+    (terminal.folder / "sweeps" / "some").mkdir()
+    for name in ("some/one", "some/two", "some/three"):
+        terminal.write_sweep(name)
+    for name in ("one", "three"):
+        path = terminal.folder / "sweeps" / "some" / f"{name}.yaml"
+        path.write_text(path.read_text().replace("laptop", "paper"))
+    for _ in range(2):  # the second time from what was remembered
+        planned = terminal.sgdlab("plan", "some", "--json")
+        assert planned.returncode == 0, planned.stderr
+        assert planned.stderr == "without scale laptop, and left out: some/one, some/three\n"
+        assert json.loads(planned.stdout)["sweeps"] == ["some/two @ laptop"]
+    nowhere = terminal.sgdlab("plan", "some", "--scale", "huge")
+    assert (nowhere.returncode, nowhere.stdout) == (2, "")
+    assert nowhere.stderr == "sgdlab: sweeps/some/one.yaml: no scale 'huge'; it has paper\n"
+    by_name = terminal.sgdlab("plan", "some/one")
+    assert by_name.returncode == 2
+    assert by_name.stderr == "sgdlab: sweeps/some/one.yaml: no scale 'laptop'; it has paper\n"

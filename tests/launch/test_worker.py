@@ -2,12 +2,13 @@
 
 import re
 from contextlib import contextmanager, redirect_stderr
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from sgdlab.config.datasets import MnistData
+from sgdlab.config.datasets import FashionMnistData, MnistData
 from sgdlab.errors import UserError
 from sgdlab.runs.attempts import Attempt
 from sgdlab.runs.claims import claim
@@ -295,14 +296,36 @@ def test_a_pack_that_another_worker_is_claiming_is_left_to_it(make_plan, make_wo
     assert claimed == list(plan.packs[0].keys)[:1]
 
 
-def test_where_data_is_missing_nothing_is_claimed(make_plan, make_worker, store, monkeypatch):
+@pytest.fixture
+def offline(monkeypatch):
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+
+
+def test_where_data_is_missing_nothing_is_claimed(make_plan, make_worker, store, offline):
     plan = make_plan(data=MnistData())
     with pytest.raises(UserError, match=r"MNIST is not complete: .* and the download failed"):
         make_worker(plan).work()
     assert list(store.runs.iterdir()) == []
     assert list(store.attempts.iterdir()) == []
+
+
+def test_where_one_data_set_is_missing_the_others_are_trained_first(make_plan, make_worker, store, offline):
+    missing, here = make_plan(data=MnistData()), make_plan()
+    plan = replace(here, runs={**missing.runs, **here.runs}, packs=[*missing.packs, *here.packs])
+    with pytest.raises(UserError, match=r"MNIST is not complete") as refused:
+        make_worker(plan).work()
+    assert str(refused.value).count("MNIST is not complete") == 1
+    assert all(store.has_result(key) for key in here.runs)
+    assert not any(store.is_settled(key) for key in missing.runs)
+    assert list(store.attempts.iterdir()) == []
+
+
+def test_every_data_set_that_is_missing_is_named(make_plan, make_worker, offline):
+    mnist, fashion = make_plan(data=MnistData()), make_plan(data=FashionMnistData())
+    plan = replace(mnist, runs={**mnist.runs, **fashion.runs}, packs=[*mnist.packs, *fashion.packs])
+    with pytest.raises(UserError, match=r"(?s)^MNIST is not complete.*\nFashion-MNIST is not complete"):
+        make_worker(plan).work()
 
 
 def test_weights_are_kept_where_that_is_wanted(make_plan, make_worker, store):

@@ -8,6 +8,7 @@ from sgdlab.errors import UsageError
 from sgdlab.sweeps.expand import expand
 from sgdlab.sweeps.files import describe_sweeps, load_sweep
 from sgdlab.sweeps.finding import find_sweep, list_sweeps, names_meant_by
+from sgdlab.sweeps.raw import files_read
 
 PANELS = {
     "digits": {"title": "digits (real)", "base": {"data.num_train": 128}},
@@ -145,6 +146,19 @@ def test_a_file_extends_another_beside_it(load, small, tmp_path):
     sweep = load(above)
     assert (sweep.title, sweep.protocol.num_seeds, sweep.protocol.keep) == ("Above", 9, 2)
     assert sweep.panels["main"].base == {**small["base"], "data.num_train": 32}
+
+
+def test_of_several_extended_files_each_patches_the_one_before_it(load, small, tmp_path):
+    (tmp_path / "_lowest.yaml").write_text("protocol: {num_seeds: 8, keep: 7}\n")
+    (tmp_path / "_low.yaml").write_text(
+        yaml.safe_dump({**small, "extends": "_lowest.yaml", "protocol": {"keep": 2}})
+    )
+    (tmp_path / "_high.yaml").write_text("title: High\nprotocol: {num_seeds: 9}\nnotes: [high]\n")
+    sweep = load({"extends": ["_low.yaml", "_high.yaml"], "notes": ["own"]})
+    assert (sweep.title, sweep.notes) == ("High", ["own"])
+    assert (sweep.protocol.num_seeds, sweep.protocol.keep) == (9, 2)
+    read = files_read(tmp_path / "made.yaml", "made.yaml")
+    assert {path.name for path in read} == {"made.yaml", "_low.yaml", "_lowest.yaml", "_high.yaml"}
 
 
 # ---- overriding ----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +56,7 @@ class Request:
 
     def __init__(self, arguments: Sequence[str], scale: str, stack: ExitStack) -> None:
         named = [argument for argument in arguments if "=" not in argument]
-        self._names = list(dict.fromkeys(name for argument in named for name in names_meant_by(argument)))
+        self._names = list(dict.fromkeys(name for argument in named for name in _names_at(argument, scale)))
         if not self._names:
             raise UsageError("which sweep? Name one or more; `sgdlab list` shows all of them")
         overrides = [argument for argument in arguments if "=" in argument]
@@ -217,6 +218,26 @@ class Request:
         from sgdlab.config.numbers import expand_pow2
 
         return self.composer.parse(map(expand_pow2, overrides))
+
+
+def _names_at(argument: str, scale: str) -> list[str]:
+    """Return the sweeps that an argument names; of a folder those that have the scale, if there are any."""
+    named = names_meant_by(argument)
+    if named == [argument]:
+        return named
+    asked = ("scales", *named)
+    known, inputs = recall(*asked), Inputs.now()
+    if known is None:
+        from sgdlab.sweeps.files import describe_sweeps
+
+        known = json.dumps({one.name: one.scales for one in describe_sweeps() if one.name in named}).encode()
+        remember(inputs, known, *asked)
+    scales: dict[str, list[str]] = json.loads(known)
+    if left_out := [name for name in named if scale not in scales[name]]:
+        if len(left_out) == len(named):
+            return named  # reading them says which scales there are
+        print(f"without scale {scale}, and left out: {', '.join(left_out)}", file=sys.stderr)
+    return [name for name in named if name not in left_out]
 
 
 @contextmanager

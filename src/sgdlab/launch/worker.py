@@ -5,7 +5,7 @@ they end it fills their slots with waiting runs of the same shape. What others h
 over should they die. Attempts are counted before training: a run in a pack that died twice without a word is
 trained alone from then on, and one that dies so a third time is failed. An exception in a pack sends its
 members to be trained alone as well. Out of memory halves the packs of that shape, and where a run is alone
-what is computed at a time of its minibatch.
+what is computed at a time of its minibatch. Where a data set is missing the runs on others are trained first.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from sgdlab.config.datasets import Data
 from sgdlab.errors import UserError
 from sgdlab.launch.devices import num_workers
 from sgdlab.launch.followers import Followers
@@ -54,6 +55,7 @@ class Worker:
     on_progress: Callable[[Progress], None] = lambda _: None
     logging_to: Callable[[Path], AbstractContextManager[None]] = _no_log
     _alone: set[str] = field(default_factory=set)
+    _missing: dict[Data, str] = field(default_factory=dict)  # data sets that can't be had, and why
 
     def __post_init__(self) -> None:
         launcher = self.plan.execution.launcher
@@ -73,12 +75,16 @@ class Worker:
         Raises
         ------
         UserError
-            If something is wrong that isn't a run's fault: missing data, a full disk.
+            If something is wrong that isn't a run's fault: a full disk; or, once nothing else is left to be
+            trained, missing data.
         """
         while not self.stop_requested():
-            open_packs = [pack for pack in self._packs if not self._is_settled(pack)]
-            if not open_packs:
+            unsettled = [pack for pack in self._packs if not self._is_settled(pack)]
+            if not unsettled:
                 return
+            open_packs = [pack for pack in unsettled if self._data_of(pack) not in self._missing]
+            if not open_packs:
+                raise UserError("\n".join(dict.fromkeys(self._missing.values())))
             num_attempts = sum(self._attempt(pack) for pack in open_packs if not self.stop_requested())
             if num_attempts == 0:
                 time.sleep(_POLL_S)
@@ -86,14 +92,25 @@ class Worker:
     def _is_settled(self, pack: Pack) -> bool:
         return all(self.store.is_settled(key) for key in pack.keys)
 
+    def _data_of(self, pack: Pack) -> Data:
+        return self.plan.runs[pack.keys[0]].data  # a shape has one
+
+    def _has_data(self, pack: Pack) -> bool:
+        """Load the data set of a pack, or learn that it can't be had."""
+        try:
+            self._trainer.load_data(self.plan.runs[pack.keys[0]])
+        except UserError as error:
+            self._missing[self._data_of(pack)] = str(error)
+            return False
+        return True
+
     def _attempt(self, pack: Pack) -> bool:
         """Claim and train what can be had of a pack; return whether anything could."""
         free = [key for key in pack.keys if self._waiting.is_free(key)]
         suspects = [key for key in free if self._is_suspect(key)]
         candidates = suspects[:1] or free
-        if not candidates:
+        if not candidates or not self._has_data(pack):  # nothing is claimed where it is missing
             return False
-        self._trainer.load_data(self.plan.runs[candidates[0]])  # nothing is claimed where it is missing
         launcher = self.plan.execution.launcher
         with Attempt.start(self.store, self.session, launcher.heartbeat_every_s) as attempt:
             if suspects and self._num_deaths(suspects[0]) >= _DEATHS_BEFORE_FAILED:

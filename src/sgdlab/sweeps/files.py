@@ -2,7 +2,8 @@
 
 A file says everything once, at the paper's scale. `scales.NAME` is a patch over it; `scales.NAME.panels.NAME`
 is a patch over that, one for each panel of the figure. `extends` names a file beside it that is patched by
-this one. Values under `symbols` are read as ``${symbols.name}``.
+this one, or several, each of which is patched by the next. Values under `symbols` are read as
+``${symbols.name}``.
 """
 
 from __future__ import annotations

@@ -37,12 +37,12 @@ def read_raw(path: Path, shown: str) -> DictConfig:
 def files_read(path: Path, shown: str) -> list[Path]:
     """Return the files that `read_raw` reads; raises as it does, but for what is wrong inside of them."""
     files: list[Path] = []
-    while path.is_file() and path.resolve() not in files:
-        files.append(path.resolve())
-        extends = _load(path, shown).get("extends")
-        if extends is None:
-            break
-        path, shown = path.parent / str(extends), str(Path(shown).parent / str(extends))
+    unread = [(path, shown)]
+    while unread:
+        path, shown = unread.pop()
+        if path.is_file() and path.resolve() not in files:
+            files.append(path.resolve())
+            unread += [_beside(path, shown, name) for name in _extended(_load(path, shown))]
     return files
 
 
@@ -69,16 +69,28 @@ def _read_over_extended(path: Path, shown: str, above: tuple[Path, ...]) -> Dict
     raw = _load(path, shown)
     _check(OmegaConf.to_container(raw), _KEYS, shown)
     _check_scales(OmegaConf.to_container(raw), shown)
-    extends = raw.pop("extends", None)
-    if extends is None:
-        return raw
-    below = path.parent / str(extends)
-    if not below.is_file():
-        raise UsageError(f"{shown}: extends names {extends}, and there is no such file beside it")
     trail = (*above, path.resolve())
-    if below.resolve() in trail:
-        raise UsageError(f"{shown}: extends names {extends}, which extends this file in turn")
-    return merge(shown, _read_over_extended(below, str(Path(shown).parent / str(extends)), trail), raw)
+    parts = []
+    for name in _extended(raw):
+        below, below_shown = _beside(path, shown, name)
+        if not below.is_file():
+            raise UsageError(f"{shown}: extends names {name}, and there is no such file beside it")
+        if below.resolve() in trail:
+            raise UsageError(f"{shown}: extends names {name}, which extends this file in turn")
+        parts.append(_read_over_extended(below, below_shown, trail))
+    raw.pop("extends", None)
+    return merge(shown, *parts, raw)
+
+
+def _extended(raw: DictConfig) -> list[str]:
+    """Return the names of the files that a file extends, the lowest first."""
+    named = OmegaConf.to_container(raw).get("extends")  # type: ignore[union-attr]
+    return [] if named is None else [str(name) for name in (named if isinstance(named, list) else [named])]
+
+
+def _beside(path: Path, shown: str, name: str) -> tuple[Path, str]:
+    """Return the path of a file beside another one, and what messages call it."""
+    return path.parent / name, str(Path(shown).parent / name)
 
 
 def _load(path: Path, shown: str) -> DictConfig:
