@@ -59,9 +59,24 @@ def test_figure_and_report_write_files(trained):
     assert "A larger learning rate helps." in (trained.folder / "outputs/report.html").read_text()
     assert trained.sgdlab("report", "tiny", "--out", "outputs/results.md").returncode == 0
     assert "A larger learning rate helps." in (trained.folder / "outputs/results.md").read_text()
+    assert "At the papers' own scale" not in (trained.folder / "outputs/results.md").read_text()
     refused = trained.sgdlab("report", "tiny", "--out", "outputs/results.txt")
     assert refused.returncode == 2
     assert "--out=outputs/results.txt: a report is an .html page or an .md page" in refused.stderr
+
+
+def test_a_markdown_report_tells_what_the_papers_scale_takes(trained):
+    path = trained.folder / "sweeps" / "tiny.yaml"
+    path.write_text(
+        path.read_text() + "  paper: {protocol: {num_seeds: 5}, base: {budget.num_updates: 1000}}\n"
+    )
+    written = trained.sgdlab("report", "tiny", "--out", "outputs/results.md", "launcher.device=cpu")
+    assert written.returncode == 0, written.stderr
+    text = (trained.folder / "outputs/results.md").read_text()
+    # three rates and two strengths, of which λ = 0 is plain SGD at the first rate
+    assert "| tiny | 20 | 20,000 | unknown |" in text
+    assert "| **together** | 20 | 20,000 | unknown |" in text
+    assert "| [tiny](#tiny) | laptop | 12 |" in text
 
 
 EDGE = {
