@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from pydantic import ValidationError
 
 from sgdlab.config.components import UpdateBudget, UpdateEvaluation
 from sgdlab.config.compose import open_composer
@@ -110,20 +112,33 @@ def _stand_in(runs: Sequence[Run]) -> Kind:
         (run for run in runs if run.optimizer.batch_size == smallest), key=lambda run: run.optimizer.lr
     )
     run = by_rate[len(by_rate) // 2]
-    per_example = multiply_adds(run) / smallest
-    batch_size = min(smallest, max(SMALLEST_BATCH, int(LONGEST / NUM_UPDATES / per_example)))
-    return Kind(run, _with_few_examples(run, batch_size))
+    limit = max(SMALLEST_BATCH, int(LONGEST / NUM_UPDATES / (multiply_adds(run) / smallest)))
+    return Kind(run, next(_with_few_examples(run, _parts_of(smallest, limit))))
 
 
-def _with_few_examples(run: Run, batch_size: int) -> Run:
-    """Keep four minibatches of examples, evaluated once; budget and schedule stay, counted in updates."""
-    changes = {
-        "data": run.data.model_copy(update={"num_train": 4 * batch_size, "num_test": batch_size}),
-        "optimizer": run.optimizer.model_copy(update={"batch_size": batch_size}),
-        "budget": UpdateBudget(num_updates=run.num_updates),
-        "evaluation": UpdateEvaluation(every_num_updates=NUM_UPDATES),
-    }
-    return Run.model_validate(dict(run) | changes)
+def _parts_of(batch_size: int, limit: int) -> list[int]:
+    """Return its divisors: those up to a limit first, the largest of them before all others."""
+    smallest = min(SMALLEST_BATCH, batch_size)
+    divisors = [size for size in range(smallest, batch_size + 1) if batch_size % size == 0]
+    return sorted(divisors, key=lambda size: (size > limit, abs(size - limit)))
+
+
+def _with_few_examples(run: Run, batch_sizes: Iterable[int]) -> Iterator[Run]:
+    """Keep four minibatches of examples, evaluated once; budget and schedule stay, counted in updates.
+
+    Sizes that a run can't have, of ghosts or of parts that a penalty speaks of, are passed over.
+    """
+    for batch_size in batch_sizes:
+        changes = {
+            "data": run.data.model_copy(update={"num_train": 4 * batch_size, "num_test": batch_size}),
+            "optimizer": run.optimizer.model_copy(update={"batch_size": batch_size}),
+            "budget": UpdateBudget(num_updates=run.num_updates),
+            "evaluation": UpdateEvaluation(every_num_updates=NUM_UPDATES),
+        }
+        if isinstance(run.landscape, MeasuredLandscape):
+            changes["landscape"] = run.landscape.model_copy(update={"num_examples": None})
+        with suppress(ValidationError):
+            yield Run.model_validate(dict(run) | changes)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

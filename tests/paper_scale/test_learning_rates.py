@@ -35,9 +35,13 @@ class Stated:
 def stated(sweep_name: str, run: Run) -> Stated:
     """Say what the paper says of a run's learning rate."""
     paper, _, figure = sweep_name.partition("/")
-    if paper == "smith2020":  # §4, and §7.1 where the final rate is tuned as well
-        is_tuned = isinstance(run.schedule, HoldThenDecayToSchedule)
-        return Stated(10, (run.optimizer.lr / run.schedule.final_lr) ** 0.1 if is_tuned else 2.0)
+    if paper == "smith2020" and figure.startswith("fig3"):  # §7.1: γ is tuned, by the final rate
+        final_lr = getattr(
+            run.schedule, "final_lr", run.optimizer.lr
+        )  # the same as the first: it never changes
+        return Stated(10, (run.optimizer.lr / final_lr) ** 0.1)
+    if paper == "smith2020":  # §4
+        return Stated(10, 2.0)
     if paper == "smith2021" and figure.startswith("fig4"):  # §4: at every remaining tenth of training
         return Stated(5, 2.0)
     return Stated()
