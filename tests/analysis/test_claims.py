@@ -73,3 +73,31 @@ def test_the_order_of_observations_does_not_matter(make_sweep, make_runs):
 def test_without_any_run_nothing_is_decided(make_sweep):
     (verdict,) = judge(make_sweep(GRIDS, claims=[gain()]), [])
     assert (verdict.verdict, verdict.estimate, verdict.num_seeds) == ("inconclusive", None, 0)
+
+
+@pytest.mark.parametrize(
+    ("expect", "measured"),
+    [
+        ({"above": 0}, "the interval [0.7389, 0.7761] lies above 0"),
+        ({"below": 0}, "the interval [0.7389, 0.7761] doesn't lie below 0"),
+        ({"above": 0.75}, "the interval [0.7389, 0.7761] lies only partly above 0.75"),
+    ],
+)
+def test_without_its_source_a_claim_is_inconclusive_whatever_is_measured(
+    make_sweep, make_runs, expect, measured
+):
+    sweep = make_sweep(GRIDS, claims=[gain(expect=expect, source="missing")])
+    (verdict,) = judge(sweep, make_runs(sweep, rising))
+    assert verdict.verdict == "inconclusive"
+    assert verdict.estimate == pytest.approx(0.7575)
+    assert verdict.reason == (
+        f"source missing: the settings are assumed, for no text at hand states them; {measured}"
+    )
+
+
+def test_without_its_source_a_claim_still_says_what_its_number_lacks(make_sweep):
+    (with_source,) = judge(make_sweep(GRIDS, claims=[gain()]), [])
+    (without,) = judge(make_sweep(GRIDS, claims=[gain(source="missing")]), [])
+    assert without.reason == (
+        f"source missing: the settings are assumed, for no text at hand states them; {with_source.reason}"
+    )

@@ -135,6 +135,20 @@ def test_two_axes_are_tuned_together_and_the_error_bar_is_projected(make_sweep, 
     assert (final.mean, final.bars) == ((2.0**-3,), ((2.0**-4, 2.0**-2),))
 
 
+def test_of_two_axes_the_one_at_its_edge_is_ringed(make_sweep, make_runs):
+    """The final rate is best at its lowest value, the initial one in the middle."""
+    grids = {"tuned": {B: [16], LR: [2.0**k for k in range(-6, 1)], FINAL: [2.0**k for k in range(-7, 1)]}}
+
+    def value(grid, point, seed):
+        return 0.9 - (math.log2(point[LR]) + 3) ** 2 - math.log2(point[FINAL]) + 0.01 * (seed - 1)
+
+    drawn = [curve(optimum=LR), curve(optimum=FINAL), curve(optimum=f"{LR} / {FINAL}"), curve()]
+    made = draw_one(make_sweep, make_runs, value, grids, tuned=[LR, FINAL], curves=drawn)
+    figure, series = series_of(*made)
+    assert [one.at_edge_x for one in series] == [(), (16,), (16,), (16,)]
+    assert sum("touches the edge of the grid" in line for line in figure.caption) == len(drawn)
+
+
 def test_a_curve_for_each_n(make_sweep, make_runs):
     grids = {"tuned": {N: [1, 4], B: [16, 32], LR: [2.0**k for k in range(-5, 0)]}}
 

@@ -52,6 +52,10 @@ REFUSED = {
         "allowed are 'gain', 'optimum_ratio', 'trend', 'difference', 'collapse', 'agreement', "
         "'scaling', 'order', 'spread', 'level', 'slope', 'share'",
     ),
+    "a claim of an unknown source": (
+        ("claims", [{**GAIN, "source": "lost"}]),
+        "made.yaml: claims[0].source='lost': input should be 'at hand' or 'missing'",
+    ),
     "a claim that expects nothing": (
         ("claims", [{**GAIN, "expect": {}}]),
         "made.yaml: claims[0].expect: expect needs exactly one of above, below, within; it has none",

@@ -1,35 +1,28 @@
 """Judge what a sweep claims: a number with a 95 % interval, held against what is expected of it.
 
 *supported* when the whole interval satisfies the expectation, *not supported* when none of it does,
-*inconclusive* otherwise, and whenever something that the number needs is unfinished, diverged or too few.
+*inconclusive* otherwise, and whenever something that the number needs is unfinished, diverged or too few. A
+claim whose source is missing is *inconclusive*, too: its number is computed, and tests what was assumed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from sgdlab.analysis.estimators.agreement import estimate_agreement
-from sgdlab.analysis.estimators.collapse import estimate_collapse
-from sgdlab.analysis.estimators.difference import estimate_difference
+from sgdlab.analysis.estimators.any_claim import estimate_claim
 from sgdlab.analysis.estimators.estimate import Estimate
-from sgdlab.analysis.estimators.gain import estimate_gain
-from sgdlab.analysis.estimators.level import estimate_level
-from sgdlab.analysis.estimators.optimum_ratio import estimate_optimum_ratio
-from sgdlab.analysis.estimators.order import estimate_order
-from sgdlab.analysis.estimators.scaling import estimate_scaling
-from sgdlab.analysis.estimators.share import estimate_share
-from sgdlab.analysis.estimators.slope import estimate_slope
-from sgdlab.analysis.estimators.spread import estimate_spread
-from sgdlab.analysis.estimators.trend import estimate_trend
+from sgdlab.analysis.leave_one_out import leave_one_out
 from sgdlab.analysis.observations import Observation
-from sgdlab.analysis.points import GridRuns, NoSuchPointError, arrange
+from sgdlab.analysis.points import GridRuns, arrange
 from sgdlab.sweeps.any_claim import Claim
 from sgdlab.sweeps.claims import Expectation
 from sgdlab.sweeps.spec import Protocol, Sweep
 
 Decision = Literal["supported", "not supported", "inconclusive"]
+
+_SOURCE_MISSING = "source missing: the settings are assumed, for no text at hand states them"
 
 
 @dataclass(frozen=True)
@@ -60,11 +53,12 @@ def judge(sweep: Sweep, observations: Iterable[Observation]) -> list[Verdict]:
         for panel_name, panel in sweep.panels.items():
             if claim.panels is None or panel_name in claim.panels:
                 grids = {grid_name: arranged[panel_name, grid_name] for grid_name in panel.grids}
-                try:
-                    estimate = _estimate(claim, grids, sweep.protocol)
-                except NoSuchPointError as error:
-                    estimate = Estimate(None, None, 0, f"{claim.kind} of points", obstacle=str(error))
-                verdicts.append(_verdict(claim, panel_name, estimate))
+                estimate = estimate_claim(claim, grids, sweep.protocol)
+                verdict = _verdict(claim, panel_name, estimate)
+                if verdict.verdict == "inconclusive" and estimate.obstacle is None:
+                    odd = _name_odd_seed(claim, grids, sweep.protocol)
+                    verdict = replace(verdict, reason="; ".join((verdict.reason, *odd)))
+                verdicts.append(verdict)
     return verdicts
 
 
@@ -93,34 +87,6 @@ def describe_expectation(expect: Expectation) -> str:
     return f"within [{low:g}, {high:g}]"
 
 
-def _estimate(claim: Claim, grids: Mapping[str, GridRuns], protocol: Protocol) -> Estimate:
-    match claim.kind:
-        case "gain":
-            return estimate_gain(claim, grids, protocol)
-        case "optimum_ratio":
-            return estimate_optimum_ratio(claim, grids, protocol)
-        case "trend":
-            return estimate_trend(claim, grids, protocol)
-        case "difference":
-            return estimate_difference(claim, grids, protocol)
-        case "collapse":
-            return estimate_collapse(claim, grids, protocol)
-        case "agreement":
-            return estimate_agreement(claim, grids, protocol)
-        case "scaling":
-            return estimate_scaling(claim, grids, protocol)
-        case "order":
-            return estimate_order(claim, grids, protocol)
-        case "spread":
-            return estimate_spread(claim, grids, protocol)
-        case "level":
-            return estimate_level(claim, grids, protocol)
-        case "slope":
-            return estimate_slope(claim, grids, protocol)
-        case "share":
-            return estimate_share(claim, grids, protocol)
-
-
 def _verdict(claim: Claim, panel: str, estimate: Estimate) -> Verdict:
     expected = describe_expectation(claim.expect)
     if estimate.obstacle is not None or estimate.interval is None:
@@ -133,6 +99,8 @@ def _verdict(claim: Claim, panel: str, estimate: Estimate) -> Verdict:
             decision
         ]
         reason = f"the interval [{low:.4g}, {high:.4g}] {lies} {expected}"
+    if claim.source == "missing":
+        decision, reason = "inconclusive", f"{_SOURCE_MISSING}; {reason}"
     return Verdict(
         claim=claim,
         panel=panel,
@@ -143,3 +111,18 @@ def _verdict(claim: Claim, panel: str, estimate: Estimate) -> Verdict:
         rule=f"{estimate.rule}; expected {expected}",
         reason="; ".join((reason, *estimate.remarks)),
     )
+
+
+def _name_odd_seed(claim: Claim, grids: Mapping[str, GridRuns], protocol: Protocol) -> tuple[str, ...]:
+    """Name the seed without which it would be decided, where leaving out any other decides nothing."""
+    decided = {
+        seed: (decide(estimate.interval, claim.expect), estimate.value)
+        for seed, estimate in leave_one_out(claim, grids, protocol).items()
+        if estimate.interval is not None and estimate.obstacle is None
+    }
+    decisive = [seed for seed, (decision, _) in decided.items() if decision != "inconclusive"]
+    if len(decisive) != 1:
+        return ()
+    (seed,) = decisive
+    decision, value = decided[seed]
+    return (f"without seed {seed} alone it would be {decision}, at {value:.4g}",)

@@ -1,10 +1,11 @@
-"""From the store to observations: every run that a sweep wants, and what became of it."""
+"""From the store, or an export of it, to observations: every run that a sweep wants, and its fate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Literal
 
+from sgdlab.analysis.export import Exported
 from sgdlab.analysis.observations import Observation
 from sgdlab.runs.index import Index
 from sgdlab.runs.store import Store
@@ -19,6 +20,25 @@ def observe(sweep: Sweep, known: SweepKeys, store: Store) -> list[Observation]:
     A damaged run counts as failed. Raises `DamagedRunError` where curves are needed and damaged.
     """
     return list(_observations(sweep, known, store))
+
+
+def observe_export(sweep: Sweep, known: SweepKeys, exported: Exported) -> list[Observation]:
+    """Look up the runs of a sweep in an export; one that it doesn't hold is missing."""
+    across_kinks = frozenset(known.across_kinks)
+    return [
+        Observation(
+            panel=place.panel,
+            grid=place.grid,
+            point=place.point,
+            seed=place.seed,
+            key=key,
+            state=exported.states.get(key, "missing"),
+            metrics=exported.metrics.get(key, {}),
+            curves=exported.curves.get(key, {}),
+            differences_kinks=key in across_kinks,
+        )
+        for place, key in zip(places(sweep), known.keys, strict=True)
+    ]
 
 
 def _observations(sweep: Sweep, known: SweepKeys, store: Store) -> Iterator[Observation]:

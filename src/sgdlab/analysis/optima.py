@@ -3,7 +3,7 @@
 A value is that of the best point, with the standard deviation of its kept runs. An optimum is drawn with
 its error bar: everything whose mean lies within one standard deviation of the best. Tuned axes are tuned
 together, and the error bar of several is projected onto what is drawn. Neither may touch the edge of the
-grid; where they do, the point is marked.
+grid; where they do, the point is marked: of an optimum, where it is the edge of what is drawn.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from sgdlab.analysis.curves import ascending, unselected_spreads
 from sgdlab.analysis.labels import curve_label
 from sgdlab.analysis.optimum import Optimum
-from sgdlab.analysis.points import GridRuns, hashable, point_id
+from sgdlab.analysis.points import GridRuns, axes_followed, hashable, point_id
 from sgdlab.analysis.series import Made, Series
 from sgdlab.analysis.tuning import Bar, TunedPoint, bar_of, tune, unselected_optima
 from sgdlab.sweeps.drawings import Curve
@@ -53,6 +53,7 @@ def _series(
         std = tuple(one.std for one in shown)
         unselected = tuple(spread.mean if spread else None for spread in spreads)
         bars: tuple[tuple[float, float] | None, ...] = ()
+        drawn = list(grid_runs.grid.axes)
     else:
         optima, rule = unselected_optima(points)
         found = _bars([point.optimum for point in points], grid_runs, curve.optimum)
@@ -60,6 +61,7 @@ def _series(
         std = (None,) * len(points)
         bars = tuple((bar.low, bar.high) if bar else None for bar in found)
         unselected = tuple(bar.best if bar else None for bar in _bars(optima, grid_runs, curve.optimum))
+        drawn = axes_followed(grid_runs.points, grid_runs.values_of(curve.optimum))
     return Series(
         label=label,
         metric=curve.metric,
@@ -72,7 +74,9 @@ def _series(
         diverged_x=tuple(x for x, point in zip(xs, points, strict=True) if point.standing == "diverged"),
         unfinished_x=tuple(x for x, point in zip(xs, points, strict=True) if point.standing == "unfinished"),
         bars=bars,
-        at_edge_x=tuple(x for x, point in zip(xs, points, strict=True) if point.edges),
+        at_edge_x=tuple(
+            x for x, point in zip(xs, points, strict=True) if any(edge.axis in drawn for edge in point.edges)
+        ),
     )
 
 

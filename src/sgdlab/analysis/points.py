@@ -103,6 +103,11 @@ def restrict(grid_runs: GridRuns, where: Where) -> GridRuns:
     )
 
 
+def axes_followed(points: Sequence[Point], values: Sequence[Any]) -> list[str]:
+    """Return the axes along which the values at the points, (P,), change while everything else is equal."""
+    return [axis for axis in points[0] if _changes_along(axis, points, values)] if points else []
+
+
 def refuse_duplicates(runs: Sequence[Observation]) -> None:
     """Raise UsageError where two runs of one point have the same seed."""
     by_seed: dict[int, Observation] = {}
@@ -141,6 +146,15 @@ def point_id(point: Point) -> frozenset[tuple[str, Any]]:
         return frozenset(point.items())
     except TypeError:  # a value is a list
         return frozenset((axis, hashable(value)) for axis, value in point.items())
+
+
+def _changes_along(axis: str, points: Sequence[Point], values: Sequence[Any]) -> bool:
+    seen: dict[Any, Any] = {}
+    for point, value in zip(points, values, strict=True):
+        rest = tuple((name, hashable(other)) for name, other in point.items() if name != axis)
+        if seen.setdefault(rest, value) != value:
+            return True
+    return False
 
 
 def _points_of(grid: Grid) -> tuple[Point, ...]:

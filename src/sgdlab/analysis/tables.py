@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TextIO
 
 from sgdlab.analysis.claims import Verdict
@@ -13,6 +13,7 @@ from sgdlab.analysis.observations import Observation
 from sgdlab.analysis.optimum import Edge, find_optimum
 from sgdlab.analysis.points import GridRuns, arrange, describe_point, hashable
 from sgdlab.analysis.protocol import PointSummary, summarize_curve
+from sgdlab.analysis.test_images import ReadCurves, interval_over_images
 from sgdlab.sweeps.spec import Sweep
 
 
@@ -23,23 +24,30 @@ class ResultRow:
     summary: PointSummary
     is_optimum: bool  # of the grid, or of the part that is tuned together; several rows where they tie
     in_error_bar: bool  # within one standard deviation of the optimum
-    edges: tuple[
-        Edge, ...
-    ]  # ends of the grid that the optimum or its error bar touches; on the optimum's row
+    edges: tuple[Edge, ...]  # ends of the grid that optimum or error bar touch; on the optimum's row
+    interval_over_images: tuple[float, float] | None = None  # of the mean over all runs; where asked for
 
 
-def rows(sweep: Sweep, observations: Iterable[Observation]) -> list[ResultRow]:
+def rows(
+    sweep: Sweep, observations: Iterable[Observation], read_curves: ReadCurves | None = None
+) -> list[ResultRow]:
     """Return a row for each panel, grid, metric and point, in the order of the sweep file.
 
     A grid has the metrics that the figure draws of it. One that isn't drawn, or drawn over training, has the
-    metric that ranks its runs.
+    metric that ranks its runs. Where curves can be read, test images are resampled too.
     """
     arranged = arrange(sweep, observations)
     result = []
     for grid_runs in arranged.values():
-        for metric in _metrics_of(sweep, grid_runs.grid_name):
+        for metric in drawn_metrics(sweep, grid_runs.grid_name):
             summaries = summarize_curve(grid_runs, sweep.protocol, metric)
-            result += _rows_of(summaries, _places_of_optima(sweep, grid_runs))
+            found = _rows_of(summaries, _places_of_optima(sweep, grid_runs))
+            if read_curves is not None:
+                found = [
+                    replace(row, interval_over_images=interval_over_images(runs, metric, read_curves))
+                    for row, runs in zip(found, grid_runs.runs, strict=True)
+                ]
+            result += found
     return result
 
 
@@ -59,6 +67,9 @@ def record_of_row(row: ResultRow) -> dict[str, Any]:
     ):
         record[f"{name}_mean"] = None if spread is None else spread.mean
         record[f"{name}_std"] = None if spread is None else spread.std
+    record["unselected_low"], record["unselected_high"] = summary.unselected_interval or (None, None)
+    if row.interval_over_images is not None:
+        record["unselected_low_over_images"], record["unselected_high_over_images"] = row.interval_over_images
     for count in ("asked", "done", "diverged", "failed", "missing"):
         record[f"num_{count}"] = getattr(summary, f"num_{count}")
     record["kept_seeds"] = list(summary.kept_seeds)
@@ -119,7 +130,8 @@ _REASONS_COUNTED = {
 }
 
 
-def _metrics_of(sweep: Sweep, grid: str) -> list[str]:
+def drawn_metrics(sweep: Sweep, grid: str) -> list[str]:
+    """Return the metrics that the figure draws of a grid; the one that ranks its runs where there is none."""
     drawing = sweep.drawing
     curves = [*drawing.curves, *([drawing.reference] if drawing.reference else [])]
     drawn = [curve.metric for curve in curves if curve.grid == grid and not curve.metric.endswith(".curve")]

@@ -1,9 +1,10 @@
-"""Commands about results: results, figure, report."""
+"""Commands about results: results, claims, export, figure, report."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,9 +20,19 @@ if TYPE_CHECKING:
 Folder = Annotated[Path, typer.Option(help="Where to write.")]
 
 
+class ExportFormat(StrEnum):
+    """What tables are written as."""
+
+    csv = "csv"
+    parquet = "parquet"
+    json = "json"
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("results")(results)
+    app.command("claims")(claims)
+    app.command("export")(export)
     app.command("figure")(figure)
     app.command("report")(report)
 
@@ -31,22 +42,43 @@ def results(
     scale: Scale = "laptop",
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    point: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            metavar="POINT",
+            help="Show the runs behind a point, which were kept and why: 'optimizer.lr=2**-6, grid=sgd'.",
+        ),
+    ] = None,
+    test_images: Annotated[
+        bool, typer.Option("--test-images", help="Resample the test images, too, in the interval over all n.")
+    ] = False,
 ) -> None:
     """Show each point by the protocol (best k of n), the claims, and what was left out and why."""
     from sgdlab.analysis.claims import judge
     from sgdlab.analysis.collect import observe
+    from sgdlab.analysis.explain import explain
     from sgdlab.analysis.optimum_table import optimum_rows
     from sgdlab.analysis.penalty_error import describe_penalty_error
     from sgdlab.analysis.tables import rows, write_csv
+    from sgdlab.cli.explanation_view import print_explanations
     from sgdlab.cli.results_view import print_results, results_as_json
 
     with open_request(arguments, scale) as request:
         asked = list(zip(request.sweeps, request.known(), strict=True))
         store = request.store
+    if point is not None:
+        explained = [
+            (sweep, explain(sweep, observe(sweep, known, store), point, store.read_curves))
+            for sweep, known in asked
+        ]
+        print_explanations(explained, as_json)
+        return
     between = "[" if as_json else ""
     for sweep, known in asked:
         observations = observe(sweep, known, store)
-        found, cautions = rows(sweep, observations), describe_penalty_error(observations)
+        found = rows(sweep, observations, store.read_curves if test_images else None)
+        cautions = describe_penalty_error(observations)
         if as_csv:
             write_csv(found, sys.stdout)
             continue
@@ -61,20 +93,66 @@ def results(
         print("]")
 
 
-def figure(arguments: Arguments, scale: Scale = "laptop", folder: Folder = Path("outputs/figures")) -> None:
+def figure(
+    arguments: Arguments,
+    scale: Scale = "laptop",
+    folder: Folder = Path("outputs/figures"),
+    exported: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FOLDER", help="An export to draw from, instead of the store."),
+    ] = None,
+) -> None:
     """Draw the figures as PNG, PDF and SVG, and judge the claims."""
     from sgdlab.analysis.claims import judge
-    from sgdlab.analysis.collect import observe
+    from sgdlab.analysis.collect import observe, observe_export
+    from sgdlab.analysis.export import read_export
     from sgdlab.analysis.figure_series import figure_series
     from sgdlab.analysis.figures import draw
     from sgdlab.cli.results_view import print_verdicts
 
+    tables = None if exported is None else read_export(exported)
     with open_request(arguments, scale) as request:
         for sweep, known in zip(request.sweeps, request.known(), strict=True):
-            observations = observe(sweep, known, request.store)
+            if tables is None:
+                observations = observe(sweep, known, request.store)
+            else:
+                observations = observe_export(sweep, known, tables)
             written = draw(figure_series(sweep, observations), folder, _name_of(sweep))
             print(f"{sweep.name} @ {sweep.scale}:", *written, sep="\n  ")
             print_verdicts(judge(sweep, observations))
+
+
+def claims(arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False) -> None:
+    """Show the claims of some sweeps in one table: verdict, number with its interval, what was expected."""
+    from sgdlab.analysis.claims import judge
+    from sgdlab.analysis.collect import observe
+    from sgdlab.cli.claims_view import print_claims
+
+    with open_request(arguments, scale) as request:
+        judged = [
+            (sweep, judge(sweep, observe(sweep, known, request.store)))
+            for sweep, known in zip(request.sweeps, request.known(), strict=True)
+        ]
+    print_claims(judged, as_json)
+
+
+def export(
+    arguments: Arguments,
+    scale: Scale = "laptop",
+    folder: Annotated[Path, typer.Option(help="Where to write.")] = Path("outputs/export"),
+    kind: Annotated[ExportFormat, typer.Option("--format", help="Of the tables.")] = ExportFormat.csv,
+) -> None:
+    """Write runs, curves, points and claims as tidy tables with units; `figure --from` draws from them."""
+    from sgdlab.analysis.collect import observe
+    from sgdlab.analysis.export import write_export
+
+    with open_request(arguments, scale) as request:
+        store = request.store
+        seen = [
+            (sweep, observe(sweep, known, store))
+            for sweep, known in zip(request.sweeps, request.known(), strict=True)
+        ]
+        print("export:", *write_export(seen, store.read_curves, folder, kind.value), sep="\n  ")
 
 
 def report(

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from sgdlab.analysis.claims import Verdict
 from sgdlab.analysis.optimum_table import OptimumRow, flags_of, record_of_optimum
-from sgdlab.analysis.protocol import Spread
+from sgdlab.analysis.protocol import PointSummary, Spread
 from sgdlab.analysis.tables import ResultRow, describe_left_out, record_of_row, record_of_verdict
 from sgdlab.analysis.tuning import Bar
 from sgdlab.cli.output import console, json_line
@@ -62,7 +62,8 @@ def results_as_json(
 def print_points(sweep: Sweep, rows: Sequence[ResultRow]) -> None:
     """Print a table for each panel, grid and metric."""
     print(f"{sweep.name} @ {sweep.scale}: {sweep.title}")
-    print("mean ± standard deviation (ddof 1); * optimum, + within its error bar")
+    print("best: mean ± standard deviation (ddof 1); all: mean [its bootstrap interval]")
+    print("* optimum, + within its error bar")
     for (panel, grid, metric), curve in groupby(rows, key=_curve_of):
         print(f"\n{panel}/{grid}: {sweep.panels[panel].grids[grid].label} · {metric}")
         points = list(curve)
@@ -102,6 +103,26 @@ def format_spread(spread: Spread | None) -> str:
     if decimals > _MOST_DECIMALS:
         return f"{spread.mean:.4g} ± {spread.std:.2g}"
     return f"{spread.mean:.{decimals}f} ± {spread.std:.{decimals}f}"
+
+
+def format_interval(interval: tuple[float, float] | None) -> str:
+    """Write both ends down to the second digit of their distance: ``[0.656, 0.678]``."""
+    if interval is None:
+        return "–"
+    low, high = interval
+    decimals = max(0, 1 - math.floor(math.log10(high - low))) if high > low else _MOST_DECIMALS
+    if decimals > _MOST_DECIMALS:
+        return f"[{low:.4g}, {high:.4g}]"
+    return f"[{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
+def _format_unselected(summary: PointSummary, interval: tuple[float, float] | None) -> str:
+    """Write ``0.667 [0.656, 0.678]``; of too few runs for an interval, mean ± standard deviation."""
+    if summary.unselected is None or interval is None:
+        return format_spread(summary.unselected)
+    written = format_interval(interval)
+    decimals = len(written[:-1].rpartition(".")[2]) if "." in written else 0
+    return f"{summary.unselected.mean:.{decimals}f} {written}"
 
 
 def _curve_of(row: ResultRow) -> tuple[str, str, str]:
@@ -144,13 +165,18 @@ def _listing(sweep: Sweep, rows: Sequence[ResultRow]) -> Iterator[str]:
     """Yield the heading, and one line a point; columns that would hold nothing are left out."""
     summaries = [row.summary for row in rows]
     axes = _short_names(list(summaries[0].point))
+    over_images = any(row.interval_over_images for row in rows)
     spreads = {
-        f"best {sweep.protocol.keep} of {sweep.protocol.num_seeds}": [summary.best for summary in summaries],
-        f"all {sweep.protocol.num_seeds}": [summary.unselected for summary in summaries],
-        "honest epoch": [summary.honest for summary in summaries],
+        f"best {sweep.protocol.keep} of {sweep.protocol.num_seeds}": [
+            format_spread(summary.best) for summary in summaries
+        ],
+        f"all {sweep.protocol.num_seeds}{', images too' if over_images else ''} [95 %]": [
+            _format_unselected(row.summary, row.interval_over_images or row.summary.unselected_interval)
+            for row in rows
+        ],
     }
-    if not any(spreads["honest epoch"]):
-        del spreads["honest epoch"]
+    if any(summary.honest for summary in summaries):
+        spreads["honest epoch"] = [format_spread(summary.honest) for summary in summaries]
     counts = {"done": [summary.num_done for summary in summaries]}
     counts |= {name: [getattr(summary, field) for summary in summaries] for name, field in _COUNTS.items()}
     shown = {name: numbers for name, numbers in counts.items() if name == "done" or any(numbers)}
@@ -160,7 +186,7 @@ def _listing(sweep: Sweep, rows: Sequence[ResultRow]) -> Iterator[str]:
             for axis, name in axes.items()
         ),
         ["", *("*" if row.is_optimum else "+" if row.in_error_bar else "" for row in rows)],
-        *([name, *map(format_spread, column)] for name, column in spreads.items()),
+        *([name, *column] for name, column in spreads.items()),
         *([name, *map(str, numbers)] for name, numbers in shown.items()),
     ]
     return _aligned(columns)

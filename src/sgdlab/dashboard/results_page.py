@@ -167,7 +167,7 @@ def _claim(verdict: Verdict, has_panels: bool) -> str:
         markdown(where + verdict.claim.says),
         markdown(_measured(verdict)),
         describe_expectation(verdict.claim.expect),
-        f"**{verdict.verdict}**",
+        f"**{verdict.verdict}**" + (": source missing" if verdict.claim.source == "missing" else ""),
     )
 
 

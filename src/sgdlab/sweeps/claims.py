@@ -1,7 +1,8 @@
 """What a sweep file may claim: the schema of `claims:`. `sgdlab.analysis.claims` judges them.
 
 Each claim is one number with an interval, held against what is expected of it: *supported* when the whole
-interval satisfies the expectation, *not supported* when none of it does, *inconclusive* otherwise.
+interval satisfies the expectation, *not supported* when none of it does, *inconclusive* otherwise. A claim
+whose settings no text at hand states is inconclusive whatever is measured.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class ClaimBase(Component):
     says: str  # what the paper says, in one sentence
     expect: Expectation
     panels: list[str] | None = None  # default: every panel
+    source: Literal["at hand", "missing"] = "at hand"  # the text that states the claim and its settings
 
     @abstractmethod
     def references(self, where: str) -> list[Reference]:

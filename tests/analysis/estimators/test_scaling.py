@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from sgdlab.analysis.estimators.estimate import student_quantile
+
 LR, B, F = "optimizer.lr", "optimizer.batch_size", "schedule.final"
 SIZES = (8, 16, 32, 64)
 GRIDS = {"sgd": {B: list(SIZES), LR: [2.0**k for k in range(-10, 1)]}}
@@ -47,9 +49,9 @@ def test_the_exponent_of_an_optimum_between_grid_points(judge_one, exponent, exp
     assert result.estimate == pytest.approx(np.polyfit(np.log2(SIZES), peaks, 1)[0])
     # A seed's own slope is a linear function of its shifts: the bootstrap is that of a mean.
     slopes = [np.polyfit(np.log2(SIZES), SHIFTS[:, seed], 1)[0] for seed in range(5)]
-    reach = 1.96 * np.std(slopes) / math.sqrt(5)
+    reach = student_quantile(5) * np.std(slopes, ddof=1) / math.sqrt(5)
     low, high = result.estimate - reach, result.estimate + reach
-    assert result.interval == pytest.approx((low, high), abs=0.4 * reach)
+    assert result.interval == pytest.approx((low, high), abs=0.3 * reach)
 
 
 def test_a_band_leaves_out_where_the_optimum_no_longer_grows(judge_one):

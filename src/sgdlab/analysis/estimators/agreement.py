@@ -42,7 +42,7 @@ def estimate_agreement(claim: AgreementClaim, grids: Mapping[str, GridRuns], pro
         with np.errstate(divide="ignore", invalid="ignore"):
             measured, predicted = np.log2(measured), np.log2(predicted)
     distance = np.nanmean(np.abs(measured - predicted), axis=1)
-    interval = percentile_interval(distance[1:], distance[1:])
+    interval = percentile_interval(distance[1:], distance[1:], num_seeds)
     return Estimate(float(distance[0]), interval, num_seeds, rule, tuple(remarks), obstacle)
 
 

@@ -60,7 +60,7 @@ def estimate_collapse(claim: CollapseClaim, grids: Mapping[str, GridRuns], proto
         of_axis, of_rival = _root_mean_square(means @ axis), _root_mean_square(means @ rival)
         if of_rival[0] > 0:
             ratio = np.divide(of_axis, of_rival, out=np.full_like(of_axis, np.inf), where=of_rival > 0)
-            interval = percentile_interval(ratio[1:], ratio[1:])
+            interval = percentile_interval(ratio[1:], ratio[1:], num_seeds)
             return Estimate(float(ratio[0]), interval, num_seeds, rule, tuple(remarks), obstacle)
         obstacle = obstacle or f"the curves don't differ against {claim.rival}"
     return Estimate(None, None, num_seeds, rule, tuple(remarks), obstacle)

@@ -50,7 +50,7 @@ def estimate_difference(
         means_to = to.means(weights)
         ratio = _relative_gap(means_of, means_to[:, [j for _, j in both]], means_to[:, to.valued])
         if np.isfinite(ratio[0]):
-            interval = percentile_interval(ratio[1:], ratio[1:])
+            interval = percentile_interval(ratio[1:], ratio[1:], num_seeds)
             return Estimate(float(ratio[0]), interval, num_seeds, rule, tuple(remarks), obstacle)
         obstacle = obstacle or f"{claim.to!r} spans no range"
     return Estimate(None, None, num_seeds, rule, tuple(remarks), obstacle)

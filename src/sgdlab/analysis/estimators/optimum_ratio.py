@@ -61,6 +61,7 @@ def estimate_optimum_ratio(
     interval = percentile_interval(
         np.where(top.could_be_lower | bottom.could_be_higher, -np.inf, log2_ratio),
         np.where(top.could_be_higher | bottom.could_be_lower, np.inf, log2_ratio),
+        num_seeds,
     )
     value = best_estimate(of) - best_estimate(over)
     return Estimate(value, interval, num_seeds, rule, tuple(dict.fromkeys(remarks)), obstacle)

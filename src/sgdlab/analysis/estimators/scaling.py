@@ -110,7 +110,8 @@ def _interval(log2_along: np.ndarray, curves: list[OptimumCurve], weights: np.nd
     higher = np.column_stack([one.could_be_higher for one in found])
     flatter = (lower & (share > 0) | higher & (share < 0)).any(axis=1)
     steeper = (higher & (share > 0) | lower & (share < 0)).any(axis=1)
-    return percentile_interval(np.where(flatter, -np.inf, slopes), np.where(steeper, np.inf, slopes))
+    low, high = np.where(flatter, -np.inf, slopes), np.where(steeper, np.inf, slopes)
+    return percentile_interval(low, high, len(curves[0].table.seeds))
 
 
 def _at(claim: ScalingClaim) -> str:

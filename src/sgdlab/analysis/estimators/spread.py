@@ -28,5 +28,5 @@ def estimate_spread(claim: SpreadClaim, grids: Mapping[str, GridRuns], protocol:
     weights = np.vstack([np.ones((1, num_seeds)), resample(num_seeds)]) / num_seeds  # the first is everyone
     means = np.einsum("rs,sfk->rfk", weights, tuned.values)
     spreads = np.ptp(means, axis=2).mean(axis=1)
-    interval = percentile_interval(spreads[1:], spreads[1:])
+    interval = percentile_interval(spreads[1:], spreads[1:], num_seeds)
     return Estimate(float(spreads[0]), interval, num_seeds, rule, tuned.remarks, obstacle)

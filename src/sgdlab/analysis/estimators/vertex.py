@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from sgdlab.analysis.estimators.seed_table import SeedTable, numbers_on, table_of
 from sgdlab.analysis.optimum import edges_touched
-from sgdlab.analysis.points import GridRuns, Point, describe_point, hashable
+from sgdlab.analysis.points import GridRuns, Point, axes_followed, describe_point
 from sgdlab.config.numbers import format_number
 from sgdlab.sweeps.spec import Protocol
 
@@ -130,19 +129,10 @@ def _confined(points: Sequence[Point], position: np.ndarray) -> np.ndarray:
     """Return which points touch an end of an axis that the hyperparameter doesn't follow, (P,)."""
     if not points:
         return np.zeros(0, bool)
-    others = [axis for axis in points[0] if not _follows(points, position, axis)]
+    followed = axes_followed(points, position.tolist())
+    others = [axis for axis in points[0] if axis not in followed]
     grid = [{axis: point[axis] for axis in others} for point in points]
     return np.array([bool(edges_touched([point], grid)) for point in grid])
-
-
-def _follows(points: Sequence[Point], position: np.ndarray, axis: str) -> bool:
-    """Whether the hyperparameter changes along an axis, everything else being equal."""
-    seen: dict[Any, int] = {}
-    for point, where in zip(points, position.tolist(), strict=True):
-        rest = tuple((name, hashable(value)) for name, value in point.items() if name != axis)
-        if seen.setdefault(rest, where) != where:
-            return True
-    return False
 
 
 def _heights(curve: OptimumCurve, weights: np.ndarray) -> np.ndarray:
