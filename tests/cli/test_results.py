@@ -68,9 +68,9 @@ def test_figure_and_report_write_files(trained):
 
 def test_a_markdown_report_tells_what_the_papers_scale_takes(trained):
     path = trained.folder / "sweeps" / "tiny.yaml"
-    path.write_text(
-        path.read_text() + "  paper: {protocol: {num_seeds: 5}, base: {budget.num_updates: 1000}}\n"
-    )
+    content = yaml.safe_load(path.read_text())
+    content["scales"]["paper"] = {"protocol": {"num_seeds": 5}, "base": {"budget.num_updates": 1000}}
+    path.write_text(yaml.safe_dump(content))
     written = trained.sgdlab("report", "tiny", "--out", "outputs/results.md", "launcher.device=cpu")
     assert written.returncode == 0, written.stderr
     text = (trained.folder / "outputs/results.md").read_text()

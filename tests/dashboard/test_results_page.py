@@ -131,12 +131,10 @@ def test_notes_are_told_and_bars_do_not_break_a_table(tmp_path, curves_section):
 
 
 def test_a_claim_without_its_source_says_so_beside_its_verdict(tmp_path, curves_section):
-    from dataclasses import replace
-
     (first, *_) = curves_section.verdicts
     claim = first.claim.model_copy(update={"source": "missing"})
     section = replace(curves_section, verdicts=(replace(first, claim=claim, verdict="inconclusive"), first))
-    text = write_results_page([section], tmp_path / "results.md").read_text(encoding="utf-8")
+    text = write_results_page([section], tmp_path / "results.md", 1).read_text(encoding="utf-8")
     assert "| **inconclusive**: source missing |" in text
     assert f"| **{first.verdict}** |" in text
 
