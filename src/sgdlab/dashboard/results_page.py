@@ -128,8 +128,8 @@ def _outlook(outlook: Outlook) -> Iterator[str]:
     yield (
         "These are all runs of a sweep, whatever of them is trained already; a run that several sweeps share "
         "is counted once in the last row. The time is reckoned from what an update was measured to take on "
-        f"{markdown(outlook.device)}. Where a step was never measured there, it is unknown: "
-        f"`sgdlab plan SWEEP --scale {outlook.scale} --measure` measures it."
+        f"{markdown(outlook.device)}, or took in finished runs. Where neither is known, nor is the time: "
+        f"`sgdlab plan SWEEP --scale {outlook.scale} --measure` measures what is missing."
     )
 
 
