@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -61,8 +60,8 @@ def make_runs() -> Callable[..., list[Observation]]:
         runs = []
         for panel_name, panel in sweep.panels.items():
             for grid_name, grid in panel.grids.items():
-                for values in itertools.product(*grid.axes.values()):
-                    point = dict(zip(grid.axes, values, strict=True))
+                for point in grid.points():
+                    values = point.values()
                     for seed in range(sweep.protocol.num_seeds):
                         y = value(grid_name, point, seed)
                         key = f"{panel_name}-{grid_name}-{'-'.join(map(str, values))}-{seed}"

@@ -114,3 +114,18 @@ def test_every_value_is_written_and_legible_and_nothing_overlaps(make_map):
         right = max(label.get_window_extent().x1 for label in [bar.yaxis.label, *bar.get_yticklabels()])
         assert right <= drawn.bbox.x1
     assert mathtext("ρ_{b}/η") in [text.get_text() for text in drawn.legends[0].get_texts()]
+
+
+def test_a_cell_that_nobody_asked_for_is_empty(make_sweep, make_runs, tmp_path):
+    """An extension has added one point, and with it a row."""
+    sweep = make_sweep({"map": {LR: RATES, B: SIZES}}, kind="heat_map", x=B, y=LR, colour_label="accuracy")
+    panel = sweep.panels["main"]
+    grid = panel.grids["map"].model_copy(update={"also": [{LR: 2.0**-2, B: SIZES[0]}]})
+    panels = {"main": panel.model_copy(update={"grids": {"map": grid}})}
+    sweep = sweep.model_copy(update={"panels": panels})
+    figure = figure_series(sweep, make_runs(sweep, lambda grid, point, seed: 0.5))
+    cells = figure.panels[0].heat_map
+    assert cells.y[-1] == 2.0**-2
+    assert cells.mean[-1] == (0.5, *[None] * (len(SIZES) - 1))
+    assert (cells.diverged, cells.unfinished) == ((), ())
+    assert len(draw(figure, tmp_path, "ragged")) == 3

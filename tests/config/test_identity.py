@@ -125,6 +125,8 @@ SAME = {
         "regularizer.strength=0",
         "regularizer.estimator=central_difference",
     ],
+    "no noise": ["regularizer=gradient_noise", "regularizer.strength=0"],
+    "one micro-batch has no noise": ["regularizer=gradient_noise", "regularizer.micro_batch_size=16"],
     "60 epochs of 4000/16": ["budget=updates", "budget.num_updates=15000"],
     "the default evaluation in updates": ["evaluation=updates", "evaluation.every_num_updates=250"],
     "a remainder that isn't there": ["optimizer.remainder=carry"],
@@ -156,6 +158,10 @@ PAIRS = {
     "an exact penalty needs no radius": (
         [PENALIZED],
         [PENALIZED, "regularizer.difference_radius=0.1"],
+    ),
+    "one micro-batch is the minibatch": (
+        [PENALIZED],
+        [PENALIZED, "regularizer.micro_batch_size=16"],
     ),
     "independent batches leave nothing over": (
         ["data.num_train=100", "optimizer.order=independent"],
@@ -222,6 +228,10 @@ DIFFERENT = {
     "a tiny penalty": [PENALIZED, "regularizer.strength=1e-300"],
     "estimator": [PENALIZED, "regularizer.estimator=forward_difference"],
     "another estimator": [PENALIZED, "regularizer.estimator=central_difference"],
+    "penalty of micro-batches": [PENALIZED, "regularizer.micro_batch_size=4"],
+    "of smaller ones": [PENALIZED, "regularizer.micro_batch_size=2"],
+    "noise": ["regularizer=gradient_noise", "regularizer.micro_batch_size=4"],
+    "noise of smaller ones": ["regularizer=gradient_noise", "regularizer.micro_batch_size=2"],
     "radius": [PENALIZED, "regularizer.estimator=central_difference", "regularizer.difference_radius=0.1"],
     "a remainder left out": ["data.num_train=3999"],
     "a remainder carried on": ["data.num_train=3999", "optimizer.remainder=carry"],

@@ -23,11 +23,12 @@ MESSAGES = {
     "optimizer.lr.warmup=1": "optimizer.lr.warmup can't be set: lr is a value, not a group of keys",
     "landscape=measured landscape.quantities=[noize]": (
         "landscape.quantities[0]='noize': input should be 'noise', 'sharpness', 'interaction', 'step', "
-        "'valley' or 'gap'"
+        "'valley', 'gap' or 'update'"
     ),
     # a key of another option
     "regularizer.strength=1": (
-        "regularizer.strength is not a key: regularizer is none, and regularizer=gradient_norm has strength"
+        "regularizer.strength is not a key: regularizer is none, and regularizer=gradient_norm or "
+        "regularizer=gradient_noise has strength"
     ),
     "budget.num_updates=100": (
         "budget.num_updates is not a key: budget is epochs, and budget=updates has num_updates"
@@ -123,6 +124,26 @@ MESSAGES = {
     "loss=bernoulli": "loss=bernoulli needs model=autoencoder, and this is model=mlp",
     "data=mnist model=autoencoder loss=bernoulli": (
         "loss=bernoulli needs pixels in [0, 1]: data.standardize=none, and this is dataset"
+    ),
+    # micro-batches
+    "regularizer=gradient_noise regularizer.micro_batch_size=5": (
+        "regularizer.micro_batch_size=5 must divide optimizer.batch_size=16"
+    ),
+    "regularizer=gradient_norm regularizer.micro_batch_size=4 regularizer.estimator=central_difference": (
+        "regularizer.micro_batch_size=4 has no finite differences; use regularizer.estimator=exact, and this "
+        "is central_difference"
+    ),
+    "data=cifar10 model=cnn model.norm=batch regularizer=gradient_noise": (
+        "regularizer.micro_batch_size=8 must be a multiple of model.ghost_size, so that batch normalisation "
+        "sees the same examples together; this is None"
+    ),
+    "data=cifar10 model=resnet50 model.ghost_size=16 regularizer=gradient_noise": (
+        "regularizer.micro_batch_size=8 must be a multiple of model.ghost_size, so that batch normalisation "
+        "sees the same examples together; this is 16"
+    ),
+    "data=ptb model=lstm optimizer.order=sequential regularizer=gradient_noise": (
+        "regularizer.micro_batch_size=8 takes examples apart, and model=lstm reads on from minibatch to "
+        "minibatch"
     ),
     "optimizer.momentum=1": "optimizer.momentum=1: input should be less than 1",
     "data.num_train=100 optimizer.order=fixed optimizer.remainder=carry": (

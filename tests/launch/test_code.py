@@ -20,12 +20,15 @@ def package(tmp_path, monkeypatch) -> Path:
     (package / "room").mkdir(parents=True)
     (package / "__init__.py").write_text("answer = 1\n")
     (package / "room" / "kernel.cpp").write_bytes(b"\x00\xff")
-    for name in ("shipped/conf", "room/__pycache__"):
+    (package / "shipped" / "conf").mkdir(parents=True)
+    (package / "shipped" / "conf" / "config.yaml").write_text("data: digits\n")
+    for name in ("shipped/sweeps", "room/__pycache__"):
         (package / name).mkdir(parents=True)
         (package / name / "left-out").touch()
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
         subprocess.run([*GIT, *command], cwd=tmp_path / "shipped", check=True)
     monkeypatch.setattr(code, "_PACKAGE", package)
+    monkeypatch.setattr(code, "shipped_folder", lambda name: code._PACKAGE / "shipped" / name)
     code.commit.cache_clear()
     yield package
     code.commit.cache_clear()
@@ -36,11 +39,12 @@ def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def test_a_copy_holds_the_code_and_its_commit(store, package):
+def test_a_copy_holds_the_code_what_configures_it_and_its_commit(store, package):
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=package, capture_output=True, text=True).stdout
     assert contents(snapshot_code(store)) == {
         "sgdlab/__init__.py": b"answer = 1\n",
         "sgdlab/room/kernel.cpp": b"\x00\xff",
+        "sgdlab/shipped/conf/config.yaml": b"data: digits\n",
         "sgdlab/COMMIT": head.strip().encode(),
     }
 

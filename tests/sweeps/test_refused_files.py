@@ -13,13 +13,14 @@ PANELS = {
 REFUSED = {
     "unknown key": (
         ("bases", {}),
-        "made.yaml: bases is not a key (did you mean base?); known here: base, claims, drawing, extends, "
-        "figure, grids, notes, paper, protocol, scales, symbols, title, x_range, y_range",
+        "made.yaml: bases is not a key (did you mean base?); known here: base, claims, drawing, extend, "
+        "extends, figure, grids, notes, paper, protocol, scales, symbols, title, x_range, y_range",
     ),
     "unknown key of a scale": (
         ("scales/laptop", {"extends": "x"}),
-        "made.yaml: scales.laptop: extends is not a key; known here: base, claims, default_panels, drawing, "
-        "figure, grids, notes, panels, paper, protocol, symbols, title, x_range, y_range",
+        "made.yaml: scales.laptop: extends is not a key (did you mean extend?); known here: base, claims, "
+        "default_panels, drawing, extend, figure, grids, notes, panels, paper, protocol, "
+        "symbols, title, x_range, y_range",
     ),
     "unknown key of a panel": (
         ("scales/laptop", {"panels": {"digits": {"bases": {}}}}),
@@ -29,7 +30,7 @@ REFUSED = {
     "unknown key of a grid": (
         ("grids/rate/axis", {}),
         "made.yaml: grids.rate.axis is not a key (did you mean grids.rate.axes?); "
-        "known here: axes, coupled, fixed, label",
+        "known here: also, axes, coupled, fixed, label",
     ),
     "missing": (("figure", None), "made.yaml: figure is missing"),
     "wrong type": (

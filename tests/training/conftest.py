@@ -14,9 +14,11 @@ import torch
 from sgdlab.config.components import (
     ConstantSchedule,
     CrossEntropyLoss,
+    GradientNoiseRegularizer,
     GradientNormRegularizer,
     Loss,
     NoRegularizer,
+    Regularizer,
     Schedule,
     SgdOptimizer,
     UpdateBudget,
@@ -58,6 +60,8 @@ def make_run() -> Callable[..., Run]:
         strength: float | None = None,
         estimator: str = "exact",
         radius: float = 1e-3,
+        penalty: str = "gradient_norm",
+        micro_batch_size: int | None = None,
         l2: float = 0.0,
         loss: Loss | None = None,
         precision: str = "float64",
@@ -68,16 +72,24 @@ def make_run() -> Callable[..., Run]:
         landscape: Landscape | None = None,
         **optimizer: object,
     ) -> Run:
-        penalty = GradientNormRegularizer(
-            strength=strength or 0, estimator=estimator, difference_radius=radius
-        )
+        if strength is None:
+            regularizer: Regularizer = NoRegularizer()
+        elif penalty == "gradient_noise":
+            regularizer = GradientNoiseRegularizer(strength=strength, micro_batch_size=micro_batch_size)
+        else:
+            regularizer = GradientNormRegularizer(
+                strength=strength,
+                estimator=estimator,
+                difference_radius=radius,
+                micro_batch_size=micro_batch_size,
+            )
         return Run(
             seed=seed,
             precision=precision,
             data=data or Mnist1dData(num_train=32, num_test=20),
             model=model or MlpModel(hidden_widths=(7, 10, 13)),
             loss=loss or CrossEntropyLoss(l2=l2),
-            regularizer=NoRegularizer() if strength is None else penalty,
+            regularizer=regularizer,
             optimizer=SgdOptimizer(lr=lr, batch_size=batch_size, **optimizer),
             schedule=schedule or ConstantSchedule(),
             budget=UpdateBudget(num_updates=num_updates),

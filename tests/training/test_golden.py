@@ -10,6 +10,7 @@ from sgdlab.config.components import (
     ConstantSchedule,
     CrossEntropyLoss,
     EpochDecaySchedule,
+    GradientNoiseRegularizer,
     GradientNormRegularizer,
     HoldThenDecaySchedule,
     HoldThenDecayToSchedule,
@@ -71,6 +72,14 @@ RUNS = {
     ),
     "penalty forward": (GradientNormRegularizer, {"strength": 0.5, "estimator": "forward_difference"}),
     "penalty central": (GradientNormRegularizer, {"strength": 0.5, "estimator": "central_difference"}),
+    "penalty micro-batches": (
+        GradientNormRegularizer,
+        {"strength": 0.5, "batch_size": 8, "micro_batch_size": 2},
+    ),
+    "penalty noise": (
+        GradientNoiseRegularizer,
+        {"strength": 0.5, "batch_size": 8, "penalty": "gradient_noise", "micro_batch_size": 2, "l2": 0.05},
+    ),
     "order independent": (SgdOptimizer, {"order": "independent"}),
     "order with_replacement": (SgdOptimizer, {"order": "with_replacement"}),
     "order fixed": (SgdOptimizer, {"order": "fixed"}),

@@ -73,6 +73,9 @@ def expected_of(plain, rate, batch_size):
         "gap_statistic": rate * mean @ (train - test),
         "gap_statistic_printed": rate * noise / 32 - rate * mean @ (train - test),
         "gap_change": gap(moved) - gap(plain.point),
+        "own_loss_change_expected": -rate * second,
+        "test_loss_change_expected": -rate * mean @ test,
+        "loss_change_expected": -rate * length_sq,
     }
     for percent in (25, 50, 75, 100, 125):
         there = plain.point - percent / 100 * rate * mean
@@ -83,12 +86,17 @@ def expected_of(plain, rate, batch_size):
         "interaction": share * torch.einsum("ni,ij,nj->n", each, hessian, each).mean()
         + (1 - share) * mean @ hessian @ mean
     }
-    changes = []
+    changes, own, of_test = [], [], []
     generator = torch.Generator().manual_seed(1)
     for _ in range(4000):
         batch = torch.randperm(32, generator=generator)[:batch_size]
-        changes.append(plain.cost(plain.point - rate * each[batch].mean(dim=0)))
+        there = plain.point - rate * each[batch].mean(dim=0)
+        changes.append(plain.cost(there))
+        own.append(plain.cost(there, batch) - plain.cost(plain.point, batch))
+        of_test.append(plain.loss(there, plain.test))
     exact["loss_change"] = torch.stack(changes).mean() - plain.cost(plain.point)
+    exact["own_loss_change"] = torch.stack(own).mean()
+    exact["test_loss_change"] = torch.stack(of_test).mean() - plain.loss(plain.point, plain.test)
     return expected, exact
 
 

@@ -24,6 +24,8 @@ PACKS = {  # of three runs, with minibatches of 5: neither 2 nor 3 divides them
     "exact, tanh, L2": {"strength": 0.5, "model": TANH, "l2": 0.05},
     "n-step": {"inner_steps": 3, "strength": 0.5},
     "fewer examples than ranks": {"batch_size": 2, "strength": 0.5},
+    "micro-batches": {"batch_size": 6, "strength": 0.5, "l2": 0.05, "micro_batch_size": 3},
+    "noise": {"batch_size": 6, "strength": 0.5, "penalty": "gradient_noise", "micro_batch_size": 3},
     "augmented": {"data": DigitsData(num_train=32, num_test=16, crop_padding=1, flip=True)},
 }
 CNN = {"data": DigitsData(num_train=32, num_test=16), "model": CnnModel(channels=(4, 5)), "strength": 0.1}

@@ -22,19 +22,21 @@ def make_heat_map(grid_runs: GridRuns, sweep: Sweep) -> HeatMap:
     """Make the heat map of a grid of two axes; contours need axes of positive numbers."""
     drawing, (curve,) = sweep.drawing, sweep.drawing.curves
     x_axis, y_axis = drawing.x, drawing.y or ""
-    xs, ys = (_ascending(grid_runs.grid.axes[axis]) for axis in (x_axis, y_axis))
+    xs, ys = (_ascending(grid_runs.grid.values_on(axis)) for axis in (x_axis, y_axis))
     summaries = summarize_curve(grid_runs, sweep.protocol, curve.metric)
     at = {point_id(summary.point): summary for summary in summaries}
     first = grid_runs.points[0]
-    cells = [[at[point_id({**first, x_axis: x, y_axis: y})] for x in xs] for y in ys]
+    cells = [
+        [at.get(point_id({**first, x_axis: x, y_axis: y})) for x in xs] for y in ys
+    ]  # None: not asked for
     return HeatMap(
         metric=curve.metric,
         colour_label=drawing.colour_label or "",
         x=tuple(xs),
         y=tuple(ys),
-        mean=tuple(tuple(cell.value for cell in row) for row in cells),
-        std=tuple(tuple(cell.std for cell in row) for row in cells),
-        num_done=tuple(tuple(cell.num_done for cell in row) for row in cells),
+        mean=tuple(tuple(cell.value if cell else None for cell in row) for row in cells),
+        std=tuple(tuple(cell.std if cell else None for cell in row) for row in cells),
+        num_done=tuple(tuple(cell.num_done if cell else 0 for cell in row) for row in cells),
         diverged=_without_value(cells, x_axis, y_axis, "diverged"),
         unfinished=_without_value(cells, x_axis, y_axis, "unfinished"),
         contours=tuple(
@@ -60,10 +62,13 @@ def _ascending(values: list[Any]) -> list[Any]:
 
 
 def _without_value(
-    cells: list[list[PointSummary]], x_axis: str, y_axis: str, standing: str
+    cells: list[list[PointSummary | None]], x_axis: str, y_axis: str, standing: str
 ) -> tuple[tuple[Any, Any], ...]:
     return tuple(
-        (cell.point[x_axis], cell.point[y_axis]) for row in cells for cell in row if cell.standing == standing
+        (cell.point[x_axis], cell.point[y_axis])
+        for row in cells
+        for cell in row
+        if cell and cell.standing == standing
     )
 
 

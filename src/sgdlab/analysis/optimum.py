@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from sgdlab.analysis.points import Point, is_number
+from sgdlab.analysis.points import Point, hashable, is_number
 from sgdlab.analysis.protocol import PointSummary
 from sgdlab.config.metrics import lower_is_better
 
@@ -66,17 +66,31 @@ def find_optimum(points: Sequence[PointSummary]) -> Optimum | None:
 
 
 def edges_touched(points: Sequence[Point], grid: Sequence[Point]) -> tuple[Edge, ...]:
-    """Return the ends that points touch. Zero is no edge, since no hyperparameter goes below it."""
+    """Return the ends that points touch: where nothing was asked for beyond them, all else being equal.
+
+    A point of which all runs diverged was asked for: next to it is no edge. Zero is none either, since no
+    hyperparameter goes below it.
+    """
     edges = []
     for axis in grid[0]:
         values = [point[axis] for point in grid]
         if not all(is_number(value) for value in values):
             continue  # a choice such as optimizer.order has no ends
-        low, high = min(values), max(values)
-        if low == high:
+        if min(values) == max(values):
             continue
-        if low != 0 and any(point[axis] == low for point in points):
+        ends: dict[Any, tuple[float, float]] = {}
+        for point in grid:
+            line = _line(point, axis)
+            low, high = ends.get(line, (point[axis], point[axis]))
+            ends[line] = (min(low, point[axis]), max(high, point[axis]))
+        touched = [(point[axis], ends[_line(point, axis)]) for point in points]
+        if any(value == low and value != 0 for value, (low, _) in touched):
             edges.append(Edge(axis, "low"))
-        if any(point[axis] == high for point in points):
+        if any(value == high for value, (_, high) in touched):
             edges.append(Edge(axis, "high"))
     return tuple(edges)
+
+
+def _line(point: Point, axis: str) -> Any:
+    """Return what all points have in common that differ along one axis only."""
+    return tuple((name, hashable(value)) for name, value in point.items() if name != axis)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from sgdlab.config.numbers import evaluate, format_number
 from sgdlab.errors import UsageError
 from sgdlab.sweeps.grids import Grid, Panel
 from sgdlab.sweeps.references import names_at
-from sgdlab.sweeps.selection import Where, axes_meant, describe_where
+from sgdlab.sweeps.selection import Where, describe_where, values_meant
 from sgdlab.sweeps.spec import Sweep
 
 Point = Mapping[str, Any]  # axis → value
@@ -27,7 +26,7 @@ class GridRuns:
     grid_name: str
     panel: Panel
     grid: Grid
-    points: tuple[Point, ...]  # (P,) the product of the axes, in the order of the sweep file
+    points: tuple[Point, ...]  # (P,) in the order of the sweep file
     runs: tuple[tuple[Observation, ...], ...]  # (P,), of num_seeds runs each, by ascending seed
 
     @property
@@ -62,7 +61,7 @@ def arrange(sweep: Sweep, observations: Iterable[Observation]) -> dict[tuple[str
     for panel_name, panel in sweep.panels.items():
         for grid_name, grid in panel.grids.items():
             runs_of = found.pop((panel_name, grid_name), {})
-            points = _points_of(grid)
+            points = tuple(grid.points())
             runs = tuple(
                 _complete(panel_name, grid_name, point, runs_of.pop(point_id(point), []), sweep)
                 for point in points
@@ -87,17 +86,19 @@ def restrict(grid_runs: GridRuns, where: Where) -> GridRuns:
     NoSuchPointError
         If it has no such point.
     """
-    axes = axes_meant(grid_runs.grid.axes, where)
-    if not all(axes.values()):
-        raise NoSuchPointError(f"grid {grid_runs.grid_name!r} has no point with {describe_where(where)}")
+    grid = grid_runs.grid
+    meant = {axis: _values_meant(grid, axis, wanted) for axis, wanted in where.items()}
     kept = [
         index
         for index, point in enumerate(grid_runs.points)
-        if all(point[axis] in axes[axis] for axis in where)
+        if all(point[axis] in values for axis, values in meant.items())
     ]
+    if not kept:
+        raise NoSuchPointError(f"grid {grid_runs.grid_name!r} has no point with {describe_where(where)}")
+    also = [point for point in grid.also if all(point[axis] in values for axis, values in meant.items())]
     return replace(
         grid_runs,
-        grid=grid_runs.grid.model_copy(update={"axes": axes}),
+        grid=grid.model_copy(update={"axes": {**grid.axes, **meant}, "also": also}),
         points=tuple(grid_runs.points[index] for index in kept),
         runs=tuple(grid_runs.runs[index] for index in kept),
     )
@@ -157,10 +158,10 @@ def _changes_along(axis: str, points: Sequence[Point], values: Sequence[Any]) ->
     return False
 
 
-def _points_of(grid: Grid) -> tuple[Point, ...]:
-    return tuple(
-        dict(zip(grid.axes, values, strict=True)) for values in itertools.product(*grid.axes.values())
-    )
+def _values_meant(grid: Grid, axis: str, wanted: Any) -> list[Any]:
+    """Of the sweep file's own values are `first` and `last`: an extension doesn't change what they mean."""
+    own = isinstance(wanted, str) and wanted in ("first", "last")
+    return values_meant(grid.axes[axis] if own else grid.values_on(axis), wanted)
 
 
 def _complete(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,17 @@ def table(*columns: str, numeric: tuple[str, ...] = ()) -> Table:
     for column in columns:
         result.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
     return result
+
+
+def aligned(columns: Sequence[Sequence[str]], on_the_left: int = 0) -> Iterator[str]:
+    """Yield the lines of columns that may be long: right-aligned, but for the first few."""
+    widths = [max(map(len, column)) for column in columns]
+    for cells in zip(*columns, strict=True):
+        placed = [
+            cell.ljust(width) if place < on_the_left else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        yield "  ".join(placed).rstrip() + "\n"
 
 
 def show_running(what: str) -> Status:

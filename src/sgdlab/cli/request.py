@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sgdlab.config.execution import Execution
-from sgdlab.config.identity import ConfigDigests
 from sgdlab.errors import UsageError
 from sgdlab.runs.store import Store
-from sgdlab.sweeps.finding import names_meant_by
+from sgdlab.sweeps.extension import Record, extend_sweep, read_record
+from sgdlab.sweeps.finding import find_sweep, names_meant_by
 from sgdlab.sweeps.remembered import Inputs, SweepKeys, recall, remember
 from sgdlab.sweeps.survey import Census, Survey, survey_runs, take_census
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # they need Hydra, and a command that finds its answer rememb
     from sgdlab.config.compose import Composer, Overrides
     from sgdlab.config.schema import Run
     from sgdlab.sweeps.expand import WantedRun
+    from sgdlab.sweeps.extension import ExtendedSweep
     from sgdlab.sweeps.spec import Sweep
 
 _SWEEPS = "Names or files of sweeps, or a folder of them such as smith2021; and overrides."
@@ -96,8 +98,18 @@ class Request:
 
     @property
     def sweeps(self) -> list[Sweep]:
-        """The sweeps, in the order in which they are named."""
+        """The sweeps, as they are named, with what extensions have added to their grids."""
+        return [extended.sweep for extended in self._extended]
+
+    @property
+    def sweeps_as_written(self) -> list[Sweep]:
+        """The sweeps without what extensions have added."""
         return [sweep for sweep, _ in self._loaded]
+
+    @property
+    def left_out(self) -> list[str]:
+        """What earlier extensions have added and doesn't belong to the sweeps as they are now."""
+        return [line for extended in self._extended for line in extended.left_out]
 
     @property
     def titles(self) -> list[str]:
@@ -149,7 +161,6 @@ class Request:
     @cached_property
     def _loaded(self) -> list[tuple[Sweep, Inputs]]:
         from sgdlab.sweeps.files import load_sweep
-        from sgdlab.sweeps.finding import find_sweep
         from sgdlab.sweeps.raw import files_read
 
         loaded = []
@@ -159,6 +170,19 @@ class Request:
             sweep = load_sweep(file, self._scale, self.composer, self._parse(self._about_runs))
             loaded.append((sweep, inputs))
         return loaded
+
+    @cached_property
+    def _extended(self) -> list[ExtendedSweep]:
+        return [
+            extend_sweep(sweep, record.points)
+            for (sweep, _), record in zip(self._loaded, self._records, strict=True)
+        ]
+
+    @cached_property
+    def _records(self) -> list[Record]:
+        """What extensions have added to each sweep; its file is unread."""
+        names = (find_sweep(name).name if name.endswith((".yaml", ".yml")) else name for name in self._names)
+        return [read_record(self.store, name, self._scale) for name in names]
 
     def _known(self, place: int, inputs: Inputs | None = None) -> SweepKeys:
         """Return the keys of a sweep's runs: without Hydra, its file unread, where they are remembered."""
@@ -179,16 +203,11 @@ class Request:
         )
 
     def _expand(self, place: int) -> Iterator[WantedRun]:
-        from sgdlab.sweeps.expand import expand
+        from sgdlab.sweeps.expand import expand_noting
 
-        sweep, inputs = self._loaded[place]
-        known = SweepKeys(sweep.name)
-        digests, is_custom = ConfigDigests(), False
-        for row in expand(sweep, self.composer):
-            known.keys.append(row.key)
-            known.config_digests.append(digests.of(row.run))
-            if row.run.differences_kinks:
-                known.across_kinks.append(row.key)
+        sweep, inputs = self._extended[place].sweep, self._loaded[place][1]
+        known, is_custom = SweepKeys(sweep.name), False
+        for row in expand_noting(sweep, self.composer, known):
             is_custom = is_custom or row.run.model.kind == "custom"
             yield row
         if place not in self._keys:
@@ -197,7 +216,14 @@ class Request:
                 remember(inputs, known.to_bytes(), *self._asked(place))
 
     def _asked(self, place: int) -> tuple[str, ...]:
-        return ("keys", self._scale, self._names[place], *self._about_runs)
+        added = self._records[place].digest
+        return (
+            "keys",
+            self._scale,
+            self._names[place],
+            *([f"with {added}"] if added else []),
+            *self._about_runs,
+        )
 
     def _parse(self, overrides: Sequence[str]) -> Overrides:
         from sgdlab.config.numbers import expand_pow2
@@ -210,6 +236,12 @@ def open_request(arguments: Sequence[str], scale: str) -> Iterator[Request]:
     """Understand a command's arguments, and close what that opens."""
     with ExitStack() as stack:
         yield Request(arguments, scale, stack)
+
+
+def print_left_out(request: Request) -> None:
+    """Say what earlier extensions have added and doesn't belong to the sweeps as they are now."""
+    for line in request.left_out:
+        print(line, file=sys.stderr)
 
 
 def _is_about_execution(override: str) -> bool:

@@ -18,7 +18,7 @@ from sgdlab.analysis.optimum_table import OptimumRow, flags_of, record_of_optimu
 from sgdlab.analysis.protocol import PointSummary, Spread
 from sgdlab.analysis.tables import ResultRow, describe_left_out, record_of_row, record_of_verdict
 from sgdlab.analysis.tuning import Bar
-from sgdlab.cli.output import console, json_line
+from sgdlab.cli.output import aligned, console, json_line
 from sgdlab.config.numbers import format_number
 from sgdlab.sweeps.spec import Sweep
 
@@ -69,7 +69,7 @@ def print_points(sweep: Sweep, rows: Sequence[ResultRow]) -> None:
         points = list(curve)
         sys.stdout.writelines(_listing(sweep, points))
         for edge in dict.fromkeys(edge for row in points for edge in row.edges):
-            print(f"* or + at the {edge.side} end of {edge.axis}: extend the grid there")
+            print(f"* or + at the {edge.side} end of {edge.axis}: `sgdlab extend` goes on there")
 
 
 def print_optima(sweep: Sweep, optima: Sequence[OptimumRow]) -> None:
@@ -137,7 +137,7 @@ def _listing_of_optima(rows: Sequence[OptimumRow]) -> Iterator[str]:
     """Yield the heading, and one line an optimum: where it stands, its value, and each tuned axis."""
     hyperparameters = list(dict.fromkeys(name for row in rows for name in row.bars))
     at, names = _short_names(list(rows[0].at)), _short_names(hyperparameters)
-    return _aligned(
+    return aligned(
         [
             *([name, *(format_number(row.at[axis]) for row in rows)] for axis, name in at.items()),
             ["value", *(format_spread(row.value) for row in rows)],
@@ -189,14 +189,7 @@ def _listing(sweep: Sweep, rows: Sequence[ResultRow]) -> Iterator[str]:
         *([name, *column] for name, column in spreads.items()),
         *([name, *map(str, numbers)] for name, numbers in shown.items()),
     ]
-    return _aligned(columns)
-
-
-def _aligned(columns: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in columns]
-    for cells in zip(*columns, strict=True):
-        aligned = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
-        yield "  ".join(aligned).rstrip() + "\n"
+    return aligned(columns)
 
 
 def _short_names(axes: Sequence[str]) -> dict[str, str]:

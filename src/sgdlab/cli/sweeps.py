@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sgdlab.cli.output import console, print_json, table
-from sgdlab.cli.request import Arguments, AsJson, Request, Scale, open_request
+from sgdlab.cli.request import Arguments, AsJson, Request, Scale, open_request, print_left_out
 from sgdlab.cli.standing import print_standing
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.standing import standing_of
@@ -52,6 +52,7 @@ def plan(
 
     with open_request(arguments, scale) as request:
         found, execution = request.survey(), request.execution
+        print_left_out(request)
         if measure:
             _measure(found, request)
         costs = known_costs(execution, request.store)
@@ -66,16 +67,20 @@ def run(
     arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False, measure: Measure = False
 ) -> None:
     """Train what is missing, here or on a cluster; the same command goes on where it was interrupted."""
-    from sgdlab.dashboard.carry_out import carry_out
     from sgdlab.dashboard.live_run import contexts_of
+    from sgdlab.dashboard.undertaking import Undertaking, undertake
 
     with open_request(arguments, scale) as request:
         execution = request.execution
         found = request.survey()
+        print_left_out(request)
         if measure:
             _measure(found, request)
         contexts = contexts_of(zip(request.sweeps, request.known(), strict=True))
-        carry_out(request.titles, found, contexts, execution, request.store)
+        sweeps = tuple(request.sweeps_as_written)
+        extended = frozenset(sweep.name for sweep in sweeps if sweep.extend.when == "auto")
+        undertaking = Undertaking(tuple(request.titles), sweeps, extended)
+        found = undertake(undertaking, found, contexts, execution, request.store, request.composer)
         after = survey_runs(found.wanted, request.store, found.num_asked)
         standing, cautions = standing_of(after, request.store), _cautions(after, request.store)
     if as_json:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from sgdlab.config.components import BernoulliLoss, CrossEntropyLoss, Loss, SgdOptimizer, SquaredErrorLoss
+from sgdlab.config.components import (
+    BernoulliLoss,
+    CrossEntropyLoss,
+    GradientNormRegularizer,
+    Loss,
+    NoRegularizer,
+    Regularizer,
+    SgdOptimizer,
+    SquaredErrorLoss,
+)
 from sgdlab.config.datasets import Data, ImageNetData, PtbData
 from sgdlab.config.landscape import Landscape, MeasuredLandscape, NoLandscape
 from sgdlab.config.models import (
@@ -19,7 +28,12 @@ from sgdlab.config.models import (
 
 
 def check_across_components(
-    data: Data, model: Model, loss: Loss, optimizer: SgdOptimizer, landscape: Landscape
+    data: Data,
+    model: Model,
+    loss: Loss,
+    regularizer: Regularizer,
+    optimizer: SgdOptimizer,
+    landscape: Landscape,
 ) -> None:
     """Refuse components that don't go together.
 
@@ -32,6 +46,8 @@ def check_across_components(
     _check_landscape(landscape, data)
     _check_inputs(model, data)
     _check_loss(loss, model, data)
+    if not isinstance(regularizer, NoRegularizer) and regularizer.micro_batch_size is not None:
+        _check_micro_batches(regularizer.micro_batch_size, regularizer, model, optimizer)
     if isinstance(model, WideResNetModel):
         _check_depth(model)
     if isinstance(model, WideResNetModel | CnnModel | ResNet9Model | ResNet50Model):
@@ -98,6 +114,26 @@ def _check_loss(loss: Loss, model: Model, data: Data) -> None:
     if isinstance(loss, BernoulliLoss) and standardize != "none":
         raise ValueError(
             f"loss=bernoulli needs pixels in [0, 1]: data.standardize=none, and this is {standardize}"
+        )
+
+
+def _check_micro_batches(size: int, regularizer: Regularizer, model: Model, optimizer: SgdOptimizer) -> None:
+    """A minibatch's cost must be the mean of its micro-batches', and the penalty exact."""
+    given = f"regularizer.micro_batch_size={size}"
+    if optimizer.batch_size % size:
+        raise ValueError(f"{given} must divide optimizer.batch_size={optimizer.batch_size}")
+    if isinstance(regularizer, GradientNormRegularizer) and regularizer.estimator != "exact":
+        raise ValueError(
+            f"{given} has no finite differences; use regularizer.estimator=exact, "
+            f"and this is {regularizer.estimator}"
+        )
+    if isinstance(model, LstmModel):
+        raise ValueError(f"{given} takes examples apart, and model=lstm reads on from minibatch to minibatch")
+    is_normalised = getattr(model, "norm", "batch" if isinstance(model, ResNet50Model) else None) == "batch"
+    if is_normalised and (model.ghost_size is None or size % model.ghost_size):  # type: ignore[union-attr]
+        raise ValueError(
+            f"{given} must be a multiple of model.ghost_size, so that batch normalisation sees the same "
+            f"examples together; this is {model.ghost_size}"  # type: ignore[union-attr]
         )
 
 

@@ -60,7 +60,11 @@ class NoRegularizer(Component):
 
 
 class GradientNormRegularizer(Component):
-    """C_k + (λ/4)·‖∇C_k‖² on each minibatch (smith2021, §2.3); C_k contains the L2 term (assumed)."""
+    """C_k + (λ/4)·‖∇C_k‖² on each minibatch (smith2021, §2.3); C_k contains the L2 term (assumed).
+
+    With micro-batches it is C_k + (λ/4)·(1/M) Σ_j ‖∇C_kj‖² over the M of them, consecutive in the minibatch:
+    a large batch carries the C_reg of small ones.
+    """
 
     revision: ClassVar[int] = 1
 
@@ -68,9 +72,27 @@ class GradientNormRegularizer(Component):
     strength: NonNegativeFloat  # λ
     estimator: Literal["exact", "forward_difference", "central_difference"] = "exact"
     difference_radius: PositiveFloat = 1e-3  # length ‖δω‖ of a finite-difference step; unused when exact
+    micro_batch_size: PositiveInt | None = None  # null: the minibatch as a whole
 
 
-Regularizer = Annotated[NoRegularizer | GradientNormRegularizer, Field(discriminator="kind")]
+class GradientNoiseRegularizer(Component):
+    """C_k + (λ/4)·(1/M) Σ_j ‖∇C_kj − ∇C_k‖² over the M micro-batches of a minibatch, consecutive in it.
+
+    With λ = lr as many updates on a large batch emulate, in the mean, those on its micro-batches: for halves
+    B and C it is (lr/16)·‖g_B − g_C‖², of mean ¼⟨δε⟩ (roberts2018, §3). Exact, by double backward. The L2
+    term has no noise.
+    """
+
+    revision: ClassVar[int] = 1
+
+    kind: Literal["gradient_noise"] = "gradient_noise"
+    strength: NonNegativeFloat  # λ
+    micro_batch_size: PositiveInt
+
+
+Regularizer = Annotated[
+    NoRegularizer | GradientNormRegularizer | GradientNoiseRegularizer, Field(discriminator="kind")
+]
 
 # ---- optimizer, schedule, budget, evaluation --------------------------------------------------------------
 

@@ -12,16 +12,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from typing import Any, TypeVar
 
 from sgdlab.config.components import (
     ConstantSchedule,
     EpochDecaySchedule,
-    GradientNormRegularizer,
+    GradientNoiseRegularizer,
     HoldThenDecaySchedule,
     HoldThenDecayToSchedule,
     NoRegularizer,
+    Regularizer,
     UpdateBudget,
     UpdateEvaluation,
 )
@@ -42,12 +43,8 @@ def normalize(run: Run) -> Run:
         "budget": _update_budget(num_updates),
         "evaluation": _update_evaluation(run.evaluate_every_num_updates),
     }
-    regularizer, schedule, optimizer = run.regularizer, run.schedule, run.optimizer
-    if isinstance(regularizer, GradientNormRegularizer):
-        if regularizer.strength == 0:
-            changes["regularizer"] = NoRegularizer()
-        elif regularizer.estimator == "exact":
-            changes["regularizer"] = _with_default(regularizer, "difference_radius")
+    schedule, optimizer = run.schedule, run.optimizer
+    changes["regularizer"] = _effective(run.regularizer, optimizer.batch_size)
     if isinstance(run.landscape, MeasuredLandscape):
         changes["landscape"] = _without_unused(run.landscape, run.data.num_train)
     if isinstance(schedule, HoldThenDecayToSchedule):
@@ -163,6 +160,20 @@ def _differences(component: Component) -> dict[str, Any]:
     return {**result, "revision": revision} if revision > 1 else result
 
 
+def _effective(regularizer: Regularizer, batch_size: int) -> Regularizer:
+    """Return what a penalty comes to: none without strength, and no micro-batches where there is but one."""
+    if isinstance(regularizer, NoRegularizer):
+        return regularizer
+    if regularizer.strength == 0:
+        return NoRegularizer()
+    is_whole = regularizer.micro_batch_size == batch_size
+    if isinstance(regularizer, GradientNoiseRegularizer):
+        return NoRegularizer() if is_whole else regularizer
+    unused = ["micro_batch_size"] if is_whole else []
+    unused += ["difference_radius"] if regularizer.estimator == "exact" else []
+    return reduce(_with_default, unused, regularizer)
+
+
 def _ever_drops(schedule: HoldThenDecaySchedule, num_updates: int) -> bool:
     holds_to_the_end = int(num_updates * schedule.hold_fraction) >= num_updates
     return schedule.num_drops > 0 and schedule.factor != 1 and not holds_to_the_end
@@ -189,9 +200,13 @@ def _update_evaluation(every_num_updates: int) -> UpdateEvaluation:
 @lru_cache(maxsize=4096)
 def _without_unused(landscape: MeasuredLandscape, num_train: int) -> MeasuredLandscape:
     """Put back to its default what no quantity reads."""
-    readers = {"tolerance": "sharpness", "num_passes": "interaction", "num_batches": "step"}
-    for field_name, quantity in readers.items():
-        if quantity not in landscape.quantities:
+    readers = {
+        "tolerance": {"sharpness"},
+        "num_passes": {"interaction"},
+        "num_batches": {"step", "update"},
+    }
+    for field_name, quantities in readers.items():
+        if not quantities & set(landscape.quantities):
             landscape = _with_default(landscape, field_name)
     return _with_default(landscape, "num_examples") if landscape.num_examples == num_train else landscape
 

@@ -96,7 +96,9 @@ class Run(Component):
 
     @model_validator(mode="after")
     def _check_across_components(self) -> Self:
-        check_across_components(self.data, self.model, self.loss, self.optimizer, self.landscape)
+        check_across_components(
+            self.data, self.model, self.loss, self.regularizer, self.optimizer, self.landscape
+        )
         if self.num_updates < 1:
             raise ValueError("budget: less than one update; raise budget.num_epochs or use budget=updates")
         return self

@@ -6,7 +6,12 @@ import hashlib
 from functools import lru_cache
 from typing import Any, assert_never
 
-from sgdlab.config.components import GradientNormRegularizer, Regularizer
+from sgdlab.config.components import (
+    GradientNoiseRegularizer,
+    GradientNormRegularizer,
+    NoRegularizer,
+    Regularizer,
+)
 from sgdlab.config.datasets import Data
 from sgdlab.config.identity import canonical_json
 from sgdlab.config.landscape import NoLandscape
@@ -36,6 +41,7 @@ def shape_of(run: Run) -> str:
         (regularizer.kind, estimator_of(regularizer)),
         *_landscape_of(run),
         *_descent_of(run),
+        *_micro_batches_of(regularizer),
     )
 
 
@@ -49,14 +55,30 @@ def step_of(run: Run, examples_per_pass: int | None = None) -> str:
     """Name the work of one update, in full; what the data hold and the budget are no part of it."""
     optimizer, data, estimator = run.optimizer, run.data, estimator_of(run.regularizer)
     part, descent = part_of(run, examples_per_pass), _descent_of(run)
+    micro_batches = _micro_batches_of(run.regularizer)
     return _step(
-        run.precision, data, run.model, run.loss.kind, optimizer.batch_size, estimator, descent, part
+        run.precision,
+        data,
+        run.model,
+        run.loss.kind,
+        optimizer.batch_size,
+        estimator,
+        descent,
+        part,
+        micro_batches,
     )
 
 
 def estimator_of(regularizer: Regularizer) -> str | None:
     """Return how the penalty's gradient is computed; None where there is no penalty."""
+    if isinstance(regularizer, GradientNoiseRegularizer):
+        return "exact"
     return regularizer.estimator if isinstance(regularizer, GradientNormRegularizer) else None
+
+
+def micro_batch_size_of(regularizer: Regularizer) -> int | None:
+    """Return the examples of each micro-batch that a penalty is of; None: it is of whole minibatches."""
+    return None if isinstance(regularizer, NoRegularizer) else regularizer.micro_batch_size
 
 
 def describe_step(run: Run) -> str:
@@ -94,6 +116,7 @@ def describe_step(run: Run) -> str:
     parts += ["augmented"] if data.is_augmented else []
     estimator = estimator_of(run.regularizer)
     parts += [f"{estimator.replace('_', ' ')} penalty"] if estimator else []
+    parts += list(_micro_batches_of(run.regularizer))
     parts += list(_descent_of(run))
     parts += [run.precision] if run.precision != "float32" else []
     return " · ".join(parts)
@@ -109,6 +132,12 @@ def _descent_of(run: Run) -> tuple[str, ...]:
     optimizer = run.optimizer
     with_momentum = ("momentum",) if optimizer.momentum else ()
     return (*with_momentum, "clipped") if optimizer.clip_norm else with_momentum
+
+
+def _micro_batches_of(regularizer: Regularizer) -> tuple[str, ...]:
+    """Runs whose penalty is of micro-batches differ by it; others are named as they always were."""
+    size = micro_batch_size_of(regularizer)
+    return () if size is None else (f"{regularizer.kind.replace('_', ' ')} of micro-batches of {size}",)
 
 
 def _landscape_of(run: Run) -> tuple[Any, ...]:
@@ -128,6 +157,7 @@ def _step(
     estimator: str | None,
     descent: tuple[str, ...],
     part: int | None,
+    micro_batches: tuple[str, ...],
 ) -> str:
     parts = {
         "model": model.model_dump(mode="json"),
@@ -140,6 +170,7 @@ def _step(
         "precision": precision,
     }
     parts |= {"descent": descent} if descent else {}
+    parts |= {"micro_batches": micro_batches} if micro_batches else {}
     return canonical_json(parts | ({"examples_per_pass": part} if part else {}))
 
 

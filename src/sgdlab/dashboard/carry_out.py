@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from sgdlab.config.execution import Execution, SlurmLauncher
 from sgdlab.dashboard.live_run import train_with_view
 from sgdlab.dashboard.wandb_export import SweepContext
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.survey import Survey
+
+if TYPE_CHECKING:
+    from sgdlab.dashboard.undertaking import Undertaking
 
 
 def carry_out(
@@ -17,15 +21,17 @@ def carry_out(
     contexts: Mapping[str, SweepContext],
     execution: Execution,
     store: Store,
+    undertaking: Undertaking | None = None,
 ) -> bool:
     """Train what a survey found missing while a person watches, or submit it; False if only submitted.
 
-    Raises as `train_with_view` and `submit_with_words` do.
+    The last of the submitted jobs goes on with the undertaking, where there is one. Raises as
+    `train_with_view` and `submit_with_words` do.
     """
     if isinstance(execution.launcher, SlurmLauncher):
         from sgdlab.dashboard.submitting import submit_with_words  # submitit: not everyone has a cluster
 
-        submit_with_words(names, survey, contexts, execution, store)
+        submit_with_words(names, survey, contexts, execution, store, undertaking)
         return False
     train_with_view(names, survey, contexts, execution, store)
     return True

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from sgdlab.config.durations import describe_duration
 from sgdlab.config.models import MlpModel
 from sgdlab.config.schema import Run
-from sgdlab.config.shapes import estimator_of
+from sgdlab.config.shapes import estimator_of, micro_batch_size_of
 from sgdlab.machine.c_compiler import NoCompilerError, find_compiler
 from sgdlab.machine.devices import Device
 from sgdlab.sweeps.estimate import Estimate
@@ -42,4 +42,5 @@ def compare(expected: Estimate, seconds: float) -> None:
 def _is_faster_compiled(run: Run) -> bool:
     """Whether the compiled kernel would train the run."""
     is_exact = estimator_of(run.regularizer) in (None, "exact")
-    return isinstance(run.model, MlpModel) and run.model.activation == "relu" and is_exact
+    is_whole = micro_batch_size_of(run.regularizer) is None
+    return isinstance(run.model, MlpModel) and run.model.activation == "relu" and is_exact and is_whole

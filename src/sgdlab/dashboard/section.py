@@ -80,4 +80,8 @@ def _describe_grid(grid: Grid) -> str:
     fixed = [f"{name} = {format_number(value)}" for name, value in grid.fixed.items()]
     axes = [f"{name} = {', '.join(map(format_number, values))}" for name, values in grid.axes.items()]
     coupled = [f"{name} = {expression}" for name, expression in grid.coupled.items()]
-    return "; ".join([*fixed, *axes, *coupled])
+    points = (
+        ", ".join(f"{axis} = {format_number(point[axis])}" for axis in grid.axes) for point in grid.also
+    )
+    beside = [f"and at {' · '.join(points)}"] if grid.also else []
+    return "; ".join([*fixed, *axes, *beside, *coupled])

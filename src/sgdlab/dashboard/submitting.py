@@ -9,6 +9,7 @@ from sgdlab.config.execution import Execution, SlurmLauncher, WandbTracker
 from sgdlab.dashboard.expectation import announce
 from sgdlab.dashboard.slurm_job import SlurmJob, write_contexts
 from sgdlab.dashboard.tracking import export_rest
+from sgdlab.dashboard.undertaking import Undertaking
 from sgdlab.dashboard.wandb_export import SweepContext
 from sgdlab.launch.devices import num_workers
 from sgdlab.launch.measuring import known_costs
@@ -26,6 +27,7 @@ def submit_with_words(
     contexts: Mapping[str, SweepContext],
     execution: Execution,
     store: Store,
+    undertaking: Undertaking | None = None,
 ) -> None:
     """Freeze the plan of what a survey found missing, submit its jobs, and say what was submitted.
 
@@ -43,6 +45,8 @@ def submit_with_words(
     costs = known_costs(execution, store)
 
     def make_job(submission: Submission) -> SlurmJob:
+        if undertaking is not None:
+            undertaking.write(submission.path)
         if tracker is not None:
             write_contexts(submission.path, {key: contexts[key] for key in plan.runs})
         return SlurmJob(submission.path, store.root, tracker)

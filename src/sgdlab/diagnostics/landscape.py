@@ -16,6 +16,9 @@ Definitions: b the batch size, η the learning rate, H the Hessian over all exam
     gap          of one update along the mean gradient: gap_statistic = η·∇C·(G − G_test), G and G_test the
                  mean gradients of training and test loss (roberts2018, eq. 9); gap_statistic_printed =
                  η·Γ/N + η·∇C·(G_test − G), as its §4 prints it; gap_change, measured
+    update       of one update on a minibatch, in the mean: own_loss_change of the minibatch's own cost, and
+                 test_loss_change of the test loss, each with …_se, and …_expected to first order: −η·tr S_b
+                 and −η·∇C·G_test (roberts2018, eq. 6 to 8); loss_change_expected = −η‖∇C‖², that of the cost
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from sgdlab.diagnostics.curvature.interaction import Interaction, interaction_of
 from sgdlab.diagnostics.curvature.products import HessianProduct
 from sgdlab.diagnostics.curvature.step import along_step, cosine, mean_loss_change
 from sgdlab.diagnostics.noise.moments import GradientMoments, gradient_moments
+from sgdlab.diagnostics.noise.overlap import loss_changes
 from sgdlab.diagnostics.noise.sampling import Sampling
 from sgdlab.diagnostics.risk import EmpiricalRisk
 from sgdlab.diagnostics.vectors import dot, shape_like
@@ -51,7 +55,7 @@ class Surroundings:
 
     train: EmpiricalRisk  # with the L2 term
     train_by_example: EmpiricalRisk  # the same, computed in a way that vmap over examples can take
-    test: EmpiricalRisk | None  # without; only the gap takes it
+    test: EmpiricalRisk | None  # without; only the gap and the update take it
     learning_rates: Tensor  # η, (R,)
     batch_size: int
     sampling: Sampling
@@ -115,7 +119,7 @@ def measure_landscape(
     NotFiniteError
         If something isn't finite.
     UserError
-        If the network lacks a derivative that a quantity takes, or the gap lacks test data.
+        If the network lacks a derivative that a quantity takes, or a quantity lacks test data.
     """
     metrics: Metrics = {}
     top = None
@@ -190,21 +194,48 @@ def _valley(_settings: MeasuredLandscape, at: Surroundings) -> Metrics:
 
 
 def _gap(_settings: MeasuredLandscape, at: Surroundings) -> Metrics:
-    if at.test is None:
-        raise UserError("the gap is one between training and test loss, and there are no test data")
+    test = _test_of(at, "gap")
     train = replace(at.train, l2=None)  # the gap is one of losses; the L2 term only moves the parameters
-    difference = train.gradient() - at.test.gradient()
+    difference = train.gradient() - test.gradient()
     expected = at.rates * dot(at.gradient, difference)
     moved = shape_like(
         at.train.point() - at.learning_rates.to(at.gradient).unsqueeze(1) * at.gradient, train.parameters
     )
-    before = at.test.value() - train.value()
+    before = test.value() - train.value()
     noise = at.rates * at.moments.noise_trace.value / train.num_examples
     return {
         "gap_statistic": expected,
         "gap_statistic_printed": noise - expected,
-        "gap_change": at.test.at(moved).value() - train.at(moved).value() - before,
+        "gap_change": test.at(moved).value() - train.at(moved).value() - before,
     }
+
+
+def _update(settings: MeasuredLandscape, at: Surroundings) -> Metrics:
+    found = loss_changes(
+        at.train,
+        _test_of(at, "update"),
+        at.gradient,
+        at.moments.second_moment_trace(at.batch_size).value,
+        at.learning_rates,
+        at.batch_size,
+        num_batches=settings.num_batches,
+        seed=_SEED,
+    )
+    return {
+        "own_loss_change": found.own.value,
+        "own_loss_change_se": found.own.standard_error,
+        "own_loss_change_expected": found.own_expected,
+        "test_loss_change": found.test.value,
+        "test_loss_change_se": found.test.standard_error,
+        "test_loss_change_expected": found.test_expected,
+        "loss_change_expected": -at.rates * at.gradient_sq,
+    }
+
+
+def _test_of(at: Surroundings, quantity: Quantity) -> EmpiricalRisk:
+    if at.test is None:
+        raise UserError(f"landscape quantity {quantity} is about the test loss, and there are no test data")
+    return at.test
 
 
 _MEASURES: dict[Quantity, Callable[[MeasuredLandscape, Surroundings], Metrics]] = {
@@ -213,4 +244,5 @@ _MEASURES: dict[Quantity, Callable[[MeasuredLandscape, Surroundings], Metrics]] 
     "step": _step,
     "valley": _valley,
     "gap": _gap,
+    "update": _update,
 }

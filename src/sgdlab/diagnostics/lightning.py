@@ -108,8 +108,9 @@ class LandscapeMonitor(Callback):
         self._settings = _settings(quantities, settings)
         if every_num_steps < 1:
             raise UserError(f"every_num_steps={every_num_steps} must be at least 1")
-        if "gap" in self._settings.quantities and test is None:
-            raise UserError("the gap is one between training and test loss: give test=(inputs, targets)")
+        of_test = [quantity for quantity in ("gap", "update") if quantity in self._settings.quantities]
+        if of_test and test is None:
+            raise UserError(f"{of_test[0]} is about the test loss: give test=(inputs, targets)")
         for name, examples in {"train": train, "test": test}.items():
             if examples is not None and len(examples[0]) == 0:
                 raise UserError(f"{name} has no example to measure on")

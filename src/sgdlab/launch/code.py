@@ -9,12 +9,14 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from sgdlab.config.folders import shipped_folder
 from sgdlab.runs.files import naming
 from sgdlab.runs.store import Store
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _COMMIT_FILE = "COMMIT"  # in a copy: where it was taken from
-_LEFT_OUT = {"__pycache__", "shipped"}  # a frozen plan needs neither conf nor sweeps
+_LEFT_OUT = {"__pycache__", "shipped"}  # no sweeps: jobs have the frozen plan, and what they are to extend
+_CONF = Path("shipped", "conf")  # to compose the runs of an extension
 
 
 def snapshot_code(store: Store) -> Path:
@@ -25,9 +27,7 @@ def snapshot_code(store: Store) -> Path:
     StoreError
         If the store can't be written.
     """
-    files = {
-        path: (_PACKAGE / path).read_bytes() for path in _files()
-    }  # once: they may be worked on just now
+    files = {path: source.read_bytes() for path, source in _files()}  # once: they may be worked on just now
     digest = hashlib.sha256((commit() or "").encode())
     for path, content in files.items():
         digest.update(f"\n{path} {len(content)}\n".encode() + content)
@@ -61,7 +61,11 @@ def commit() -> str | None:
     return head.stdout.strip() + ("+dirty" if changes.stdout.strip() else "")
 
 
-def _files() -> list[Path]:
-    """Return the files to copy, by their paths in the package."""
-    paths = sorted(path.relative_to(_PACKAGE) for path in _PACKAGE.rglob("*") if path.is_file())
-    return [path for path in paths if path != Path(_COMMIT_FILE) and not _LEFT_OUT & set(path.parts)]
+def _files() -> list[tuple[Path, Path]]:
+    """Return the files to copy: path in the package → where it lies."""
+    own = {path.relative_to(_PACKAGE): path for path in _PACKAGE.rglob("*") if path.is_file()}
+    own = {path: source for path, source in own.items() if not _LEFT_OUT & set(path.parts)}
+    own.pop(Path(_COMMIT_FILE), None)
+    conf = shipped_folder("conf")
+    conf_files = {_CONF / path.relative_to(conf): path for path in conf.rglob("*") if path.is_file()}
+    return sorted({**own, **conf_files}.items())

@@ -121,16 +121,20 @@ class TrendClaim(ClaimBase):
 
 
 class DifferenceClaim(ClaimBase):
-    """Mean over matched axis values of |curve `of` − curve `to`|, over the range that `to` spans."""
+    """Mean over matched axis values of |curve `of` − curve `to`|, over the range that `to` spans.
+
+    With a `rival`, over the same mean of |curve `rival` − curve `to`|: below 1, `of` is nearer to `to`.
+    """
 
     kind: Literal["difference"] = "difference"
     metric: str
     of: str  # a grid
     to: str  # a grid
+    rival: str | None = None  # a grid
 
     def references(self, where: str) -> list[Reference]:
-        """Return both curves."""
-        grids = {"of": self.of, "to": self.to}
+        """Return the curves."""
+        grids = {"of": self.of, "to": self.to} | ({"rival": self.rival} if self.rival else {})
         return [
             Reference(f"{where}.{name}", grid, self.metric, is_curve=True) for name, grid in grids.items()
         ]

@@ -1,19 +1,19 @@
-"""From a sweep to the runs it wants: each grid's product of axes, times the seeds."""
+"""From a sweep to the runs it wants: the points of each grid, times the seeds."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sgdlab.config.compose import Composer, validate_run
 from sgdlab.config.execution import Execution
-from sgdlab.config.identity import Keys, normalize
+from sgdlab.config.identity import ConfigDigests, Keys, normalize
 from sgdlab.config.numbers import evaluate
 from sgdlab.config.schema import Run
 from sgdlab.errors import UsageError
 from sgdlab.sweeps.grids import Grid, Panel
+from sgdlab.sweeps.remembered import SweepKeys
 from sgdlab.sweeps.spec import Sweep
 
 
@@ -51,12 +51,22 @@ def expand(sweep: Sweep, composer: Composer) -> Iterator[WantedRun]:
                     yield WantedRun(panel_name, grid_name, point, seed, seeded, keys.of(seeded))
 
 
+def expand_noting(sweep: Sweep, composer: Composer, known: SweepKeys) -> Iterator[WantedRun]:
+    """Stream the runs as `expand` does, and note the key of each in `known` as it passes."""
+    digests = ConfigDigests()
+    for row in expand(sweep, composer):
+        known.keys.append(row.key)
+        known.config_digests.append(digests.of(row.run))
+        if row.run.differences_kinks:
+            known.across_kinks.append(row.key)
+        yield row
+
+
 def expand_points(
     base: dict[str, Any], grid: Grid, composer: Composer, origin: str
 ) -> Iterator[tuple[dict[str, Any], Run]]:
     """Stream the points of one grid over a base of overrides: axis → value, and the run, not normalised."""
-    for values in itertools.product(*grid.axes.values()):
-        point = dict(zip(grid.axes, values, strict=True))
+    for point in grid.points():
         overrides = {**base, **point}
         for key, expression in grid.coupled.items():
             overrides[key] = _coupled_value(key, expression, composer, overrides, origin)

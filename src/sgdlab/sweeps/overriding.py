@@ -17,6 +17,7 @@ def override_panel(panel: Panel, overrides: Overrides, composer: Composer) -> Pa
 
     An axis is replaced in every grid that has several points on it: a single point is what that grid stands
     for, as λ = 0 is for a reference line. (Where every grid has one point, it is replaced in all of them.)
+    Points beside the product of such a grid go with the values that are replaced.
     A key that is no axis goes into the base, and into what a grid fixes where that grid fixes it.
 
     Raises
@@ -40,7 +41,7 @@ def _with_axis(panel: Panel, key: str, values: list[Any]) -> Panel:
     replaced = sweeping or {name for name, grid in panel.grids.items() if key in grid.axes}
     try:
         grids = {
-            name: Grid.model_validate({**dict(grid), "axes": {**grid.axes, key: values}})
+            name: Grid.model_validate({**dict(grid), "axes": {**grid.axes, key: values}, "also": []})
             if name in replaced
             else grid
             for name, grid in panel.grids.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +23,6 @@ def places(sweep: Sweep) -> Iterator[Place]:
     """Stream the places of a sweep: one for each run that `expand` yields, in the same order."""
     for panel_name, panel in sweep.panels.items():
         for grid_name, grid in panel.grids.items():
-            for values in itertools.product(*grid.axes.values()):
-                point = dict(zip(grid.axes, values, strict=True))
+            for point in grid.points():
                 for seed in range(sweep.protocol.num_seeds):
                     yield Place(panel_name, grid_name, point, seed)

@@ -16,7 +16,7 @@ from yaml import YAMLError
 from sgdlab.config.messages import nearest
 from sgdlab.errors import UsageError
 
-WHOLE_SWEEP = ("paper", "figure", "title", "notes", "protocol", "drawing", "claims")
+WHOLE_SWEEP = ("paper", "figure", "title", "notes", "protocol", "drawing", "claims", "extend")
 EACH_PANEL = ("base", "grids", "x_range", "y_range")
 
 _KEYS = {*WHOLE_SWEEP, *EACH_PANEL, "extends", "symbols", "scales"}

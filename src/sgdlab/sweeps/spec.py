@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from sgdlab.config.fields import Component, PositiveInt
 from sgdlab.sweeps.any_claim import Claim
 from sgdlab.sweeps.drawings import Drawing
+from sgdlab.sweeps.extending import Extending, ExtendingField
 from sgdlab.sweeps.grids import Panel
 from sgdlab.sweeps.references import Reference, refuse_metric
 
@@ -42,6 +43,7 @@ class Sweep(Component):
     panels: dict[str, Panel] = Field(min_length=1)
     drawing: Drawing
     claims: list[Claim] = []
+    extend: ExtendingField = Extending()
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
@@ -57,6 +59,16 @@ class Sweep(Component):
             raise ValueError(
                 f"drawing.seed={seed}, and protocol.num_seeds={num_seeds} are 0 … {num_seeds - 1}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _limits_are_of_axes(self) -> Self:
+        axes = {axis for panel in self.panels.values() for grid in panel.grids.values() for axis in grid.axes}
+        for axis in self.extend.limits:
+            if axis not in axes:
+                raise ValueError(
+                    f"extend.limits: {axis} is no axis of this sweep; its axes: {', '.join(sorted(axes))}"
+                )
         return self
 
     def references(self, panel: str) -> list[Reference]:

@@ -21,6 +21,9 @@ from sgdlab.training.losses import LossKind, example_losses
 
 Tensors = tuple[Tensor, ...]
 
+AlongGradients = Callable[[Tensors], Tensors]
+"""Gradients of R runs → the vectors that their Hessians are multiplied with."""
+
 
 @dataclass(frozen=True)
 class Minibatches:
@@ -64,14 +67,14 @@ class Objective:
         return losses.detach(), self._add_l2(gradients, parameters)
 
     def gradients_and_product(
-        self, parameters: Tensors, batch: Minibatches, scale: Tensor
+        self, parameters: Tensors, batch: Minibatches, along: AlongGradients
     ) -> tuple[Tensor, Tensors, Tensors]:
-        """Return losses, g = ∇C_k and H_k·(scale·g), exact by double backward; `scale` is ``(R,)``."""
+        """Return losses, g = ∇C_k and H_k·along(g), exact by double backward."""
         losses = self.losses(parameters, batch)
         gradients = torch.autograd.grad(losses.sum(), parameters, create_graph=True)
         with torch.no_grad():
             total = self._add_l2(tuple(g.detach() for g in gradients), parameters)
-            vectors = tuple(per_run(scale, g) * g for g in total)
+            vectors = along(total)
         products = torch.autograd.grad(gradients, parameters, grad_outputs=vectors, materialize_grads=True)
         return losses.detach(), total, self._add_l2(products, vectors)
 
@@ -86,6 +89,11 @@ class Objective:
 
 UpdateDirection = Callable[[Tensors, Minibatches], tuple[Tensor, Tensors]]
 """(parameters, batch) → losses ``(R,)`` and the gradient that SGD follows."""
+
+
+def scaled(factors: Tensor, tensors: Tensors) -> Tensors:
+    """Return each run's tensors times its factor, of ``(R,)``."""
+    return tuple(per_run(factors, tensor) * tensor for tensor in tensors)
 
 
 def per_run(values: Tensor, like: Tensor) -> Tensor:

@@ -9,32 +9,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from functools import partial
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
 
-from sgdlab.config.components import GradientNormRegularizer, Regularizer
-from sgdlab.training.objective import Minibatches, Objective, Tensors, UpdateDirection, norm_sq, per_run
+from sgdlab.config.components import (
+    GradientNormRegularizer,
+    NoRegularizer,
+    Regularizer,
+)
+from sgdlab.training.micro_batches import MicroBatchNoisePenalty, MicroBatchNormPenalty
+from sgdlab.training.objective import (
+    Minibatches,
+    Objective,
+    Tensors,
+    UpdateDirection,
+    norm_sq,
+    per_run,
+    scaled,
+)
 
 
 @dataclass(frozen=True)
 class Penalties:
-    """The penalty of each run of a pack; all are estimated in one way."""
+    """The penalty of each run of a pack; all are of one kind, and estimated in one way."""
 
+    kind: Literal["gradient_norm", "gradient_noise"]
     estimator: str
+    micro_batch_size: int | None  # None: of the minibatch as a whole
     strengths: Tensor  # λ, (R,)
     radius: Tensor  # length of a difference's step, (R,)
 
     @classmethod
     def of(cls, regularizers: Sequence[Regularizer], like: Tensor) -> Self | None:
         """Return the penalties of runs that all have one; None where none has."""
-        penalties = [r for r in regularizers if isinstance(r, GradientNormRegularizer)]
+        penalties = [r for r in regularizers if not isinstance(r, NoRegularizer)]
         if not penalties:
             return None
+        norms = [r for r in penalties if isinstance(r, GradientNormRegularizer)]
         strengths = like.new_tensor([r.strength for r in penalties])
-        radius = like.new_tensor([r.difference_radius for r in penalties])
-        return cls(penalties[0].estimator, strengths, radius)
+        radius = like.new_tensor([r.difference_radius for r in norms])
+        estimator = norms[0].estimator if norms else "exact"
+        return cls(penalties[0].kind, estimator, penalties[0].micro_batch_size, strengths, radius)
 
 
 @dataclass(frozen=True)
@@ -47,7 +65,7 @@ class ExactPenalty:
     def __call__(self, parameters: Tensors, batch: Minibatches) -> tuple[Tensor, Tensors]:
         """Return losses ``(R,)`` and the gradient of the modified loss."""
         losses, gradients, products = self.objective.gradients_and_product(
-            parameters, batch, self.strengths / 2
+            parameters, batch, partial(scaled, self.strengths / 2)
         )
         return losses, tuple(g + p for g, p in zip(gradients, products, strict=True))
 
@@ -83,8 +101,7 @@ class DifferencePenalty:
 
     def relative_error(self, parameters: Tensors, batch: Minibatches) -> Tensor:
         """Return ‖H g by differences − H g‖/‖H g‖ of each run on one minibatch; 0 where both vanish."""
-        ones = torch.ones_like(self.strengths)
-        _, gradients, exact = self.objective.gradients_and_product(parameters, batch, ones)
+        _, gradients, exact = self.objective.gradients_and_product(parameters, batch, lambda own: own)
         estimate = self.product(parameters, batch, gradients)
         error = norm_sq(tuple(e - x for e, x in zip(estimate, exact, strict=True)))
         return torch.where(error == 0, 0, error / norm_sq(exact)).sqrt()
@@ -104,6 +121,10 @@ def update_direction(objective: Objective, penalties: Penalties | None) -> Updat
     """Return what a pack's runs follow."""
     if penalties is None:
         return objective.gradients
+    if penalties.micro_batch_size is not None:
+        is_noise = penalties.kind == "gradient_noise"
+        of_micro_batches = MicroBatchNoisePenalty if is_noise else MicroBatchNormPenalty
+        return of_micro_batches(objective, penalties.strengths, penalties.micro_batch_size)
     difference = difference_penalty(objective, penalties)
     return ExactPenalty(objective, penalties.strengths) if difference is None else difference
 

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from sgdlab.config.schema import Run
-from sgdlab.config.shapes import part_of
+from sgdlab.config.shapes import micro_batch_size_of, part_of
 from sgdlab.errors import UsageError
 from sgdlab.models.build import build_network
-from sgdlab.training.objective import Minibatches, Objective, Tensors, per_run
+from sgdlab.training.objective import AlongGradients, Minibatches, Objective, Tensors
 from sgdlab.training.ranks import ALONE, Ranks
 
 
@@ -43,14 +43,14 @@ class SplitObjective(Objective):
         return self._whole(parameters, batch, pieces)
 
     def gradients_and_product(
-        self, parameters: Tensors, batch: Minibatches, scale: Tensor
+        self, parameters: Tensors, batch: Minibatches, along: AlongGradients
     ) -> tuple[Tensor, Tensors, Tensors]:
-        """Return losses, g = ∇C_k and H_k·(scale·g) of each run's whole minibatch."""
+        """Return losses, g = ∇C_k and H_k·along(g) of each run's whole minibatch."""
         parts = self._parts(batch)
         kept = self._piece(parameters, batch, parts[0], create_graph=True) if len(parts) == 1 else None
         losses, total = self._whole(parameters, batch, [kept]) if kept else self.gradients(parameters, batch)
         with torch.no_grad():
-            vectors = tuple(per_run(scale, g) * g for g in total)
+            vectors = along(total)
 
         def product(part: slice) -> Tensors:
             piece = kept or self._piece(parameters, batch, part, create_graph=True)
@@ -107,9 +107,18 @@ def refuse_unsplittable(run: Run, num_devices: int, examples_per_pass: int | Non
         With what would do.
     """
     part, batch_size = part_of(run, examples_per_pass), run.optimizer.batch_size
+    micro_batch_size = micro_batch_size_of(run.regularizer)
+    if part is not None and micro_batch_size is not None:
+        raise UsageError(
+            f"launcher.examples_per_pass={part} can't cut a minibatch whose micro-batches are penalised "
+            f"together: regularizer.micro_batch_size={micro_batch_size}; use launcher.examples_per_pass=null"
+        )
     asked = [f"launcher.devices_per_run={num_devices}"] if num_devices > 1 else []
     asked += [f"launcher.examples_per_pass={part}"] if part else []
     together = build_network(run.model, run.data).num_inseparable
+    if micro_batch_size is not None:
+        _refuse_cutting_what_belongs_together(run.model.kind, together, micro_batch_size)
+        batch_size = micro_batch_size
     if not asked or together == 1:
         return
     if together is None:
@@ -133,8 +142,19 @@ def refuse_unsplittable(run: Run, num_devices: int, examples_per_pass: int | Non
         )
 
 
+def _refuse_cutting_what_belongs_together(kind: str, together: int | None, micro_batch_size: int) -> None:
+    if together is None or micro_batch_size % together:
+        which = "whole minibatches" if together is None else f"{together} examples together"
+        raise UsageError(
+            f"regularizer.micro_batch_size={micro_batch_size} takes minibatches apart, and model={kind} "
+            f"takes {which}"
+        )
+
+
 def halved(run: Run, num_devices: int, examples_per_pass: int | None) -> int | None:
     """Return about half as many examples at a time as a device computes; None where there are no halves."""
+    if micro_batch_size_of(run.regularizer) is not None:
+        return None
     batch_size = run.optimizer.batch_size
     together = build_network(run.model, run.data).num_inseparable or batch_size
     num_groups = -(-batch_size // together // num_devices)  # of the largest share

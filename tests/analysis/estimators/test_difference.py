@@ -68,6 +68,58 @@ def test_unfinished(judge_one):
     assert result.reason.startswith("grid 'b' is unfinished at optimizer.lr=2**-1")
 
 
+THREE = GRIDS | {"c": {LR: POWERS[:-1]}}  # a and c have four values in common
+
+
+def beside_a_rival(judge_one, value, expect=None, **options):
+    claim = {"kind": "difference", "of": "a", "to": "b", "rival": "c", "expect": expect or {"below": 1}}
+    return judge_one(claim, THREE, value, **options)
+
+
+def two_apart(near, far, noise=0.0):
+    """`a` lies `near` above `b`, which isn't flat, and `c` `far` below."""
+    jitter = np.random.default_rng(3).normal(0, noise, (3, 6, 5))
+
+    def value(grid, point, seed):
+        index = POWERS.index(point[LR])
+        shift = {"a": near, "b": 0.0, "c": -far}[grid]
+        return 0.1 * index**2 + shift + jitter["abc".index(grid), index, seed]
+
+    return value
+
+
+@pytest.mark.parametrize(
+    ("near", "far", "verdict"),
+    [(0.02, 0.05, "supported"), (0.05, 0.02, "not supported"), (0.05, 0.05, "inconclusive")],
+)
+def test_beside_a_rival_it_is_relative_to_the_rival_s_distance(judge_one, near, far, verdict):
+    assert beside_a_rival(judge_one, two_apart(near, far)).estimate == pytest.approx(near / far)
+    noisy = two_apart(near, far, noise=0.003)
+    result = beside_a_rival(judge_one, noisy)
+    assert result.verdict == verdict
+    a, b, c = (
+        np.array([[noisy(grid, {LR: x}, seed) for seed in range(5)] for x in POWERS[1:-1]]).mean(axis=1)
+        for grid in "abc"
+    )
+    assert result.estimate == pytest.approx(np.abs(a - b).mean() / np.abs(c - b).mean())
+
+
+def test_a_value_that_the_rival_lacks_is_left_out_and_counted(judge_one):
+    apart = two_apart(0.02, 0.05)
+    result = beside_a_rival(
+        judge_one,
+        lambda grid, point, seed: None if grid == "c" and point[LR] == 0.25 else apart(grid, point, seed),
+    )
+    assert result.estimate == pytest.approx(0.4)
+    assert "1 of 4 axis values lack a value on a curve" in result.reason
+
+
+def test_a_rival_that_is_the_curve_itself_decides_nothing(judge_one):
+    result = beside_a_rival(judge_one, two_apart(0.02, 0.0))
+    assert result.verdict == "inconclusive"
+    assert result.reason.startswith("'c' is 'b'")
+
+
 def test_curves_without_a_common_axis_value_are_refused(judge_one):
     with pytest.raises(
         UsageError, match="a difference needs axis values in common, and 'a' and 'b' have none"

@@ -78,6 +78,15 @@ PACKS = {
         {"batched", "vmapped", "compiled"},
     ),
     "differences": ({"strength": 0.5, "estimator": "central_difference"}, {"batched"}),
+    "micro-batches": ({"strength": 0.5, "batch_size": 8, "micro_batch_size": 2}, {"batched"}),
+    "noise of micro-batches": (
+        {"strength": 0.5, "batch_size": 8, "penalty": "gradient_noise", "micro_batch_size": 2, "l2": 0.05},
+        {"batched"},
+    ),
+    "cnn, noise of micro-batches": (
+        {**CNN, "strength": 0.1, "batch_size": 8, "penalty": "gradient_noise", "micro_batch_size": 2},
+        {"batched", "batched-grouped", "batched-unfolded"},
+    ),
     "momentum, L2": ({"momentum": 0.9, "l2": 0.05}, MLP_BACKENDS - {"written-out"}),
     "momentum, penalty": ({"momentum": 0.9, "strength": 0.5}, {"batched", "vmapped", "compiled"}),
     "clipped": ({"clip_norm": 0.3, "momentum": 0.5}, {"batched", "vmapped", "compiled"}),

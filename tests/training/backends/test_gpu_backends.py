@@ -19,6 +19,15 @@ PACKS = {
     "relu": {"l2": 0.05},
     "relu, penalty": {"strength": 0.5, "l2": 0.05},
     "relu, augmented": {"data": DigitsData(num_train=32, num_test=16, crop_padding=1, flip=True)},
+    "micro-batches": {"strength": 0.5, "batch_size": 8, "micro_batch_size": 2, "l2": 0.05},
+    "cnn, noise of micro-batches": {
+        **IMAGES,
+        "model": CnnModel(channels=(4, 5)),
+        "strength": 0.1,
+        "batch_size": 8,
+        "penalty": "gradient_noise",
+        "micro_batch_size": 2,
+    },
     "cnn": {**IMAGES, "model": CnnModel(channels=(4, 5))},
     "wide_resnet, penalty": {**IMAGES, "model": WideResNetModel(depth=10, width=1), "strength": 0.1},
 }

@@ -93,8 +93,13 @@ class UpdateRule:
 
     @property
     def is_exact(self) -> bool:
-        """Whether there is no penalty, or its gradient is the exact one."""
-        return self.penalties is None or self.penalties.estimator == "exact"
+        """Whether there is no penalty, or its gradient is the exact one of whole minibatches."""
+        return self.penalties is None or (self.penalties.estimator == "exact" and not self.has_micro_batches)
+
+    @property
+    def has_micro_batches(self) -> bool:
+        """Whether a penalty is of the parts of a minibatch."""
+        return self.penalties is not None and self.penalties.micro_batch_size is not None
 
     @property
     def is_stateless(self) -> bool:

@@ -104,7 +104,9 @@ def _is_convolutional(rule: UpdateRule) -> bool:
 
 
 def _has_large_operations(rule: UpdateRule) -> bool:
-    return rule.is_convolutional or rule.objective.network.is_sequential
+    """Micro-batches take several places of a pack, and `per-run` has packs of one."""
+    large = rule.is_convolutional or rule.objective.network.is_sequential
+    return large and not rule.has_micro_batches
 
 
 def _is_exact(rule: UpdateRule) -> bool:
