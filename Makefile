@@ -18,7 +18,7 @@ PIP_INSTALL := $(BIN)/pip install -qq --constraint constraints.txt --build-const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo sweep sweep-is-named status figures theory measure run-is-named report test test-slow kill-test lint format bench bench-gpu bench-slurm bench-curvature bench-extension penalty-error theory-page clean-env
+.PHONY: help demo sweep sweep-is-named status figures theory measure run-is-named report test test-slow kill-test lint format results bench bench-gpu bench-slurm bench-curvature bench-extension penalty-error theory-page clean-env
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value …]"
@@ -81,6 +81,10 @@ lint: $(VENV)/dev.stamp ## Style, types, and the direction of imports; changes n
 format: $(VENV)/dev.stamp ## Rewrite the code in the project's style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+results: $(VENV)/runtime.stamp ## Train what is missing of all papers' sweeps at laptop scale; write docs/results.md
+	$(SGDLAB) run $(PAPERS) --scale laptop
+	$(SGDLAB) report $(PAPERS) --scale laptop --out docs/results.md
 
 bench: $(VENV)/bench.stamp ## Measure speed beside what one would use instead; write docs/performance.md [ACCEPT=1]
 	$(BIN)/python benchmarks/bench.py $(if $(ACCEPT),--accept)

@@ -177,13 +177,19 @@ def finish(process: subprocess.Popen[str], timeout_s: float = 180) -> subprocess
 
 
 @pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder with the original files of data sets."""
+def data_folder() -> Path | None:
+    """The folder with the original files of data sets, where there is one."""
     beside = ROOT.parent / "shared" / "data"
     folder = Path(os.environ.get("SGDLAB_TEST_DATA", beside))
-    if not folder.is_dir():
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def real_data(data_folder: Path | None) -> Path:
+    """The same, for tests that need it."""
+    if data_folder is None:
         pytest.skip("no real data: SGDLAB_TEST_DATA names no folder")
-    return folder
+    return data_folder
 
 
 @pytest.fixture(scope="session")

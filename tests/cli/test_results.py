@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -60,9 +61,25 @@ def test_figure_and_report_write_files(trained):
     assert "A larger learning rate helps." in (trained.folder / "outputs/report.html").read_text()
     assert trained.sgdlab("report", "tiny", "--out", "outputs/results.md").returncode == 0
     assert "A larger learning rate helps." in (trained.folder / "outputs/results.md").read_text()
+    assert "At the papers' own scale" not in (trained.folder / "outputs/results.md").read_text()
     refused = trained.sgdlab("report", "tiny", "--out", "outputs/results.txt")
     assert refused.returncode == 2
     assert "--out=outputs/results.txt: a report is an .html page or an .md page" in refused.stderr
+
+
+def test_a_markdown_report_tells_what_the_papers_scale_takes(trained):
+    path = trained.folder / "sweeps" / "tiny.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["scales"]["paper"] = {"protocol": {"num_seeds": 5}, "base": {"budget.num_updates": 1000}}
+    path.write_text(yaml.safe_dump(content))
+    written = trained.sgdlab("report", "tiny", "--out", "outputs/results.md", "launcher.device=cpu")
+    assert written.returncode == 0, written.stderr
+    text = (trained.folder / "outputs/results.md").read_text()
+    # three rates and two strengths, of which λ = 0 is plain SGD at the first rate
+    # what an update takes is known from the finished runs
+    assert re.search(r"^\| tiny \| 20 \| 20,000 \| [\d.e-]+ core-hours \|$", text, re.MULTILINE)
+    assert re.search(r"^\| \*\*together\*\* \| 20 \| 20,000 \| [\d.e-]+ core-hours \|$", text, re.MULTILINE)
+    assert "| [tiny](#tiny) | laptop | 12 |" in text
 
 
 EDGE = {

@@ -76,7 +76,13 @@ _CAPTION_CHARACTER = 0.05
 _HANDLE = 0.62  # line, marker and spaces of a legend's entry
 
 
-def draw(series: FigureSeries, folder: Path, name: str, formats: Sequence[str] = FORMATS) -> list[Path]:
+def draw(
+    series: FigureSeries,
+    folder: Path,
+    name: str,
+    formats: Sequence[str] = FORMATS,
+    dots_per_inch: int = 200,  # of what is drawn in dots
+) -> list[Path]:
     """Draw ``folder/name.png``, ``.pdf`` and ``.svg``; return their paths. Each appears whole or not."""
     from matplotlib import rc_context, rcdefaults, rcParams
 
@@ -87,7 +93,7 @@ def draw(series: FigureSeries, folder: Path, name: str, formats: Sequence[str] =
         figure = _figure(series)
         for suffix in formats:
             buffer = io.BytesIO()
-            figure.savefig(buffer, format=suffix, dpi=200, metadata=_METADATA[suffix])
+            figure.savefig(buffer, format=suffix, dpi=dots_per_inch, metadata=_METADATA[suffix])
             path = folder / f"{name}.{suffix}"
             _write(path, buffer.getvalue())
             paths.append(path)

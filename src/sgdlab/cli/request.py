@@ -66,6 +66,11 @@ class Request:
         self._stack = stack
         self._keys: dict[int, SweepKeys] = {}  # place among the sweeps → what was worked out
 
+    @property
+    def about_execution(self) -> list[str]:
+        """What is overridden of how runs are carried out."""
+        return list(self._carried_out)
+
     @cached_property
     def composer(self) -> Composer:
         """Hydra."""
@@ -115,6 +120,13 @@ class Request:
     def known(self) -> list[SweepKeys]:
         """Return which runs each sweep asks for, in its order."""
         return [self._known(place, inputs) for place, (_, inputs) in enumerate(self._loaded)]
+
+    def runs(self) -> dict[str, dict[str, Run]]:
+        """Return the runs of each sweep: its name → key → run."""
+        return {
+            sweep.name: {row.key: row.run for row in self._expand(place)}
+            for place, sweep in enumerate(self.sweeps)
+        }
 
     def survey(self) -> Survey:
         """Tell what became of each of the runs, and what they are; raises as `sgdlab.sweeps.survey` does."""

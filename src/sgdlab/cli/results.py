@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ from sgdlab.cli.request import Arguments, AsJson, Scale, open_request
 from sgdlab.errors import UsageError
 
 if TYPE_CHECKING:
+    from sgdlab.sweeps.outlook import Outlook
     from sgdlab.sweeps.spec import Sweep
 
 Folder = Annotated[Path, typer.Option(help="Where to write.")]
@@ -160,7 +162,10 @@ def report(
         "outputs/report.html"
     ),
 ) -> None:
-    """Write one page: figures, claims, protocol tables, settings, times, provenance; .md: the first two."""
+    """Write one page: figures, claims, protocol tables, settings, times, provenance.
+
+    As Markdown: figures, claims, and what the sweeps take at the paper's own scale.
+    """
     from sgdlab.analysis.collect import observe
     from sgdlab.analysis.timing import timings_of
     from sgdlab.dashboard.provenance import provenance_of
@@ -168,17 +173,41 @@ def report(
     from sgdlab.dashboard.results_page import write_results_page
     from sgdlab.dashboard.section import section_of
 
-    writers = {".html": write_report, ".md": write_results_page}
-    if out.suffix not in writers:
+    if out.suffix not in (".html", ".md"):
         raise UsageError(f"--out={out}: a report is an .html page or an .md page")
 
     with open_request(arguments, scale) as request:
-        sections = []
+        sections, trained = [], set[str]()
         for sweep, known in zip(request.sweeps, request.known(), strict=True):
             observations, keys = observe(sweep, known, request.store), set(known.keys)
-            provenance, timings = provenance_of(keys, request.store), timings_of(keys, request.store)
+            timings = timings_of(keys, request.store) if out.suffix == ".html" else []
+            provenance = provenance_of(keys, request.store)
             sections.append(section_of(sweep, observations, provenance, timings))
-    print(f"report: {writers[out.suffix](sections, out)}")
+            trained |= {one.key for one in observations if one.state in ("done", "diverged")}
+        about_execution = request.about_execution
+    if out.suffix == ".html":
+        print(f"report: {write_report(sections, out)}")
+    else:
+        outlook = _outlook_at("paper", arguments, about_execution)
+        print(f"report: {write_results_page(sections, out, len(trained), outlook)}")
+
+
+def _outlook_at(scale: str, arguments: Sequence[str], about_execution: Sequence[str]) -> Outlook | None:
+    """Tell what those of the named sweeps take that have a scale; None if there is none."""
+    from sgdlab.launch.devices import num_workers
+    from sgdlab.launch.measuring import known_costs
+    from sgdlab.sweeps.files import scales_of
+    from sgdlab.sweeps.finding import find_sweep, names_meant_by
+    from sgdlab.sweeps.outlook import look_out
+
+    named = [name for argument in arguments if "=" not in argument for name in names_meant_by(argument)]
+    having_it = [name for name in named if scale in scales_of(find_sweep(name))]
+    if not having_it:
+        return None
+    with open_request([*having_it, *about_execution], scale) as request:
+        execution = request.execution
+        costs = known_costs(execution, request.store)
+        return look_out(request.runs(), scale, execution, num_workers(execution.launcher), costs)
 
 
 def _name_of(sweep: Sweep) -> str:

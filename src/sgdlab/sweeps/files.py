@@ -46,6 +46,11 @@ def describe_sweeps() -> Iterator[Description]:
         yield Description(sweep.name, paper, figure, scales, title)
 
 
+def scales_of(sweep: SweepFile) -> list[str]:
+    """Return the scales that a sweep file has."""
+    return [str(name) for name in read_raw(sweep.path, sweep.shown).get("scales", {})]
+
+
 def load_sweep(sweep: SweepFile, scale: str, composer: Composer, overrides: Overrides) -> Sweep:
     """Merge a sweep file for one scale and apply what the command line overrides.
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import io
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -95,7 +98,7 @@ def _beside(path: Path, shown: str, name: str) -> tuple[Path, str]:
 
 def _load(path: Path, shown: str) -> DictConfig:
     try:
-        raw = OmegaConf.load(path)
+        raw = copy.deepcopy(_parse(path.read_text(encoding="utf-8")))
     except (YAMLError, UnicodeDecodeError, OmegaConfBaseException) as error:
         raise UsageError(f"{shown}: not readable as YAML: {' '.join(str(error).split())}") from error
     except OSError as error:
@@ -105,6 +108,12 @@ def _load(path: Path, shown: str) -> DictConfig:
             f"{shown}: a sweep file is a mapping with paper, figure, base, grids, drawing, scales"
         )
     return raw
+
+
+@lru_cache(maxsize=256)
+def _parse(content: str) -> DictConfig | ListConfig:
+    """Parse YAML, once: several sweeps extend one file, and a command reads each of them a few times."""
+    return OmegaConf.load(io.StringIO(content))
 
 
 def _check_scales(content: Any, shown: str) -> None:
