@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sgdlab.analysis.image_resampling import ReadCurves, interval_over_images
 from sgdlab.analysis.observations import Observation, State
 from sgdlab.analysis.points import GridRuns, Point, arrange, is_number
 from sgdlab.analysis.protocol import PointSummary, summarize_point
 from sgdlab.analysis.tables import drawn_metrics
-from sgdlab.analysis.test_images import ReadCurves, interval_over_images
 from sgdlab.config.metrics import lower_is_better
 from sgdlab.config.numbers import format_number, parse_number
 from sgdlab.errors import UsageError

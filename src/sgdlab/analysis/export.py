@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from sgdlab.analysis.claims import describe_expectation, judge
+from sgdlab.analysis.image_resampling import ReadCurves
 from sgdlab.analysis.observations import Observation, State
 from sgdlab.analysis.points import is_number
 from sgdlab.analysis.tables import record_of_row, rows
-from sgdlab.analysis.test_images import ReadCurves
 from sgdlab.analysis.units import unit_of
 from sgdlab.errors import UserError
 from sgdlab.runs.files import replace

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TextIO
 
 from sgdlab.analysis.claims import Verdict
+from sgdlab.analysis.image_resampling import ReadCurves, interval_over_images
 from sgdlab.analysis.observations import Observation
 from sgdlab.analysis.optimum import Edge, find_optimum
 from sgdlab.analysis.points import GridRuns, arrange, describe_point, hashable
 from sgdlab.analysis.protocol import PointSummary, summarize_curve
-from sgdlab.analysis.test_images import ReadCurves, interval_over_images
 from sgdlab.sweeps.spec import Sweep
 
 

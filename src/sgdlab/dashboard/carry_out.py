@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
 from sgdlab.config.execution import Execution, SlurmLauncher
 from sgdlab.dashboard.live_run import train_with_view
 from sgdlab.dashboard.wandb_export import SweepContext
+from sgdlab.launch.slurm.submission import Submission
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.survey import Survey
-
-if TYPE_CHECKING:
-    from sgdlab.dashboard.undertaking import Undertaking
 
 
 def carry_out(
@@ -21,17 +18,16 @@ def carry_out(
     contexts: Mapping[str, SweepContext],
     execution: Execution,
     store: Store,
-    undertaking: Undertaking | None = None,
+    then: Callable[[Submission, Store], None] | None = None,
 ) -> bool:
     """Train what a survey found missing while a person watches, or submit it; False if only submitted.
 
-    The last of the submitted jobs goes on with the undertaking, where there is one. Raises as
-    `train_with_view` and `submit_with_words` do.
+    Of jobs, the last one calls `then`. Raises as `train_with_view` and `submit_with_words` do.
     """
     if isinstance(execution.launcher, SlurmLauncher):
         from sgdlab.dashboard.submitting import submit_with_words  # submitit: not everyone has a cluster
 
-        submit_with_words(names, survey, contexts, execution, store, undertaking)
+        submit_with_words(names, survey, contexts, execution, store, then)
         return False
     train_with_view(names, survey, contexts, execution, store)
     return True

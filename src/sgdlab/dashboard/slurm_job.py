@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from filelock import FileLock
 from submitit.core.utils import DelayedSubmission
 
-from sgdlab.config.compose import open_composer
 from sgdlab.config.execution import WandbTracker
 from sgdlab.dashboard.tracking import export_stored, unexported
-from sgdlab.dashboard.undertaking import Undertaking, survey_of, undertake
 from sgdlab.dashboard.wandb_export import SweepContext
 from sgdlab.errors import UserError
 from sgdlab.launch.local import PoolStatus
@@ -25,6 +22,9 @@ from sgdlab.runs.files import naming
 from sgdlab.runs.files import replace as replace_file
 from sgdlab.runs.store import Store
 
+Then = Callable[[Submission, Store], None]
+"""Called with a submission whose runs are trained, maybe by several of its jobs; submitit pickles it."""
+
 
 @dataclass(frozen=True)
 class SlurmJob:
@@ -33,6 +33,7 @@ class SlurmJob:
     folder: Path  # of the submission
     store_root: Path
     tracker: WandbTracker | None
+    then: Then | None = None  # what is done once nothing is left to train
 
     def __call__(self) -> str:
         """Train until nothing is left or the job's time is up; raises as `launch.slurm.job.work` does."""
@@ -44,15 +45,12 @@ class SlurmJob:
             reason = work(submission, store, self.in_place_of_this, exporter.look)
             if reason not in COMES_BACK:  # Slurm is about to kill it, and may start it again
                 exporter.export_rest()
-        if reason == "finished":
-            _go_on(submission, store)
+        if reason == "finished" and self.then is not None:
+            self.then(submission, store)
         return reason
 
     def in_place_of_this(self, submission: Submission) -> SlurmJob:
         """Return the same for another submission of the same plan."""
-        undertaking = Undertaking.read(self.folder)
-        if undertaking is not None:
-            undertaking.write(submission.path)
         if self.tracker is not None:
             write_contexts(submission.path, read_contexts(self.folder))
         return replace(self, folder=submission.path)
@@ -73,36 +71,6 @@ def read_contexts(folder: Path) -> dict[str, SweepContext]:
     """Read what `write_contexts` wrote."""
     content = json.loads(gzip.decompress((folder / "contexts.json.gz").read_bytes()))
     return {key: SweepContext(**context) for key, context in content.items()}
-
-
-def _go_on(submission: Submission, store: Store) -> None:
-    """Extend the grids, where that was asked for, and submit the next round.
-
-    Jobs that end together take turns: one does it, and should it be killed the next one does. What goes wrong
-    is left to the next `sgdlab run` or `extend`: the runs of this job are published.
-    """
-    try:
-        undertaking = Undertaking.read(submission.path)
-        if undertaking is not None:
-            with naming(submission.path), FileLock(submission.path / "going_on.lock"):
-                if not submission.is_cancelled() and not _went_on(submission).exists():
-                    _extend(undertaking, submission, store)
-                    _went_on(submission).touch()
-    except UserError as error:
-        print(error, flush=True)
-
-
-def _extend(undertaking: Undertaking, submission: Submission, store: Store) -> None:
-    plan = submission.load_plan()
-    with open_composer() as composer:
-        found, contexts = survey_of(undertaking, store, composer)
-        if not plan.runs.keys() <= found.wanted.keys():
-            raise UserError("conf/ has changed since this was submitted: `sgdlab run` goes on")
-        undertake(undertaking, found, contexts, plan.execution, store, composer)
-
-
-def _went_on(submission: Submission) -> Path:
-    return submission.path / "went_on"
 
 
 class _Exporter:

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from sgdlab.config.execution import Execution, SlurmLauncher, WandbTracker
 from sgdlab.dashboard.expectation import announce
-from sgdlab.dashboard.slurm_job import SlurmJob, write_contexts
+from sgdlab.dashboard.slurm_job import SlurmJob, Then, write_contexts
 from sgdlab.dashboard.tracking import export_rest
-from sgdlab.dashboard.undertaking import Undertaking
 from sgdlab.dashboard.wandb_export import SweepContext
 from sgdlab.launch.devices import num_workers
 from sgdlab.launch.measuring import known_costs
@@ -27,9 +26,11 @@ def submit_with_words(
     contexts: Mapping[str, SweepContext],
     execution: Execution,
     store: Store,
-    undertaking: Undertaking | None = None,
+    then: Then | None = None,
 ) -> None:
     """Freeze the plan of what a survey found missing, submit its jobs, and say what was submitted.
+
+    The last of the jobs calls `then`.
 
     Raises
     ------
@@ -45,11 +46,9 @@ def submit_with_words(
     costs = known_costs(execution, store)
 
     def make_job(submission: Submission) -> SlurmJob:
-        if undertaking is not None:
-            undertaking.write(submission.path)
         if tracker is not None:
             write_contexts(submission.path, {key: contexts[key] for key in plan.runs})
-        return SlurmJob(submission.path, store.root, tracker)
+        return SlurmJob(submission.path, store.root, tracker, then)
 
     with taking_turns(store):
         plan = freeze_missing(survey, names, execution, store, costs)

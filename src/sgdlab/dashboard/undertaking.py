@@ -6,27 +6,28 @@ what was asked for, whatever has become of the sweep files meanwhile.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
-from sgdlab.config.compose import Composer
+from filelock import FileLock
+
+from sgdlab.config.compose import Composer, open_composer
 from sgdlab.config.execution import Execution
 from sgdlab.config.schema import Run
+from sgdlab.dashboard.carry_out import carry_out
 from sgdlab.dashboard.grid_extension import add_rounds
 from sgdlab.dashboard.live_run import contexts_of
 from sgdlab.dashboard.wandb_export import SweepContext
 from sgdlab.errors import UserError
-from sgdlab.runs.files import naming, replace
+from sgdlab.launch.slurm.submission import Submission
+from sgdlab.runs.files import naming
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.expand import expand_noting
 from sgdlab.sweeps.extension import extend_sweep, read_record
 from sgdlab.sweeps.remembered import SweepKeys
 from sgdlab.sweeps.spec import Sweep
 from sgdlab.sweeps.survey import Survey, survey_runs
-
-_FILE = "undertaking.json"
 
 
 @dataclass(frozen=True)
@@ -42,37 +43,6 @@ class Undertaking:
         """Those of the sweeps that are extended."""
         return [sweep for sweep in self.sweeps if sweep.name in self.extended]
 
-    def write(self, folder: Path) -> None:
-        """Write it down in a submission's folder; nothing where there is nothing to extend."""
-        if not self.extended:
-            return
-        content = {
-            "titles": self.titles,
-            "sweeps": [sweep.model_dump(mode="json") for sweep in self.sweeps],
-            "extended": sorted(self.extended),
-        }
-        with naming(folder):
-            replace(folder / _FILE, json.dumps(content).encode())
-
-    @classmethod
-    def read(cls, folder: Path) -> Undertaking | None:
-        """Read what `write` wrote; None where there is nothing to extend.
-
-        Raises
-        ------
-        UserError
-            If the file can't be read.
-        """
-        path = folder / _FILE
-        try:
-            content = json.loads(path.read_bytes())
-            sweeps = tuple(Sweep.model_validate(sweep) for sweep in content["sweeps"])
-            return cls(tuple(content["titles"]), sweeps, frozenset(content["extended"]))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise UserError(f"{path}: not readable ({error}); `sgdlab extend` goes on") from error
-
 
 def undertake(
     undertaking: Undertaking,
@@ -86,10 +56,9 @@ def undertake(
 
     On a cluster it returns once jobs are submitted: the last of them goes on. Raises as `carry_out` does.
     """
-    from sgdlab.dashboard.carry_out import carry_out  # its jobs know of undertakings
-
+    then = partial(go_on, undertaking) if undertaking.extended else None
     while True:
-        is_trained = carry_out(undertaking.titles, found, contexts, execution, store, undertaking)
+        is_trained = carry_out(undertaking.titles, found, contexts, execution, store, then)
         if not undertaking.extended or (found.missing and not is_trained):
             return found
         add_rounds(undertaking.to_extend, store, composer)
@@ -111,6 +80,31 @@ def survey_of(
         asked.append((sweep, known))
     num_asked = sum(len(known.keys) for _, known in asked)
     return survey_runs(wanted, store, num_asked), contexts_of(asked)
+
+
+def go_on(undertaking: Undertaking, submission: Submission, store: Store) -> None:
+    """Extend the grids once a submission's runs are trained, and submit the next round.
+
+    Jobs that end together take turns: one does it, and should it be killed the next one does. What goes wrong
+    is left to the next `sgdlab run` or `extend`: the runs of this job are published.
+    """
+    went_on = submission.path / "went_on"
+    try:
+        with naming(submission.path), FileLock(submission.path / "going_on.lock"):
+            if not submission.is_cancelled() and not went_on.exists():
+                _extend(undertaking, submission, store)
+                went_on.touch()
+    except UserError as error:
+        print(error, flush=True)
+
+
+def _extend(undertaking: Undertaking, submission: Submission, store: Store) -> None:
+    plan = submission.load_plan()
+    with open_composer() as composer:
+        found, contexts = survey_of(undertaking, store, composer)
+        if not plan.runs.keys() <= found.wanted.keys():
+            raise UserError("conf/ has changed since this was submitted: `sgdlab run` goes on")
+        undertake(undertaking, found, contexts, plan.execution, store, composer)
 
 
 def _with_records(sweeps: Iterable[Sweep], store: Store) -> Iterable[Sweep]:

@@ -8,7 +8,7 @@ It holds:
   write it wins, so jobs that turn up late after all find out that nobody counts on them;
 - ``job.json``: Slurm's answer; a killed command may not have come to write it;
 - ``wanted_by/``: a file for each command that counts on it: the sweeps that it named;
-- ``undertaking.json``, ``went_on``: which grids are to be extended, and that the last job has done so;
+- ``went_on``: the last job has extended the grids;
 - ``cancelled``: nobody wants it any more: its jobs end as soon as they see it;
 - ``jobs/<index>/``: what each job says of itself;
 - ``submitit/``: submitit's files, and the logs.

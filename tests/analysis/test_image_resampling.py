@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from sgdlab.analysis.image_resampling import interval_over_images, two_way_interval
 from sgdlab.analysis.observations import Observation
-from sgdlab.analysis.test_images import interval_over_images, two_way_interval
 
 BEST = "test_accuracy.best"
 
