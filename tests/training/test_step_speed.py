@@ -139,3 +139,26 @@ def test_parts_of_minibatches_are_measured_for_themselves(run, make_run):
     (backend,) = SpeedTable(step_of(whole, 4), device_name(CPU)).training()
     assert backend == "batched"
     assert step_of(whole, 16) == step_of(whole, 64) == step_of(whole)
+
+
+class Stopwatch:
+    """A pack whose trainings take 50 ms and 1 µs an update, but for those that are disturbed."""
+
+    def __init__(self, disturbed):
+        self.disturbed = disturbed  # number of updates → seconds that it takes more
+
+    def fastest_s(self, num_updates, _):
+        return 0.05 + 1e-6 * num_updates + self.disturbed.get(num_updates, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("disturbed", "few_s"), [({}, 0.05), ({3072: -0.01}, 0.05), ({}, 0.06), ({3072: 0.02}, 0.05)]
+)
+def test_quick_updates_are_made_until_they_take_most_of_the_time(disturbed, few_s):
+    found = step_speed._update_s(Stopwatch(disturbed), 512, few_s + 512e-6)
+    assert found == pytest.approx(1e-6, rel=0.25)
+
+
+def test_a_disturbed_measurement_is_never_nothing():
+    found = step_speed._update_s(Stopwatch({}), 512, 1.0)
+    assert 1e-6 < found < 2e-6  # too much: everything around the updates is counted among them

@@ -24,7 +24,7 @@ from filelock import FileLock
 from sgdlab import __version__
 from sgdlab.machine.cache_folder import cache_folder
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)

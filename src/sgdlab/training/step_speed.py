@@ -41,7 +41,7 @@ _SHORT_EPOCH, _LONG_EPOCH = 4, 64  # minibatches; the long one where they are qu
 _NUM_TEST = 1
 _SHORTEST_S = 0.05  # of a training that is timed
 _MAX_UPDATES = 512
-_MANY = 6  # times as many updates: what disturbs the shorter training must not count for much
+_MANY, _CLEARLY, _MOST_UPDATES = 6, 2.0, 100_000  # so many times the updates, until it takes twice the time
 _NUM_REPEATS = 3
 _NUM_UPDATES_AT_LEAST = 30  # that measuring a width takes, evaluations counted as so many
 _LONGEST_S = 20.0  # of one width's measurement; beyond, no wider pack is tried
@@ -117,8 +117,7 @@ def _measure_training(
         few *= 4
     often = max(1, few // 8)
     base = pack.fastest_s(few, few)
-    many = _MANY * few
-    update_s = max(0.0, pack.fastest_s(many, many) - base) / (many - few)
+    update_s = _update_s(pack, few, base)
     statistics_s = max(0.0, pack.fastest_s(few, few, "end") - base)
     example_s = Trial(tuple(members), device, examples_per_pass).example_s(backend)
     examples_s = len(pack.dataset.train_labels) * example_s * width
@@ -132,6 +131,19 @@ def _measure_training(
         example_s=example_s,
         gradient_s=statistics_s / pack.num_minibatches / width,
     )
+
+
+def _update_s(pack: _ShortPack, few: int, few_s: float) -> float:
+    """Return the seconds of one update of the pack; few of them take `few_s`, everything around included.
+
+    More and more are made until their time is clearly longer: else what disturbs either training would be
+    taken for the updates, or for less than none of them. Where it never is, everything counts as updates.
+    """
+    many, many_s = few, few_s
+    while many_s < _CLEARLY * few_s and many < _MOST_UPDATES:
+        many *= _MANY
+        many_s = pack.fastest_s(many, many)
+    return (many_s - few_s) / (many - few) if many_s > few_s else many_s / many
 
 
 @dataclass(frozen=True)
