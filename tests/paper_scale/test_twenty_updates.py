@@ -78,6 +78,10 @@ def train_twenty(monkeypatch, tmp_path, examples_of):
 
 def test_it_trains(train_twenty, kind):
     run = kind.run
+    if run.loss.kind == "squared_error":  # sweeps/lssr2022/_section4.yaml
+        with pytest.raises(AssertionError, match=r"diverged at update [123]"):
+            train_twenty(run)
+        return
     assert run.schedule == kind.paper_run.schedule
     assert run.num_updates == kind.paper_run.num_updates
     recording, saved = train_twenty(run)
