@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TextIO
 
 from sgdlab.analysis.claims import Verdict
+from sgdlab.analysis.coverage import bar_coverage
 from sgdlab.analysis.image_resampling import ReadCurves, interval_over_images
 from sgdlab.analysis.observations import Observation
 from sgdlab.analysis.optimum import Edge, find_optimum
 from sgdlab.analysis.points import GridRuns, arrange, describe_point, hashable
 from sgdlab.analysis.protocol import PointSummary, summarize_curve
-from sgdlab.sweeps.spec import Sweep
+from sgdlab.sweeps.spec import Protocol, Sweep
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class ResultRow:
     is_optimum: bool  # of the grid, or of the part that is tuned together; several rows where they tie
     in_error_bar: bool  # within one standard deviation of the optimum
     edges: tuple[Edge, ...]  # ends of the grid that optimum or error bar touch; on the optimum's row
+    bar_coverage: float | None = None  # on the optimum's row: how often its error bar holds the best point
     interval_over_images: tuple[float, float] | None = None  # of the mean over all runs; where asked for
 
 
@@ -41,7 +43,7 @@ def rows(
     for grid_runs in arranged.values():
         for metric in drawn_metrics(sweep, grid_runs.grid_name):
             summaries = summarize_curve(grid_runs, sweep.protocol, metric)
-            found = _rows_of(summaries, _places_of_optima(sweep, grid_runs))
+            found = _rows_of(summaries, _places_of_optima(sweep, grid_runs), sweep.protocol)
             if read_curves is not None:
                 found = [
                     replace(row, interval_over_images=interval_over_images(runs, metric, read_curves))
@@ -75,6 +77,7 @@ def record_of_row(row: ResultRow) -> dict[str, Any]:
     record["kept_seeds"] = list(summary.kept_seeds)
     record["is_optimum"] = row.is_optimum
     record["in_error_bar"] = row.in_error_bar
+    record["bar_coverage"] = row.bar_coverage
     record["edges"] = [f"{edge.axis} {edge.side}" for edge in row.edges]
     record["note"] = summary.note
     record["left_out"] = [asdict(run) for run in summary.left_out]
@@ -149,7 +152,7 @@ def _places_of_optima(sweep: Sweep, grid_runs: GridRuns) -> list[Any]:
     ]
 
 
-def _rows_of(summaries: Sequence[PointSummary], places: Sequence[Any]) -> list[ResultRow]:
+def _rows_of(summaries: Sequence[PointSummary], places: Sequence[Any], protocol: Protocol) -> list[ResultRow]:
     """Mark the optimum at each place, and keep the order."""
     together: dict[Any, list[PointSummary]] = {}
     for summary, place in zip(summaries, places, strict=True):
@@ -157,17 +160,20 @@ def _rows_of(summaries: Sequence[PointSummary], places: Sequence[Any]) -> list[R
     best: set[int] = set()
     bar: set[int] = set()
     edges: dict[int, tuple[Edge, ...]] = {}
+    coverage: dict[int, float | None] = {}
     for points in together.values():
         if optimum := find_optimum(points):
             best |= set(map(id, optimum.best))
             bar |= set(map(id, optimum.bar))
             edges |= dict.fromkeys(map(id, optimum.best), optimum.bar_edges)
+            coverage |= dict.fromkeys(map(id, optimum.best), bar_coverage(points, protocol))
     return [
         ResultRow(
             summary=summary,
             is_optimum=id(summary) in best,
             in_error_bar=id(summary) in bar,
             edges=edges.get(id(summary), ()),
+            bar_coverage=coverage.get(id(summary)),
         )
         for summary in summaries
     ]

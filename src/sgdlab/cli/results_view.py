@@ -68,6 +68,7 @@ def print_points(sweep: Sweep, rows: Sequence[ResultRow]) -> None:
         print(f"\n{panel}/{grid}: {sweep.panels[panel].grids[grid].label} · {metric}")
         points = list(curve)
         sys.stdout.writelines(_listing(sweep, points))
+        sys.stdout.writelines(_coverage(points))
         for edge in dict.fromkeys(edge for row in points for edge in row.edges):
             print(f"* or + at the {edge.side} end of {edge.axis}: `sgdlab extend` goes on there")
 
@@ -114,6 +115,16 @@ def format_interval(interval: tuple[float, float] | None) -> str:
     if decimals > _MOST_DECIMALS:
         return f"[{low:.4g}, {high:.4g}]"
     return f"[{low:.{decimals}f}, {high:.{decimals}f}]"
+
+
+def _coverage(rows: Sequence[ResultRow]) -> Iterator[str]:
+    """Say how far the error bars of the optima can be trusted."""
+    shares = [row.bar_coverage for row in rows if row.bar_coverage is not None]
+    if not shares:
+        return
+    least, most = f"{100 * min(shares):.0f}", f"{100 * max(shares):.0f}"
+    share = f"{least} %" if least == most else f"{least} to {most} %"
+    yield f"the error bar holds the best point in {share} of resampled sweeps\n"
 
 
 def _format_unselected(summary: PointSummary, interval: tuple[float, float] | None) -> str:
