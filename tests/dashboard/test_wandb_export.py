@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from sgdlab.config.execution import WandbTracker
+from sgdlab.dashboard import wandb_export
 from sgdlab.dashboard.wandb_export import SweepContext, export_run
 from sgdlab.errors import UserError
 
@@ -210,3 +211,35 @@ def test_a_refusal_of_wandb_is_one_clear_message(tracker, monkeypatch):
         with pytest.raises(UserError, match=rf"run {result.key} .* \(offline\): No API key configured"):
             export_run(result, CURVES, CONTEXT, tracker)
     assert export_run(result, CURVES, CONTEXT, tracker) is not None
+
+
+def lose_logs(monkeypatch, times):
+    """Make W&B's log vanish so many times, as it did on a busy machine: the folder is there, and empty."""
+    write, lost = wandb_export._write, []
+
+    def write_and_lose(result, curves, context, tracker, workplace):
+        write(result, curves, context, tracker, workplace)
+        if len(lost) < times:
+            (log,) = (workplace / "wandb").glob("*/*.wandb")
+            log.unlink()
+            lost.append(log)
+
+    monkeypatch.setattr(wandb_export, "_write", write_and_lose)
+    return lost
+
+
+def test_a_log_that_wandb_lost_is_written_again(tracker, monkeypatch):
+    lost = lose_logs(monkeypatch, times=1)
+    result = Result()
+    folder = export_run(result, CURVES, CONTEXT, tracker)
+    assert len(lost) == 1
+    (log,) = folder.glob("*.wandb")
+    assert any("history" in record for record in leet(log))
+    assert export_run(result, CURVES, CONTEXT, tracker) is None
+
+
+def test_a_log_that_wandb_never_writes_is_one_clear_message_and_no_export(tracker, monkeypatch):
+    lose_logs(monkeypatch, times=99)
+    with pytest.raises(UserError, match="it wrote no log of it, 3 times; `sgdlab run` tries again"):
+        export_run(Result(), CURVES, CONTEXT, tracker)
+    assert list((tracker.folder / "wandb").iterdir()) == []

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     import wandb
 
 
+_NUM_ATTEMPTS = 3
+
+
 class PublishedRun(Protocol):
     """What the export reads of a run's result."""
 
@@ -107,10 +110,7 @@ def export_run(
         if next(destination.glob(f"*run-*-{result.key}"), None) is not None:
             return None
         workplace = staging / result.key
-        shutil.rmtree(workplace, ignore_errors=True)  # what a killed process has left
-        workplace.mkdir()
-        _write(result, curves, context, tracker, workplace)
-        (written,) = (workplace / "wandb").glob(f"*run-*-{result.key}")
+        written = _write_whole(result, curves, context, tracker, workplace)
         _make_durable(written)
         target = destination / written.name
         written.rename(target)
@@ -130,6 +130,34 @@ def _exclusive(path: Path) -> Iterator[None]:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
         path.unlink(missing_ok=True)  # whoever waits on it finds the run exported
+
+
+def _write_whole(
+    result: PublishedRun,
+    curves: Mapping[str, np.ndarray],
+    context: SweepContext,
+    tracker: WandbTracker,
+    workplace: Path,
+) -> Path:
+    """Have W&B write the run, and return its folder once the log of it is there.
+
+    W&B writes in a process of its own. On a busy machine that was seen to leave a folder without its log, and
+    W&B says nothing of it; so another process tries again.
+    """
+    import wandb
+
+    for _ in range(_NUM_ATTEMPTS):
+        shutil.rmtree(workplace, ignore_errors=True)  # what a killed process, or the last attempt, has left
+        workplace.mkdir()
+        _write(result, curves, context, tracker, workplace)
+        for log in (workplace / "wandb").glob(f"*run-*-{result.key}/*.wandb"):
+            if log.stat().st_size:
+                return log.parent
+        wandb.teardown()
+    raise UserError(
+        f"run {result.key} could not be given to Weights & Biases ({tracker.mode}): it wrote no log of it, "
+        f"{_NUM_ATTEMPTS} times; `sgdlab run` tries again"
+    )
 
 
 def _write(
