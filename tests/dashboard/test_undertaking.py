@@ -73,6 +73,7 @@ def test_after_a_cancellation_nobody_goes_on(undertaking, submission, tmp_path, 
     (submission.path / "cancelled").touch()
     monkeypatch.setattr(module, "_extend", lambda *_: pytest.fail("it was cancelled"))
     go_on(undertaking, submission, Store(tmp_path / "store"))
+    assert not (submission.path / "went_on").exists()
 
 
 def test_what_would_be_other_runs_by_now_is_left_to_a_command(

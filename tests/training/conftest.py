@@ -30,10 +30,12 @@ from sgdlab.config.models import MlpModel, Model
 from sgdlab.config.schema import Run
 from sgdlab.data.dataset import Dataset
 from sgdlab.data.pipeline import ResidentPipeline
+from sgdlab.models.network import stack_runs
 from sgdlab.training import population
 from sgdlab.training.conductor import PackTask, Progress, TrainedRun
 from sgdlab.training.fit import train_pack
 from sgdlab.training.members import Member, load_states
+from sgdlab.training.objective import Minibatches
 from sgdlab.training.population import Population
 
 CPU = torch.device("cpu")
@@ -290,3 +292,22 @@ def plain_network() -> Callable[[Run, dict[str, torch.Tensor]], torch.nn.Sequent
         return torch.nn.Sequential(*modules[:-1])
 
     return build
+
+
+@pytest.fixture(scope="session")
+def packed() -> Callable[..., tuple]:
+    """Make a pack of runs with different parameters and batches, in float64: names, parameters, batches."""
+
+    def make(network, num_runs, num_examples, sample_shape):
+        draw = (network.initial_parameters(torch.Generator().manual_seed(s)) for s in range(num_runs))
+        initial = stack_runs(draw, torch.float64)
+        generator = torch.Generator().manual_seed(9)
+        for name, values in initial.items():
+            if name.endswith(("bias", "scale")):  # zeros at the start hide mistakes
+                values.copy_(torch.randn(values.shape, generator=generator, dtype=torch.float64) * 0.3)
+        inputs = torch.randn(num_runs, num_examples, *sample_shape, generator=generator, dtype=torch.float64)
+        labels = torch.randint(0, 10, (num_runs, num_examples), generator=generator)
+        parameters = tuple(values.requires_grad_() for values in initial.values())
+        return tuple(initial), parameters, Minibatches(inputs, labels)
+
+    return make

@@ -15,7 +15,6 @@ from sgdlab.config.datasets import DigitsData
 from sgdlab.config.models import MlpModel, WideResNetModel
 from sgdlab.errors import UsageError
 from sgdlab.models.mlp import Mlp
-from sgdlab.models.network import stack_runs
 from sgdlab.models.wide_resnet import WideResNet
 from sgdlab.training.objective import Minibatches, Objective
 from sgdlab.training.penalty import Penalties, update_direction
@@ -63,20 +62,6 @@ def test_on_quadratics_the_penalty_is_that_of_each_micro_batch(kind, l2) -> None
         np.testing.assert_allclose(losses[run].item(), cost, rtol=1e-14)  # without the L2 term
 
 
-def packed(network, num_runs, num_examples, sample_shape):
-    """A pack of runs with different parameters and batches, in float64."""
-    draw = (network.initial_parameters(torch.Generator().manual_seed(s)) for s in range(num_runs))
-    initial = stack_runs(draw, torch.float64)
-    generator = torch.Generator().manual_seed(9)
-    for name, values in initial.items():
-        if name.endswith(("bias", "scale")):  # zeros at the start hide mistakes
-            values.copy_(torch.randn(values.shape, generator=generator, dtype=torch.float64) * 0.3)
-    inputs = torch.randn(num_runs, num_examples, *sample_shape, generator=generator, dtype=torch.float64)
-    labels = torch.randint(0, 10, (num_runs, num_examples), generator=generator)
-    parameters = tuple(values.requires_grad_() for values in initial.values())
-    return tuple(initial), parameters, Minibatches(inputs, labels)
-
-
 def gradient_of(network, names, parameters, batch, run, examples, l2):
     """∇C of some of a run's examples, flat."""
     own = [p[run : run + 1].detach().requires_grad_() for p in parameters]
@@ -107,7 +92,7 @@ NETWORKS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_direction_is_the_slope_of_the_modified_loss(kind, name) -> None:
+def test_the_direction_is_the_slope_of_the_modified_loss(packed, kind, name) -> None:
     network, sample_shape, step = NETWORKS[name]
     names, parameters, batch = packed(network, 2, 4, sample_shape)
     strengths, l2 = [1.5, 4.0], [0.0, 0.3]
@@ -130,7 +115,9 @@ def test_the_direction_is_the_slope_of_the_modified_loss(kind, name) -> None:
 
 
 @pytest.mark.parametrize("penalised", [True, False])
-def test_two_updates_with_the_noise_penalty_are_those_on_halves_up_to_the_third_order(penalised) -> None:
+def test_two_updates_with_the_noise_penalty_are_those_on_halves_up_to_the_third_order(
+    packed, penalised
+) -> None:
     """Roberts' §3 for one split: the mean over both orders of the halves, λ = η; without it O(η²)."""
     network = Mlp((6, 5, 10), "tanh")
     names, start, batch = packed(network, 1, 6, (6,))

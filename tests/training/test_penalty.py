@@ -9,7 +9,6 @@ import torch.nn.functional as F
 
 from sgdlab.config.components import GradientNormRegularizer, NoRegularizer
 from sgdlab.models.mlp import Mlp
-from sgdlab.models.network import stack_runs
 from sgdlab.models.wide_resnet import WideResNet
 from sgdlab.training.objective import Minibatches, Objective
 from sgdlab.training.penalty import DifferencePenalty, Penalties, update_direction
@@ -80,20 +79,6 @@ def test_where_the_gradient_vanishes_the_product_does(quadratic, estimator) -> N
         assert torch.equal(direction.relative_error((w,), batch), torch.zeros(3, dtype=torch.float64))
 
 
-def packed(network, num_runs, num_examples, sample_shape):
-    """A pack of runs with different parameters and batches, in float64."""
-    draw = (network.initial_parameters(torch.Generator().manual_seed(s)) for s in range(num_runs))
-    initial = stack_runs(draw, torch.float64)
-    generator = torch.Generator().manual_seed(9)
-    for name, values in initial.items():
-        if name.endswith(("bias", "scale")):  # zeros at the start hide mistakes
-            values.copy_(torch.randn(values.shape, generator=generator, dtype=torch.float64) * 0.3)
-    inputs = torch.randn(num_runs, num_examples, *sample_shape, generator=generator, dtype=torch.float64)
-    labels = torch.randint(0, 10, (num_runs, num_examples), generator=generator)
-    parameters = tuple(values.requires_grad_() for values in initial.values())
-    return tuple(initial), parameters, Minibatches(inputs, labels)
-
-
 def cost(network, names, parameters, batch, run, l2):
     """C_k of one run, from its logits alone."""
     alone = {name: p[run : run + 1] for name, p in zip(names, parameters, strict=True)}
@@ -119,7 +104,7 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_the_exact_penalty_is_the_slope_of_the_squared_gradient(kind) -> None:
+def test_the_exact_penalty_is_the_slope_of_the_squared_gradient(packed, kind) -> None:
     network, sample_shape, step, tolerance = NETWORKS[kind]
     names, parameters, batch = packed(network, 2, 3, sample_shape)
     strengths, l2 = [1.5, 4.0], [0.0, 0.3]
@@ -156,7 +141,7 @@ def true_relative_error(network, names, parameters, batch, run, gradient, produc
 
 
 @pytest.mark.parametrize(("estimator", "order"), [("forward_difference", 1), ("central_difference", 2)])
-def test_differences_converge_at_their_order_where_the_network_is_smooth(estimator, order) -> None:
+def test_differences_converge_at_their_order_where_the_network_is_smooth(packed, estimator, order) -> None:
     network, sample_shape, *_ = NETWORKS["tanh"]
     names, parameters, batch = packed(network, 2, 3, sample_shape)
     radii = 2.0 ** -np.arange(4, 10)
@@ -176,7 +161,7 @@ def test_differences_converge_at_their_order_where_the_network_is_smooth(estimat
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS[1:])
-def test_with_relu_the_reported_error_is_the_true_one_and_large(estimator) -> None:
+def test_with_relu_the_reported_error_is_the_true_one_and_large(packed, estimator) -> None:
     network = Mlp((6, 30, 30, 10), "relu")
     names, parameters, batch = packed(network, 4, 3, (6,))
     direction = direction_of(network, names, parameters, [0] * 4, [1] * 4, estimator, 0.1)
@@ -190,7 +175,7 @@ def test_with_relu_the_reported_error_is_the_true_one_and_large(estimator) -> No
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_no_estimator_touches_the_parameters(estimator) -> None:
+def test_no_estimator_touches_the_parameters(packed, estimator) -> None:
     names, parameters, batch = packed(Mlp((6, 7, 10), "tanh"), 2, 3, (6,))
     before = copy.deepcopy([p.detach() for p in parameters])
     direction = direction_of(Mlp((6, 7, 10), "tanh"), names, parameters, [0, 0.1], [1, 1], estimator)
@@ -200,7 +185,7 @@ def test_no_estimator_touches_the_parameters(estimator) -> None:
     assert not any(g.requires_grad for g in gradient)
 
 
-def test_each_run_has_its_own_strength_and_step() -> None:
+def test_each_run_has_its_own_strength_and_step(packed) -> None:
     names, parameters, batch = packed(Mlp((6, 7, 10), "tanh"), 2, 3, (6,))
     network = Mlp((6, 7, 10), "tanh")
     objective = Objective(network, names, None)

@@ -77,6 +77,14 @@ def decide(interval: tuple[float, float], expect: Expectation) -> Decision:
     return "not supported" if outside else "inconclusive"
 
 
+def describe_number(verdict: Verdict) -> str | None:
+    """Write the number and its interval, ``0.347 [0.0435, 0.444]``; None where there is none."""
+    if verdict.estimate is None or verdict.interval is None:
+        return None
+    low, high = verdict.interval
+    return f"{verdict.estimate:.3g} [{low:.3g}, {high:.3g}]"
+
+
 def describe_expectation(expect: Expectation) -> str:
     """Write what is expected: ``above 0``, ``below 1``, ``within [2.8, 3.2]``."""
     if expect.above is not None:

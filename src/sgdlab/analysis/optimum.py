@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sgdlab.analysis.points import Point, hashable, is_number
+from sgdlab.analysis.points import Point, is_number, place_beside
 from sgdlab.analysis.protocol import PointSummary
 from sgdlab.config.metrics import lower_is_better
 
@@ -80,17 +80,12 @@ def edges_touched(points: Sequence[Point], grid: Sequence[Point]) -> tuple[Edge,
             continue
         ends: dict[Any, tuple[float, float]] = {}
         for point in grid:
-            line = _line(point, axis)
+            line = place_beside(point, [axis])
             low, high = ends.get(line, (point[axis], point[axis]))
             ends[line] = (min(low, point[axis]), max(high, point[axis]))
-        touched = [(point[axis], ends[_line(point, axis)]) for point in points]
+        touched = [(point[axis], ends[place_beside(point, [axis])]) for point in points]
         if any(value == low and value != 0 for value, (low, _) in touched):
             edges.append(Edge(axis, "low"))
         if any(value == high for value, (_, high) in touched):
             edges.append(Edge(axis, "high"))
     return tuple(edges)
-
-
-def _line(point: Point, axis: str) -> Any:
-    """Return what all points have in common that differ along one axis only."""
-    return tuple((name, hashable(value)) for name, value in point.items() if name != axis)

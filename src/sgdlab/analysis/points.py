@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -131,6 +131,11 @@ def describe_point(point: Point) -> str:
     return ", ".join(f"{axis}={format_number(value)}" for axis, value in point.items())
 
 
+def place_beside(point: Point, axes: Container[str]) -> tuple[tuple[str, Any], ...]:
+    """Return where a point stands on all axes but some, as something that can be looked up."""
+    return tuple((axis, hashable(value)) for axis, value in point.items() if axis not in axes)
+
+
 def is_number(value: Any) -> bool:
     """Whether a value has a place on an axis; True and False have none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
@@ -152,8 +157,7 @@ def point_id(point: Point) -> frozenset[tuple[str, Any]]:
 def _changes_along(axis: str, points: Sequence[Point], values: Sequence[Any]) -> bool:
     seen: dict[Any, Any] = {}
     for point, value in zip(points, values, strict=True):
-        rest = tuple((name, hashable(other)) for name, other in point.items() if name != axis)
-        if seen.setdefault(rest, value) != value:
+        if seen.setdefault(place_beside(point, [axis]), value) != value:
             return True
     return False
 

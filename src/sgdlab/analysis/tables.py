@@ -13,7 +13,7 @@ from sgdlab.analysis.coverage import bar_coverage
 from sgdlab.analysis.image_resampling import ReadCurves, interval_over_images
 from sgdlab.analysis.observations import Observation
 from sgdlab.analysis.optimum import Edge, find_optimum
-from sgdlab.analysis.points import GridRuns, arrange, describe_point, hashable
+from sgdlab.analysis.points import GridRuns, arrange, describe_point, place_beside
 from sgdlab.analysis.protocol import PointSummary, summarize_curve
 from sgdlab.sweeps.spec import Protocol, Sweep
 
@@ -146,10 +146,7 @@ def _places_of_optima(sweep: Sweep, grid_runs: GridRuns) -> list[Any]:
     drawing = sweep.drawing
     if grid_runs.grid_name not in {curve.grid for curve in drawing.curves if drawing.tuned}:
         return [()] * len(grid_runs.points)
-    return [
-        tuple(hashable(value) for axis, value in point.items() if axis not in drawing.tuned)
-        for point in grid_runs.points
-    ]
+    return [place_beside(point, drawing.tuned) for point in grid_runs.points]
 
 
 def _rows_of(summaries: Sequence[PointSummary], places: Sequence[Any], protocol: Protocol) -> list[ResultRow]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sgdlab.analysis.curves import unselected_spreads
 from sgdlab.analysis.optimum import Edge, Optimum, find_optimum
-from sgdlab.analysis.points import GridRuns, Point, hashable, is_number, point_id
+from sgdlab.analysis.points import GridRuns, Point, is_number, place_beside, point_id
 from sgdlab.analysis.protocol import PointSummary, Standing, summarize_curve
 from sgdlab.sweeps.spec import Protocol
 
@@ -65,8 +65,7 @@ def tune(
     shown = choosing if tuned_by is None else summarize_curve(grid_runs, protocol, metric)
     groups: dict[Any, list[int]] = {}
     for index, point in enumerate(grid_runs.points):
-        at = tuple(hashable(value) for axis, value in point.items() if axis not in tuned)
-        groups.setdefault(at, []).append(index)
+        groups.setdefault(place_beside(point, tuned), []).append(index)
     return [_tuned_point(members, choosing, shown, tuned) for members in groups.values()]
 
 

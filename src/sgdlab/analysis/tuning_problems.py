@@ -10,7 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sgdlab.analysis.points import GridRuns, NoSuchPointError, Point, hashable, is_number, point_id, restrict
+from sgdlab.analysis.points import (
+    GridRuns,
+    NoSuchPointError,
+    Point,
+    is_number,
+    place_beside,
+    point_id,
+    restrict,
+)
 from sgdlab.sweeps.any_claim import Claim
 from sgdlab.sweeps.claims import GainClaim, OptimumRatioClaim
 from sgdlab.sweeps.grids import Grid
@@ -102,8 +110,7 @@ def _groups(grid_runs: GridRuns, tuned: Sequence[str] | None) -> list[list[int]]
     """Return the places of the points that are tuned together."""
     groups: dict[Any, list[int]] = {}
     for index, point in enumerate(grid_runs.points):
-        rest = [] if tuned is None else [hashable(v) for axis, v in point.items() if axis not in tuned]
-        groups.setdefault(tuple(rest), []).append(index)
+        groups.setdefault(place_beside(point, point if tuned is None else tuned), []).append(index)
     return list(groups.values())
 
 

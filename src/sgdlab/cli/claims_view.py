@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from sgdlab.analysis.claims import Verdict, describe_expectation
+from sgdlab.analysis.claims import Verdict, describe_expectation, describe_number
 from sgdlab.analysis.tables import record_of_verdict
 from sgdlab.cli.output import console, print_json
 from sgdlab.sweeps.spec import Sweep
@@ -31,15 +31,8 @@ def print_claims(judged: Sequence[tuple[Sweep, Sequence[Verdict]]], as_json: boo
         for verdict in verdicts:
             where = f"{verdict.panel}: " if len(sweep.panels) > 1 else ""
             expected = describe_expectation(verdict.claim.expect)
-            number = f"{_format_number(verdict)}, expected {expected}"
+            number = f"{describe_number(verdict) or 'no number'}, expected {expected}"
             listing.add_row(f"  {verdict.verdict.upper()}", f"{where}{verdict.claim.says}\n{number}")
         console().print(listing)
     tally = Counter(verdict.verdict for _, verdicts in judged for verdict in verdicts)
     print("claims: " + (", ".join(f"{count} {verdict}" for verdict, count in tally.most_common()) or "none"))
-
-
-def _format_number(verdict: Verdict) -> str:
-    if verdict.estimate is None or verdict.interval is None:
-        return "no number"
-    low, high = verdict.interval
-    return f"{verdict.estimate:.3g} [{low:.3g}, {high:.3g}]"

@@ -26,6 +26,9 @@ from sgdlab.config.models import (
     WideResNetModel,
 )
 
+ConvModel = WideResNetModel | CnnModel | ResNet9Model | ResNet50Model
+"""Networks that can have batch normalisation, in ghosts; ResNet-50 always has it."""
+
 
 def check_across_components(
     data: Data,
@@ -50,7 +53,7 @@ def check_across_components(
         _check_micro_batches(regularizer.micro_batch_size, regularizer, model, optimizer)
     if isinstance(model, WideResNetModel):
         _check_depth(model)
-    if isinstance(model, WideResNetModel | CnnModel | ResNet9Model | ResNet50Model):
+    if isinstance(model, ConvModel):
         _check_ghosts(model, optimizer.batch_size)
     if isinstance(model, LstmModel):
         _check_lstm(optimizer, loss, landscape)
@@ -129,11 +132,12 @@ def _check_micro_batches(size: int, regularizer: Regularizer, model: Model, opti
         )
     if isinstance(model, LstmModel):
         raise ValueError(f"{given} takes examples apart, and model=lstm reads on from minibatch to minibatch")
-    is_normalised = getattr(model, "norm", "batch" if isinstance(model, ResNet50Model) else None) == "batch"
-    if is_normalised and (model.ghost_size is None or size % model.ghost_size):  # type: ignore[union-attr]
+    if not isinstance(model, ConvModel) or not (isinstance(model, ResNet50Model) or model.norm == "batch"):
+        return
+    if model.ghost_size is None or size % model.ghost_size:
         raise ValueError(
             f"{given} must be a multiple of model.ghost_size, so that batch normalisation sees the same "
-            f"examples together; this is {model.ghost_size}"  # type: ignore[union-attr]
+            f"examples together; this is {model.ghost_size}"
         )
 
 
@@ -142,7 +146,7 @@ def _check_depth(model: WideResNetModel) -> None:
         raise ValueError(f"model.depth={model.depth} must be 6k+4: 10, 16, 22, 28, …")
 
 
-def _check_ghosts(model: WideResNetModel | CnnModel | ResNet9Model | ResNet50Model, batch_size: int) -> None:
+def _check_ghosts(model: ConvModel, batch_size: int) -> None:
     if model.ghost_size is None:
         return
     if not isinstance(model, ResNet50Model) and model.norm != "batch":

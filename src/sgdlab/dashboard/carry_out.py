@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from sgdlab.config.execution import Execution, SlurmLauncher
 from sgdlab.dashboard.live_run import train_with_view
 from sgdlab.dashboard.wandb_export import SweepContext
-from sgdlab.launch.slurm.submission import Submission
+from sgdlab.launch.slurm.submission import Then
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.survey import Survey
 
@@ -18,7 +18,7 @@ def carry_out(
     contexts: Mapping[str, SweepContext],
     execution: Execution,
     store: Store,
-    then: Callable[[Submission, Store], None] | None = None,
+    then: Then | None = None,
 ) -> bool:
     """Train what a survey found missing while a person watches, or submit it; False if only submitted.
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sgdlab.analysis.claims import Decision, Verdict, describe_expectation
+from sgdlab.analysis.claims import Decision, Verdict, describe_expectation, describe_number
 from sgdlab.analysis.figures import draw
 from sgdlab.dashboard.markdown_text import markdown
 from sgdlab.dashboard.section import SweepSection
@@ -84,10 +84,8 @@ def _summary(sections: Sequence[SweepSection], num_runs: int) -> Iterator[str]:
         tally = Counter(verdict.verdict for verdict in section.verdicts)
         total += tally
         name = f"[{markdown(section.sweep)}](#{_anchor(section)})"
-        yield _row(
-            name, markdown(section.scale), _number_of_runs(section), *(str(tally[d]) for d in _DECISIONS)
-        )
-    yield _row("**together**", "", f"{num_runs:,}", *(str(total[decision]) for decision in _DECISIONS))
+        yield _row(name, markdown(section.scale), _number_of_runs(section), *_counts(tally))
+    yield _row("**together**", "", f"{num_runs:,}", *_counts(total))
     yield from ("", _made_with(sections))
 
 
@@ -173,10 +171,7 @@ def _claim(verdict: Verdict, has_panels: bool) -> str:
 
 def _measured(verdict: Verdict) -> str:
     """Give the number with its interval; without one, what stood in the way."""
-    if verdict.estimate is None or verdict.interval is None:
-        return verdict.reason
-    low, high = verdict.interval
-    return f"{verdict.estimate:.3g} [{low:.3g}, {high:.3g}]"
+    return describe_number(verdict) or verdict.reason
 
 
 def _row(*cells: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,13 +17,10 @@ from sgdlab.errors import UserError
 from sgdlab.launch.local import PoolStatus
 from sgdlab.launch.slurm.job import work
 from sgdlab.launch.slurm.job_folder import COMES_BACK
-from sgdlab.launch.slurm.submission import Submission
+from sgdlab.launch.slurm.submission import Submission, Then
 from sgdlab.runs.files import naming
 from sgdlab.runs.files import replace as replace_file
 from sgdlab.runs.store import Store
-
-Then = Callable[[Submission, Store], None]
-"""Called with a submission whose runs are trained, maybe by several of its jobs; submitit pickles it."""
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from sgdlab.config.execution import Execution, SlurmLauncher, WandbTracker
 from sgdlab.dashboard.expectation import announce
-from sgdlab.dashboard.slurm_job import SlurmJob, Then, write_contexts
+from sgdlab.dashboard.slurm_job import SlurmJob, write_contexts
 from sgdlab.dashboard.tracking import export_rest
 from sgdlab.dashboard.wandb_export import SweepContext
 from sgdlab.launch.devices import num_workers
 from sgdlab.launch.measuring import known_costs
-from sgdlab.launch.slurm.submission import Submission
+from sgdlab.launch.slurm.submission import Submission, Then
 from sgdlab.launch.slurm.submit import Submitted, num_useful_jobs, submit, taking_turns
 from sgdlab.launch.start import clear_up, freeze_missing
 from sgdlab.runs.store import Store

@@ -21,7 +21,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from dataclasses import replace as replace_fields
 from functools import cached_property
@@ -209,3 +209,7 @@ def submissions(store: Store, plan: str = "*") -> list[Submission]:
 def counting_submissions(store: Store, plan: str = "*") -> list[Submission]:
     """Return those submissions that somebody counts on: neither void nor cancelled."""
     return [s for s in submissions(store, plan) if not s.is_void() and not s.is_cancelled()]
+
+
+Then = Callable[[Submission, Store], None]
+"""Called with a submission whose runs are trained, maybe by several of its jobs; submitit pickles it."""
