@@ -28,6 +28,8 @@ from slurm_cluster import Cluster, ClusterOptions, why_not
 os.environ.setdefault("MKL_CBWR", "AVX2")
 
 ROOT = Path(__file__).parents[1]
+
+PATIENCE_S = 600.0  # at most, for a process: machines are busy, and waiting for less is no proof
 TINY = {
     "paper": "own",
     "figure": "tiny",
@@ -170,8 +172,8 @@ class Terminal:
         return [event["key"] for event in map(json.loads, lines) if event["kind"] == kind]
 
 
-def finish(process: subprocess.Popen[str], timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
-    out, err = process.communicate(timeout=timeout_s)
+def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert "Traceback" not in out + err, out + err
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
@@ -216,8 +218,8 @@ def _living() -> Callable[[str, Path], list[int]]:
 def wait_until() -> Callable[..., None]:
     """Wait until a condition holds."""
 
-    def wait(condition: Callable[[], Any], timeout_s: float = 60) -> None:
-        deadline = time.monotonic() + timeout_s
+    def wait(condition: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < deadline, "waited in vain"
             time.sleep(0.01)
@@ -306,3 +308,33 @@ def make_cluster(
         yield lambda **options: stack.enter_context(
             Cluster(tmp_path_factory.mktemp("slurm"), ClusterOptions(**options))
         )
+
+
+CHROMIUM_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A real Chromium, which notes what it logs and what it asks the network for."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium isn't installed")
+    programs = [shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")]
+    if None in programs:
+        pytest.skip("pages are tested in Chromium: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location, driver_path = programs
+    for flag in (*CHROMIUM_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver_path))
+    yield driver
+    driver.quit()

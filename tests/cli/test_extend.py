@@ -113,12 +113,12 @@ def test_only_the_missing_points_are_trained_and_the_result_is_that_of_the_wide_
 def test_extend_auto_goes_on_after_a_kill_and_in_two_shells_at_once(desk, finish, wait_until):
     write(desk, "narrow", "pow2(-4, -1)", extend="auto")
     killed = desk.start("run", "narrow", *HERE)
-    wait_until(lambda: rounds(desk), timeout_s=180)
+    wait_until(lambda: rounds(desk))
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     both = [desk.start("run", "narrow", *HERE) for _ in range(2)]
     for one in both:
-        assert finish(one, timeout_s=300).returncode == 0
+        assert finish(one).returncode == 0
     assert len(desk.results()) == NUM_NARROW + 6
     assert sorted(desk.events("published")) == sorted(desk.results())
     assert len(rounds(desk)) == 2
@@ -157,7 +157,7 @@ def test_the_last_job_submits_the_next_round(desk, cluster, wait_until):
     desk = replace(desk, environment=cluster.environment)
     submitted = desk.sgdlab("run", "narrow", "tracker=none", *SLURM, *QUICK)
     assert submitted.returncode == 0, submitted.stderr
-    wait_until(lambda: len(desk.results()) == NUM_NARROW + 6 and not cluster.jobs(), timeout_s=600)
+    wait_until(lambda: len(desk.results()) == NUM_NARROW + 6 and not cluster.jobs())
     assert sorted(desk.events("published")) == sorted(desk.results())
     assert len(rounds(desk)) == 1
     assert {one["standing"] for one in curves(desk, "narrow").values()} == {"interior"}

@@ -81,7 +81,7 @@ def test_runs_that_two_submissions_have_go_on_where_a_cancelled_one_left_them(de
     wait_until(lambda: state(desk, "one")["counts"]["running"] == 12)
     assert submit(desk, "more").startswith("submitted")
     assert desk.sgdlab("cancel", "one").stdout.startswith("cancelled job")
-    wait_until(lambda: state(desk, "more")["counts"]["done"] == 12, timeout_s=120)
+    wait_until(lambda: state(desk, "more")["counts"]["done"] == 12)
     assert sorted(desk.events("published")) == sorted(desk.results())
     assert state(desk, "one")["counts"]["done"] == 9
 

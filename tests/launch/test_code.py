@@ -94,7 +94,7 @@ def test_a_copy_that_was_cut_off_is_not_taken_for_one(store, package):
 def test_the_real_package_runs_from_its_copy(store, tmp_path):
     copy = snapshot_code(store)
     program = (
-        "import sgdlab.launch.worker_process, sgdlab.dashboard.slurm_job, sgdlab; print(sgdlab.__file__)"
+        "import sgdlab.launch.worker_process, sgdlab.orchestration.slurm_job, sgdlab; print(sgdlab.__file__)"
     )
     ran = subprocess.run(
         [sys.executable, "-c", program],

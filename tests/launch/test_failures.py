@@ -41,7 +41,7 @@ def test_a_worker_that_cannot_start_says_why(terminal, tmp_path):
     (tmp_path / "torch.py").write_text('raise ImportError("this torch is poison")\n')
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     finished = terminal.start("run", "tiny", "tracker=none", "launcher.num_workers=2", PYTHONPATH=path)
-    out, err = finished.communicate(timeout=60)
+    out, err = finished.communicate()
     assert (finished.returncode, out) == (1, "")
     assert "sgdlab: workers can't start; the last words of one:\n" in err
     *_, place, code, error = map(str.strip, err.splitlines())

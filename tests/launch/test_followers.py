@@ -80,7 +80,7 @@ def test_a_killed_worker_leaves_no_follower(make_plan, store, pids, wait_until):
     assert len(pids("follower_process")) == 1
     worker.kill()
     worker.communicate()
-    wait_until(lambda: pids("follower_process") == [], timeout_s=20)
+    wait_until(lambda: pids("follower_process") == [])
 
 
 def test_what_fails_on_the_first_device_fails_alone_and_the_next_pack_has_new_followers(

@@ -29,7 +29,7 @@ def test_a_killed_command_and_an_interrupted_one_are_gone_on_with(long_sweep, fi
     wait_until(lambda: list(terminal.store.attempts.glob("*/manifest.json")))
     first.kill()
     first.communicate()
-    wait_until(lambda: not terminal.workers(), timeout_s=20)
+    wait_until(lambda: not terminal.workers())
     (checkpoint,) = _checkpoints(terminal)
     assert json.loads((checkpoint.parent / "ended.json").read_text()) == {"reason": "released"}
     made_first = _position(checkpoint)
@@ -40,7 +40,7 @@ def test_a_killed_command_and_an_interrupted_one_are_gone_on_with(long_sweep, fi
     second = terminal.start(*arguments, "launcher.checkpoint_every_s=0.3")
     wait_until(lambda: any(_position(path) > made_first for path in _checkpoints(terminal)))
     second.send_signal(signal.SIGINT)
-    finished = finish(second, 30)
+    finished = finish(second)
     assert finished.returncode == 130
     assert finished.stderr.endswith(
         "sgdlab: interrupted: nothing is lost; the same command goes on where it was\n"
@@ -69,7 +69,7 @@ def test_a_worker_that_slurm_asks_to_stop_leaves_a_checkpoint_and_dies_no_death(
     wait_until(lambda: list(terminal.store.attempts.glob("*/manifest.json")))
     (worker,) = terminal.workers()
     os.kill(worker, asked_by)
-    command.communicate(timeout=60)
+    command.communicate()
     assert terminal.workers() == []
     (checkpoint,) = _checkpoints(terminal)
     assert 0 < _position(checkpoint) < NUM_UPDATES

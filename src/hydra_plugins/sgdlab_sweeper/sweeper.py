@@ -15,6 +15,6 @@ class SgdlabSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Train every combination of the overrides' values."""
-        from sgdlab.dashboard.hydra_app import train_overrides
+        from sgdlab.orchestration.hydra_app import train_overrides
 
         train_overrides([argument for argument in arguments if not argument.startswith("hydra.")])

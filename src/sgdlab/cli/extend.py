@@ -65,8 +65,8 @@ def extend(
 
 def _submit(request: Request, sweeps: list[Sweep], refine: bool) -> bool:
     """Train what is missing, and extend; return whether something failed."""
-    from sgdlab.dashboard.grid_extension import add_rounds, assess_between
-    from sgdlab.dashboard.undertaking import Undertaking, survey_of, undertake
+    from sgdlab.orchestration.grid_extension import add_rounds, assess_between
+    from sgdlab.orchestration.undertaking import Undertaking, survey_of, undertake
 
     store, composer = request.store, request.composer
     extended = frozenset(sweep.name for sweep in sweeps)
@@ -85,8 +85,8 @@ def _submit(request: Request, sweeps: list[Sweep], refine: bool) -> bool:
 def _show(request: Request, sweeps: list[Sweep], refine: bool, as_json: bool) -> None:
     """Print what is known of each optimum, and what is proposed."""
     from sgdlab.cli.extend_view import print_proposal, record_of_proposal
-    from sgdlab.dashboard.extension_cost import propose
-    from sgdlab.dashboard.grid_extension import assess_between, assess_sweep
+    from sgdlab.orchestration.extension_cost import propose
+    from sgdlab.orchestration.grid_extension import assess_between, assess_sweep
 
     store, composer, execution = request.store, request.composer, request.execution
     assess = assess_between if refine else assess_sweep

@@ -15,7 +15,7 @@ from sgdlab.cli.output import aligned
 from sgdlab.cli.plan_view import print_forecast
 from sgdlab.config.durations import describe_duration
 from sgdlab.config.numbers import format_number
-from sgdlab.dashboard.extension_cost import PricedAddition, PricedAssessment, Proposal
+from sgdlab.orchestration.extension_cost import PricedAddition, PricedAssessment, Proposal
 
 _HEADING = ("at", "optimum and its error bar", "to add", "runs", "updates", "time", "state")
 

@@ -44,9 +44,9 @@ def measure(
 
     from sgdlab.analysis.figures import draw
     from sgdlab.cli.output import console, print_json, show_running, table
-    from sgdlab.dashboard.measurement import Effort, measure_model
-    from sgdlab.dashboard.measurement_view import figures, record, rows
-    from sgdlab.dashboard.stored_model import load_model, load_pipeline
+    from sgdlab.measuring.measurement import Effort, measure_model
+    from sgdlab.measuring.stored_model import load_model, load_pipeline
+    from sgdlab.measuring.view import figures, record, rows
     from sgdlab.runs.store import Store
 
     effort = Effort(pairs, tolerance, passes, examples, seed)

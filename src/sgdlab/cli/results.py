@@ -168,10 +168,10 @@ def report(
     """
     from sgdlab.analysis.collect import observe
     from sgdlab.analysis.timing import timings_of
-    from sgdlab.dashboard.provenance import provenance_of
-    from sgdlab.dashboard.report import write_report
-    from sgdlab.dashboard.results_page import write_results_page
-    from sgdlab.dashboard.section import section_of
+    from sgdlab.reports.html_page import write_report
+    from sgdlab.reports.markdown_page import write_results_page
+    from sgdlab.reports.provenance import provenance_of
+    from sgdlab.reports.section import section_of
 
     if out.suffix not in (".html", ".md"):
         raise UsageError(f"--out={out}: a report is an .html page or an .md page")

@@ -67,8 +67,8 @@ def run(
     arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False, measure: Measure = False
 ) -> None:
     """Train what is missing, here or on a cluster; the same command goes on where it was interrupted."""
-    from sgdlab.dashboard.live_run import contexts_of
-    from sgdlab.dashboard.undertaking import Undertaking, undertake
+    from sgdlab.orchestration.undertaking import Undertaking, undertake
+    from sgdlab.tracking.contexts import contexts_of
 
     with open_request(arguments, scale) as request:
         execution = request.execution

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def train(context: typer.Context) -> None:
     """Train one run, or with -m every combination, as Hydra's command line has it."""
-    from sgdlab.dashboard.hydra_app import hydra_main
+    from sgdlab.orchestration.hydra_app import hydra_main
 
     sys.argv = ["sgdlab train", *(_as_hydra_wants(argument) for argument in context.args)]
     hydra_main()

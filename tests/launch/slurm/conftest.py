@@ -144,7 +144,7 @@ def desk(terminal, cluster) -> Desk:
 @pytest.fixture
 def wait_for_jobs(wait_until) -> Callable[[Desk], None]:
     """Wait until the cluster has no job left."""
-    return lambda desk: wait_until(lambda: not desk.queued(), timeout_s=120)
+    return lambda desk: wait_until(lambda: not desk.queued())
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_uneven_runs_share_two_gpus_and_one_too_large_fails_alone(desk, finish, 
 def test_a_killing_run_fails_alone_and_preemptions_are_no_deaths(desk, finish, wait_until, poison):
     desk.terminal.environment["PYTHONPATH"] = poison({2: "os.kill(os.getpid(), 9)"})
     submission = desk.submit("seeds", finish)
-    wait_until(lambda: desk.jobs() == [], timeout_s=120)
+    wait_until(lambda: desk.jobs() == [])
     assert submission.job(0).ended().reason == "finished"
     assert len(desk.bits()) == 2
     (path,) = desk.terminal.store.runs.glob("*/*/failed.json")
@@ -52,7 +52,7 @@ def test_broken_environments_say_so_and_no_run_suffers(desk, make_desk, finish, 
         setup = [f"export PYTHONPATH={tmp_path}/no-{name}"]
         desks[name].submit("tiny", finish, setup)
     desks["GPU"].submit("tiny", finish, launcher__gpus_per_job=1, launcher__device="auto")
-    wait_until(lambda: not any(desk.jobs() for desk in desks.values()), timeout_s=120)
+    wait_until(lambda: not any(desk.jobs() for desk in desks.values()))
 
     for name, desk in desks.items():
         (submission,) = desk.submissions()

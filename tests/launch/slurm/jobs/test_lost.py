@@ -17,7 +17,7 @@ def test_without_a_controller_jobs_go_on_and_nothing_is_submitted(desk, finish, 
     refused = finish(desk.start("long"))
     assert refused.returncode == 1
     assert "Slurm doesn't answer, and nothing was submitted" in refused.stderr.splitlines()[-1]
-    wait_until(lambda: submission.job(0).ended() is not None, timeout_s=120)
+    wait_until(lambda: submission.job(0).ended() is not None)
     assert submission.job(0).ended().reason == "finished"
     desk.cluster.start_controller()
     wait_until(lambda: desk.jobs() == [])
@@ -45,7 +45,7 @@ def test_a_dead_node_and_a_deaf_one_lose_nothing(make_cluster, make_desk, finish
     assert not orphan.is_gone()
     wait_until(orphan.is_gone)
     assert desk.jobs() != []
-    wait_until(lambda: desk.jobs() == [], timeout_s=240)
+    wait_until(lambda: desk.jobs() == [])
     assert Counter(desk.terminal.events("published")) == Counter(list(desk.bits()))
     assert len(desk.bits()) == 3
     assert desk.terminal.events("failed") == []
@@ -65,14 +65,14 @@ def test_jobs_that_slurm_has_forgotten_are_neither_missed_nor_submitted_twice(
     first = desk.submit("long", finish)
     wait_until(lambda: desk.num_safe_updates() > 0)
     cluster.answer("scancel", first.job_id())
-    wait_until(lambda: cluster.state(first.job_id()) == "", timeout_s=60)
+    wait_until(lambda: cluster.state(first.job_id()) == "")
     assert first.job(0).ended().reason == "stopped"
 
     second = desk.submit("long", finish)
     assert second.number == 2
     finish(desk.start("long"))
     assert desk.submissions() == [first, second]
-    wait_until(lambda: desk.jobs() == [], timeout_s=120)
-    wait_until(lambda: cluster.state(second.job_id()) == "", timeout_s=60)
+    wait_until(lambda: desk.jobs() == [])
+    wait_until(lambda: cluster.state(second.job_id()) == "")
     assert "nothing to submit" in finish(desk.start("long")).stdout
     assert Counter(desk.terminal.events("published")) == Counter(list(desk.bits()))

@@ -57,7 +57,7 @@ def test_preempted_again_and_again_a_run_ends_with_the_same_bits_and_one_wandb_r
     assert submission.job(0).ended().reason == "stopped"
     assert desk.num_safe_updates() > 0  # the warning's checkpoint: there is no other
     fate.strike("kill", 10)
-    wait_until(lambda: desk.jobs() == [], timeout_s=180)
+    wait_until(lambda: desk.jobs() == [])
     assert submission.job(0).ended().reason == "finished", desk.log()
     assert desk.bits() == undisturbed
     assert sorted(desk.exported()) == sorted(undisturbed)
@@ -70,6 +70,6 @@ def test_five_times_over_at_random_instants(desk, finish, wait_until, undisturbe
     fate = Fate(desk, submission, seed)
     for kind in fate.random.choices(["requeue", "preempt", "kill"], k=5):
         fate.strike(kind, 6)
-    wait_until(lambda: desk.jobs() == [], timeout_s=180)
+    wait_until(lambda: desk.jobs() == [])
     assert desk.bits() == undisturbed
     assert sorted(desk.exported()) == sorted(undisturbed)

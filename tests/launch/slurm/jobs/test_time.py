@@ -15,7 +15,7 @@ def test_one_task_of_an_array_is_asked_to_stop_and_goes_on(desk, finish, wait_un
     wait_until(lambda: submission.job(1).ended() is not None)
     assert submission.job(1).ended().reason == "requeued"
     assert submission.job(0).ended() is None
-    wait_until(lambda: desk.jobs() == [], timeout_s=180)
+    wait_until(lambda: desk.jobs() == [])
     restarts = [desk.cluster.answer("scontrol", "show", "job", f"{array}_{index}") for index in range(2)]
     assert ["Restarts=0" in restarts[0], "Restarts=1" in restarts[1]] == [True, True]
     assert [submission.job(index).ended().reason for index in range(2)] == ["finished", "finished"]
@@ -26,7 +26,7 @@ def test_one_task_of_an_array_is_asked_to_stop_and_goes_on(desk, finish, wait_un
 def test_a_job_ends_before_its_wall_time_and_goes_on(desk, finish, wait_until):
     desk.terminal.write_sweep("longer", SEEDS, **LONGER)
     submission = desk.submit("longer", finish, launcher__wall_time_min=2, launcher__stop_before_end_s=90)
-    wait_until(lambda: desk.jobs() == [], timeout_s=500)
+    wait_until(lambda: desk.jobs() == [])
     assert "Restarts=0" not in desk.cluster.answer("scontrol", "show", "job", submission.job_id())
     assert submission.job(0).ended().reason == "finished"
     assert len(desk.bits()) == 3
@@ -43,7 +43,7 @@ def test_a_job_that_may_not_be_requeued_has_a_successor(desk, finish, wait_until
         launcher__stop_before_end_s=90,
         launcher__sbatch="{requeue:false,no-requeue:true}",
     )
-    wait_until(lambda: desk.jobs() == [], timeout_s=500)
+    wait_until(lambda: desk.jobs() == [])
     reasons = [submission.job(0).ended().reason for submission in desk.submissions()]
     assert reasons[-1] == "finished"
     assert set(reasons[:-1]) == {"succeeded"}

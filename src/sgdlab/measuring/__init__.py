@@ -1,0 +1,1 @@
+"""Gradient noise and curvature of stored models."""

@@ -1,0 +1,111 @@
+"""What a command has trained, round by round: what is missing, then what an extension of the grids adds.
+
+The sweeps are kept as they were when the command was given. So the last job of a submission goes on with
+what was asked for, whatever has become of the sweep files meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from filelock import FileLock
+
+from sgdlab.config.compose import Composer, open_composer
+from sgdlab.config.execution import Execution
+from sgdlab.config.schema import Run
+from sgdlab.errors import UserError
+from sgdlab.launch.slurm.submission import Submission
+from sgdlab.orchestration.carry_out import carry_out
+from sgdlab.orchestration.grid_extension import add_rounds
+from sgdlab.runs.files import naming
+from sgdlab.runs.store import Store
+from sgdlab.sweeps.expand import expand_noting
+from sgdlab.sweeps.extension import extend_sweep, read_record
+from sgdlab.sweeps.remembered import SweepKeys
+from sgdlab.sweeps.spec import Sweep
+from sgdlab.sweeps.survey import Survey, survey_runs
+from sgdlab.tracking.contexts import SweepContext, contexts_of
+
+
+@dataclass(frozen=True)
+class Undertaking:
+    """The sweeps of a command, and which of them are extended until no optimum touches an edge."""
+
+    titles: tuple[str, ...]  # "smith2021/fig1b @ laptop", for people
+    sweeps: tuple[Sweep, ...]  # without what extensions have added
+    extended: frozenset[str]  # names of sweeps
+
+    @property
+    def to_extend(self) -> list[Sweep]:
+        """Those of the sweeps that are extended."""
+        return [sweep for sweep in self.sweeps if sweep.name in self.extended]
+
+
+def undertake(
+    undertaking: Undertaking,
+    found: Survey,
+    contexts: Mapping[str, SweepContext],
+    execution: Execution,
+    store: Store,
+    composer: Composer,
+) -> Survey:
+    """Have what a survey found missing trained, extend the grids, and so on; return the last survey.
+
+    On a cluster it returns once jobs are submitted: the last of them goes on. Raises as `carry_out` does.
+    """
+    then = partial(go_on, undertaking) if undertaking.extended else None
+    while True:
+        is_trained = carry_out(undertaking.titles, found, contexts, execution, store, then)
+        if not undertaking.extended or (found.missing and not is_trained):
+            return found
+        add_rounds(undertaking.to_extend, store, composer)
+        found, contexts = survey_of(undertaking, store, composer)
+        if not found.missing:
+            return found
+
+
+def survey_of(
+    undertaking: Undertaking, store: Store, composer: Composer
+) -> tuple[Survey, dict[str, SweepContext]]:
+    """Look up all runs, those that extensions have added included, and say where each belongs."""
+    wanted: dict[str, Run] = {}
+    asked = []
+    for sweep in _with_records(undertaking.sweeps, store):
+        known = SweepKeys(sweep.name)
+        for row in expand_noting(sweep, composer, known):
+            wanted.setdefault(row.key, row.run)
+        asked.append((sweep, known))
+    num_asked = sum(len(known.keys) for _, known in asked)
+    return survey_runs(wanted, store, num_asked), contexts_of(asked)
+
+
+def go_on(undertaking: Undertaking, submission: Submission, store: Store) -> None:
+    """Extend the grids once a submission's runs are trained, and submit the next round.
+
+    Jobs that end together take turns: one does it, and should it be killed the next one does. What goes wrong
+    is left to the next `sgdlab run` or `extend`: the runs of this job are published.
+    """
+    went_on = submission.path / "went_on"
+    try:
+        with naming(submission.path), FileLock(submission.path / "going_on.lock"):
+            if not submission.is_cancelled() and not went_on.exists():
+                _extend(undertaking, submission, store)
+                went_on.touch()
+    except UserError as error:
+        print(error, flush=True)
+
+
+def _extend(undertaking: Undertaking, submission: Submission, store: Store) -> None:
+    plan = submission.load_plan()
+    with open_composer() as composer:
+        found, contexts = survey_of(undertaking, store, composer)
+        if not plan.runs.keys() <= found.wanted.keys():
+            raise UserError("conf/ has changed since this was submitted: `sgdlab run` goes on")
+        undertake(undertaking, found, contexts, plan.execution, store, composer)
+
+
+def _with_records(sweeps: Iterable[Sweep], store: Store) -> Iterable[Sweep]:
+    for sweep in sweeps:
+        yield extend_sweep(sweep, read_record(store, sweep.name, sweep.scale).points).sweep

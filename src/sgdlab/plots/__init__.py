@@ -1,0 +1,1 @@
+"""Panels of figures as plotly figures, for pages."""

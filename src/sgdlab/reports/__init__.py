@@ -1,0 +1,1 @@
+"""Results as pages that need no server: HTML, and Markdown with pictures."""

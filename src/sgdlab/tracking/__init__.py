@@ -1,0 +1,1 @@
+"""Weights & Biases: stored runs become its runs."""
