@@ -67,6 +67,11 @@ class Request:
         self._keys: dict[int, SweepKeys] = {}  # place among the sweeps → what was worked out
 
     @property
+    def scale(self) -> str:
+        """The scale of all of them."""
+        return self._scale
+
+    @property
     def about_execution(self) -> list[str]:
         """What is overridden of how runs are carried out."""
         return list(self._carried_out)
@@ -257,6 +262,13 @@ def open_request(arguments: Sequence[str], scale: str) -> Iterator[Request]:
     """Understand a command's arguments, and close what that opens."""
     with ExitStack() as stack:
         yield Request(arguments, scale, stack)
+
+
+def every_sweep(scale: str) -> list[str]:
+    """Name every sweep that has a scale."""
+    from sgdlab.sweeps.files import describe_sweeps
+
+    return [sweep.name for sweep in describe_sweeps() if scale in sweep.scales]
 
 
 def print_left_out(request: Request) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from sgdlab.cli.output import console, print_json, table
-from sgdlab.cli.request import Arguments, AsJson, OptionalArguments, Request, Scale, open_request
+from sgdlab.cli.request import Arguments, AsJson, OptionalArguments, Request, Scale, every_sweep, open_request
 from sgdlab.cli.submissions_view import print_submissions
 from sgdlab.errors import UsageError
 from sgdlab.launch.slurm.overview import SubmissionView, overview
@@ -35,7 +35,7 @@ def status(
 ) -> None:
     """Tell the state of every run of these sweeps, from the run folders; without a name, of all sweeps."""
     named = [argument for argument in arguments or () if "=" not in argument]
-    with open_request([*([] if named else _every_sweep(scale)), *(arguments or ())], scale) as request:
+    with open_request([*([] if named else every_sweep(scale)), *(arguments or ())], scale) as request:
         censuses = {"": request.census()} if named else request.censuses()
         if verify:
             censuses = {name: verified(census, request.store) for name, census in censuses.items()}
@@ -111,12 +111,6 @@ def _submissions(request: Request, is_work_left: bool) -> tuple[Queue, list[Subm
         return Queue(), []
     queue = look(request.store)
     return queue, overview(request.store, request.titles, request.wanted(), is_work_left, queue)
-
-
-def _every_sweep(scale: str) -> list[str]:
-    from sgdlab.sweeps.files import describe_sweeps
-
-    return [sweep.name for sweep in describe_sweeps() if scale in sweep.scales]
 
 
 def _print_overview(standings: Mapping[str, Standing], as_json: bool) -> None:
