@@ -1,8 +1,8 @@
 """One W&B run for each sweep and scale: the table of results, the figures, the claims.
 
 Its id is made of the sweep's name and the scale, so there is one, whatever state the sweep is in; a mark in
-its folder says which state it shows. A new state (an extension's points, a failed run trained after all) takes
-the place of the old one, here and, with the next `sgdlab sync`, on the server.
+its folder says which state it shows. A new state (an extension's points, a failed run trained after all)
+takes the place of the old one, here and, with the next `sgdlab sync`, on the server.
 """
 
 from __future__ import annotations

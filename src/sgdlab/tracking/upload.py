@@ -11,15 +11,13 @@ such a batch is halved until the bad run is alone. A run uploaded twice is one r
 from __future__ import annotations
 
 import fcntl
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +30,9 @@ _BATCH = 200  # runs that one process of W&B uploads: it takes a second to start
 _HOPELESS = 20  # as many failures of one kind, and nothing else, are not the runs' fault
 _LOOK_EVERY_S = 0.2
 _STALLED_S = 30.0
+_GIVEN_UP_S = 600.0
+_ENDS_WITHIN_S = 5.0
+_PROCESS = "sgdlab.tracking.upload_process"
 _ERROR = re.compile(r"^wandb: ERROR\s+(.*)$", re.MULTILINE)
 
 
@@ -107,19 +108,18 @@ def upload(
         batches = deque(waiting[start : start + _BATCH] for start in range(0, len(waiting), _BATCH))
         while batches:
             batch = batches.popleft()
-            uploaded_before = progress.num_uploaded
+            uploaded_before, given_up = progress.num_uploaded, False
             with _uploader(batch, tracker, destination, num_at_once, said, lock) as process:
                 for num_marked in _follow(process, batch):
                     progress.num_uploaded = uploaded_before + num_marked
                     progress.elapsed_s = time.monotonic() - started
                     on_progress(progress)
+                given_up = process.poll() is None
             failed = _take_marks_of_failures(batch, said)
             unmarked = [run for run in batch if not run.is_uploaded]
             progress.num_uploaded = uploaded_before + len(batch) - len(unmarked)
             errors = _errors(said)
-            if len(unmarked) > 1 and len(errors) < len(
-                unmarked
-            ):  # one of them, or W&B's end, stopped the others
+            if len(unmarked) > 1 and len(errors) < len(unmarked) and not given_up:  # one stopped the others
                 batches.extend([unmarked[: len(unmarked) // 2], unmarked[len(unmarked) // 2 :]])
                 continue
             progress.failed |= {run.id: failed.get(run.id) or _why(run, errors, said) for run in unmarked}
@@ -151,43 +151,48 @@ def _uploader(
     said: Path,
     lock: int,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start `wandb sync`, in a session of its own, and end it with the block."""
-    command = [sys.executable, "-m", "wandb", "sync", "-n", str(num_at_once)]
+    """Start `wandb sync`, and end it with the block."""
+    command = [sys.executable, "-m", _PROCESS, "sync", "-n", str(num_at_once)]
     for option, value in (("--project", destination.project), ("--entity", destination.entity)):
         command += [option, value] if value is not None else []
     environment = online_environment() | {"WANDB_DIR": str(tracker.folder.absolute()), "NO_COLOR": "1"}
     with said.open("wb") as file:
         process = subprocess.Popen(
             [*command, *(str(_log_of(run.folder).absolute()) for run in batch)],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=file,
             stderr=subprocess.STDOUT,
             env=environment,
             pass_fds=(lock,),
-            start_new_session=True,
         )
     try:
         yield process
     finally:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            if process.poll() is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, number)
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=5)
+        process.terminate()
+        try:
+            process.wait(timeout=_ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _follow(process: subprocess.Popen[bytes], batch: Sequence[OfflineRun]) -> Iterator[int]:
-    """Yield how many runs are marked until the process ends; where nothing moves, ask for the server."""
-    moved, num_marked = time.monotonic(), 0
+    """Yield how many runs are marked until the process ends, or nothing has moved for long.
+
+    W&B itself tries again for days. So the server is asked for first; raises as `ask_server` does.
+    """
+    moved = asked = time.monotonic()
+    num_marked = 0
     while process.poll() is None:
         before, num_marked = num_marked, sum(run.is_uploaded for run in batch)
         if num_marked != before:
-            moved = time.monotonic()
+            moved = asked = time.monotonic()
         yield num_marked
-        if time.monotonic() - moved > _STALLED_S:
-            ask_server()  # W&B itself would try again for days
-            moved = time.monotonic()
+        if time.monotonic() - moved > _GIVEN_UP_S:
+            return
+        if time.monotonic() - asked > _STALLED_S:
+            ask_server()
+            asked = time.monotonic()
         time.sleep(_LOOK_EVERY_S)
 
 
@@ -220,7 +225,7 @@ def _why(run: OfflineRun, errors: Sequence[str], said: Path) -> str:
     if messages := of_it or general:
         return "; ".join(dict.fromkeys(messages))
     last = said.read_text(errors="replace").strip().rpartition("\n")[2]
-    return f"W&B ended without a reason; its last line: {last}"
+    return f"W&B got no further and gave no reason; its last line: {last}"
 
 
 def _refuse_the_hopeless(progress: Progress) -> None:

@@ -1,8 +1,8 @@
 """One W&B run while it is written: what W&B is told, and what it accepts.
 
 W&B refuses tags of more than 64 characters and names of more than 128. So control characters become spaces,
-and what is too long ends in a digest of the whole: different names stay different, and the same name is always
-the same.
+and what is too long ends in a digest of the whole: different names stay different, and the same name is
+always the same.
 """
 
 from __future__ import annotations
