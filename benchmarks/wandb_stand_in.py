@@ -42,6 +42,8 @@ class StandIn:
     def __init__(self, delay_s=0.0):
         self.runs: dict[str, ReceivedRun] = {}
         self.artifacts: dict[str, dict] = {}
+        self.projects: set[str] = set()
+        self.views: list[dict] = []  # workspaces and reports
         self.requests = Counter()
         self.unknown: list[str] = []
         self.refused_keys = False
@@ -101,6 +103,17 @@ class StandIn:
             return {"createArtifactFiles": {"files": {"edges": nodes}}}
         if "commitArtifact(" in query:
             return {"commitArtifact": {"artifact": {"id": variables["artifactID"], "digest": "d"}}}
+        if "upsertView(" in query:
+            view = {"id": f"view-{len(self.views)}", "name": variables["name"]}
+            self.views.append(variables | {"spec": json.loads(variables["spec"])})
+            return {"upsertView": {"view": view, "inserted": True}}
+        if "query GetProjects" in query:
+            return {
+                "models": {"pageInfo": _LAST_PAGE, "edges": [{"node": _project(p)} for p in self.projects]}
+            }
+        if "internalId" in query:
+            known = variables["projectName"] in self.projects
+            return {"project": {"internalId": "UHJvamVjdA=="} if known else None}
         if "viewer" in query:
             return {
                 "viewer": {
@@ -123,6 +136,7 @@ class StandIn:
         run.group = variables.get("groupName") or run.group
         run.job_type = variables.get("jobType") or run.job_type
         run.project = variables.get("project") or "uncategorized"
+        self.projects.add(run.project)
         run.entity = variables.get("entity") or "tester"
         run.tags = variables.get("tags") or run.tags
         if variables.get("config"):
@@ -151,6 +165,21 @@ class StandIn:
             elif name == "wandb-summary.json":
                 run.summary = json.loads(chunk["content"][-1])
         run.is_complete = run.is_complete or bool(sent.get("complete"))
+
+
+_LAST_PAGE = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}
+
+
+def _project(name):
+    return {
+        "__typename": "Project",
+        "id": name,
+        "name": name,
+        "entityName": "tester",
+        "createdAt": "2026-01-01T00:00:00Z",
+        "isBenchmark": False,
+        "user": None,
+    }
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -122,6 +122,7 @@ def _config(result: PublishedRun, context: SweepContext) -> dict[str, Any]:
             "paper": context.paper,
             "figure": context.figure,
             "scale": context.scale,
+            "point": context.point,
         },
         "provenance": dict(result.provenance),
     }

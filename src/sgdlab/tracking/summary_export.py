@@ -41,6 +41,11 @@ def summary_id(sweep: str, scale: str) -> str:
     return f"{SUMMARY_JOB}-{_digest(sweep, scale)}"
 
 
+def log2_column(axis: str) -> str:
+    """Name the column of the table of results that has an axis's log2."""
+    return f"log2 {axis}"
+
+
 def export_summary(sweep: Sweep, observations: Sequence[Observation], tracker: WandbTracker) -> Path | None:
     """Write what a sweep has shown, unless that has been written.
 
@@ -118,7 +123,7 @@ def _log(
 ) -> None:
     import wandb
 
-    points = [record_of_row(row) for row in rows(sweep, observations)]
+    points = [record_of_row(row) | _log2(row.summary.point) for row in rows(sweep, observations)]
     run.log(
         {
             "results": _table(points),
@@ -126,6 +131,15 @@ def _log(
             "figure": wandb.Image(str(picture), caption=sweep.title),
         }
     )
+
+
+def _log2(point: Mapping[str, Any]) -> dict[str, float]:
+    """Return log2 of the positive numbers of a point: what W&B's charts are drawn against."""
+    return {
+        log2_column(axis): math.log2(value)
+        for axis, value in point.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    }
 
 
 def _table(records: Sequence[Mapping[str, Any]]) -> wandb.Table:
