@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from wandb_stand_in import StandIn
 
 

@@ -1,4 +1,4 @@
-"""Runs go to a loopback stand-in through W&B's own `wandb sync`, and are read from what the server was told."""
+"""Runs go to a loopback stand-in through W&B's own `wandb sync`; it says what it was told."""
 
 import os
 import signal
@@ -20,6 +20,7 @@ from sgdlab.tracking.run_export import export_run
 from sgdlab.tracking.upload import Destination, Progress, offline_runs, upload
 
 HISTORY = np.array([0.25, 0.75, 0.5])
+OWN = Destination()
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,8 @@ def export(tracker, num_runs):
     return [result.key for result in results]
 
 
-def upload_all(tracker, destination=Destination(), seen=None):
-    return upload(
-        offline_runs(tracker), tracker, destination, 4, lambda progress: seen and seen.append(progress)
-    )
+def upload_all(tracker, destination=OWN):
+    return upload(offline_runs(tracker), tracker, destination, 4, str)
 
 
 def log_of(tracker, key) -> Path:
@@ -175,7 +174,7 @@ def test_a_killed_upload_goes_on_and_two_at_once_are_one(tracker, server):
     server.delay_s = 0.2
     process = start_upload(tracker)
     wait_until(lambda: 0 < len(waiting(tracker)) < 6)
-    with pytest.raises(UserError, match="another `sgdlab sync` uploads what lies in .*nothing was done"):
+    with pytest.raises(UserError, match=r"another `sgdlab sync` uploads what lies in .*nothing was done"):
         upload_all(tracker)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -245,7 +244,7 @@ def test_without_a_server_or_a_key_one_message_says_so(tracker, server, monkeypa
 def test_a_wrong_key_is_named(tracker, server):
     export(tracker, 1)
     server.refused_keys = True
-    with pytest.raises(UserError, match="does not accept the API key: .*invalid API key"):
+    with pytest.raises(UserError, match=r"does not accept the API key: .*invalid API key"):
         upload_all(tracker)
 
 

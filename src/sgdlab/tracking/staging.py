@@ -43,10 +43,12 @@ def publish_state(run_id: str, state: str, tracker: WandbTracker, write: Write) 
 
     A process killed in between may leave neither: what calls this again writes it. Raises as `publish_once`.
     """
+    if _shows(state, run_id, tracker):  # without a lock: whoever may only read can tell that, too
+        return None
     with _exclusive(run_id, tracker):
-        earlier = folders_of(run_id, tracker)
-        if any((folder / _mark_of(state)).exists() for folder in earlier):
+        if _shows(state, run_id, tracker):
             return None
+        earlier = folders_of(run_id, tracker)
 
         def write_with_mark(workplace: Path) -> None:
             write(workplace)
@@ -123,6 +125,10 @@ def _written_below(workplace: Path, run_id: str) -> Iterator[Path]:
     for log in (workplace / "wandb").glob(f"*run-*-{run_id}/*.wandb"):
         if log.stat().st_size:
             yield log.parent
+
+
+def _shows(state: str, run_id: str, tracker: WandbTracker) -> bool:
+    return any((folder / _mark_of(state)).exists() for folder in folders_of(run_id, tracker))
 
 
 def _mark_of(state: str) -> str:
