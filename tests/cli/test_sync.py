@@ -1,4 +1,4 @@
-"""`sgdlab run` leaves offline runs and a summary, `sgdlab sync` uploads them, `sgdlab workspace` shows them."""
+"""`sgdlab run` leaves offline runs and a summary, `sgdlab sync` uploads, `sgdlab workspace` shows them."""
 
 import json
 import re
@@ -17,14 +17,14 @@ SUMMARY = summary_id("tiny", "laptop")
 @pytest.fixture
 def server():
     with StandIn() as stand_in:
-        stand_in.environment["WANDB_MODE"] = "offline"
         yield stand_in
         assert stand_in.unknown == []
 
 
 @pytest.fixture
-def desk(trained, server):
+def desk(trained, server, monkeypatch):
     """A folder with the tiny sweep, trained and exported, and a server."""
+    monkeypatch.delenv("WANDB_SERVICE", raising=False)  # another test's: it writes a run of one id once
     own = {"NETRC": str(trained.folder / "netrc"), "WANDB_CONFIG_DIR": str(trained.folder / "wandb-config")}
     trained = replace(trained, environment=server.environment | own)
     finished = trained.sgdlab("run", "tiny", *TRACKED)
@@ -58,9 +58,8 @@ def test_from_a_trained_sweep_to_the_server_and_a_workspace(desk, server):
     assert json.loads(desk.sgdlab("sync", "tiny", "--json").stdout)["num_uploaded_before"] == 13
     made = desk.sgdlab("workspace", "tiny", "tracker.project=the-project")
     assert made.returncode == 0, made.stderr
-    assert re.search(
-        r"workspace http://127.0.0.1:\d+/tester/the-project\?nw=\w+\n +report +http", made.stdout
-    )
+    place = f"{re.escape(server.url)}/tester/the-project"
+    assert re.search(rf"workspace {place}\?nw=\w+\n +report +{place}/reports/", made.stdout)
     assert len(server.views) == 2
     shown = json.loads(desk.sgdlab("workspace", "tiny", "--json").stdout)
     assert shown["tiny @ laptop"]["report"]["name"] == "tiny @ laptop"
