@@ -18,7 +18,7 @@ PIP_INSTALL := $(BIN)/pip install -qq --constraint constraints.txt --build-const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo sweep sweep-is-named status figures theory measure run-is-named report test test-slow kill-test lint format results bench bench-gpu bench-slurm bench-curvature bench-extension penalty-error theory-page clean-env
+.PHONY: help demo sweep sweep-is-named status figures theory measure run-is-named report sync test test-slow kill-test lint format results bench bench-gpu bench-slurm bench-sync bench-curvature bench-extension penalty-error theory-page clean-env
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value …]"
@@ -57,11 +57,14 @@ run-is-named:
 report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SWEEP=…] [SCALE=laptop]
 	$(SGDLAB) report $(or $(SWEEP),$(DEMO)) --scale $(SCALE)
 
+sync: $(VENV)/runtime.stamp ## Upload W&B's offline runs, each once [SWEEP=…]
+	$(SGDLAB) sync $(SWEEP)
+
 # ---- development ----------------------------------------------------------------------------------------
 
 # Half of their time the tests wait, for processes and for Slurm: twice as many workers as there are cores.
 # Small matrices on busy cores are far slower with several threads each; xdist already uses the cores.
-theory measure test test-slow kill-test bench bench-slurm bench-curvature bench-extension penalty-error theory-page: export OMP_NUM_THREADS := 1
+theory measure test test-slow kill-test bench bench-slurm bench-sync bench-curvature bench-extension penalty-error theory-page: export OMP_NUM_THREADS := 1
 
 test: $(VENV)/dev.stamp ## The tests, without the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
@@ -94,6 +97,9 @@ bench-gpu: $(VENV)/bench.stamp ## Many runs on one GPU: packed, one process a ru
 
 bench-slurm: $(VENV)/runtime.stamp ## A private Slurm: submit 10,080 runs, and what jobs cost beside training
 	$(BIN)/python benchmarks/bench_slurm.py
+
+bench-sync: $(VENV)/runtime.stamp ## Upload a thousand offline W&B runs to a stand-in for its server, by how many at once
+	$(BIN)/python benchmarks/bench_sync.py
 
 bench-curvature: $(VENV)/bench.stamp ## Eigenvalues and traces of Hessians beside PyHessian and curvlinops
 	$(BIN)/python benchmarks/bench_curvature.py
