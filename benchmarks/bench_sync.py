@@ -59,7 +59,7 @@ def main() -> None:
         export_missing(tracker, arguments.runs)
         first = None
         for num_at_once in map(int, arguments.parallel.split(",")):
-            seconds = upload_all(tracker, num_at_once, arguments.delay_s)
+            seconds = upload_all(tracker, arguments.runs, num_at_once, arguments.delay_s)
             first = first or seconds
             print(
                 f"{num_at_once:3} at once: {seconds:7.1f} s, {first / seconds:5.1f} times the first",
@@ -80,8 +80,8 @@ def export_missing(tracker: WandbTracker, num_runs: int) -> None:
         )
 
 
-def upload_all(tracker: WandbTracker, num_at_once: int, delay_s: float) -> float:
-    """Upload every run, marked or not, to a server of its own; return the seconds."""
+def upload_all(tracker: WandbTracker, num_runs: int, num_at_once: int, delay_s: float) -> float:
+    """Upload so many runs, marked or not, to a server of its own; return the seconds."""
     for mark in (tracker.folder / "wandb").glob("*/*.synced"):
         mark.unlink()
     here, there = multiprocessing.Pipe()
@@ -89,7 +89,7 @@ def upload_all(tracker: WandbTracker, num_at_once: int, delay_s: float) -> float
     server.start()
     os.environ.update(here.recv())
     started = time.monotonic()
-    progress = upload(offline_runs(tracker), tracker, Destination(), num_at_once, str)
+    progress = upload(offline_runs(tracker)[:num_runs], tracker, Destination(), num_at_once, str)
     seconds = time.monotonic() - started
     here.send("end")
     num_received = here.recv()
