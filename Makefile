@@ -63,6 +63,9 @@ report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SW
 # Small matrices on busy cores are far slower with several threads each; xdist already uses the cores.
 theory measure test test-slow kill-test bench bench-slurm bench-curvature bench-extension penalty-error theory-page: export OMP_NUM_THREADS := 1
 
+# The tests start hundreds of processes; where nothing may be kept, each would compile all of sgdlab again.
+test test-slow: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(VENV)/dev.stamp ## The tests, without the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
