@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 
-from sgdlab.analysis import figures
+import sgdlab.figures.draw as drawing
 from sgdlab.analysis.figure_series import figure_series
-from sgdlab.analysis.figures import draw
 from sgdlab.analysis.heat_map import cell_edges
-from sgdlab.analysis.heat_map_drawing import CONTOUR_COLOURS
-from sgdlab.analysis.labels import mathtext
+from sgdlab.figures.draw import draw
+from sgdlab.figures.heat_map import CONTOUR_COLOURS
+from sgdlab.figures.text import mathtext
 
 LR, B = "optimizer.lr", "optimizer.batch_size"
 SIZES, RATES = [2**k for k in range(3, 11)], [2.0**k for k in range(-8, -2)]
@@ -62,7 +62,7 @@ def test_cells_without_a_value(make_map, tmp_path):
     heat_map = figure.panels[0].heat_map
     assert heat_map.diverged == tuple((b, RATES[-1]) for b in SIZES)
     assert heat_map.mean[-1] == (None,) * 8
-    assert "diverged" in figures._legend(figure)
+    assert "diverged" in drawing._legend(figure)
     assert len(draw(figure, tmp_path, "map")) == 3
 
 
@@ -95,8 +95,8 @@ def luminance(colour):
 
 def test_every_value_is_written_and_legible_and_nothing_overlaps(make_map):
     with matplotlib.rc_context():
-        matplotlib.rcParams.update(figures._STYLE)
-        drawn = figures._figure(make_map())
+        matplotlib.rcParams.update(drawing._STYLE)
+        drawn = drawing._figure(make_map())
         axes, bar = drawn.axes
         values = [text for text in axes.texts if text.get_color() in ("black", "white")]
         assert len(values) == 48

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from sgdlab.analysis import phase
 from sgdlab.analysis.figure_series import figure_series
-from sgdlab.analysis.figures import draw
-from sgdlab.analysis.panel_drawing import draw_panel
+from sgdlab.figures.draw import draw
+from sgdlab.figures.panel import draw_panel
 
 LR = "optimizer.lr"
 X, Y = "instability.curve", "relative_loss_change.curve"

@@ -42,8 +42,8 @@ def measure(
         )
     execution = _execution([argument for argument in arguments if "=" in argument])
 
-    from sgdlab.analysis.figures import draw
     from sgdlab.cli.output import console, print_json, show_running, table
+    from sgdlab.figures.draw import draw
     from sgdlab.measuring.measurement import Effort, measure_model
     from sgdlab.measuring.stored_model import load_model, load_pipeline
     from sgdlab.measuring.view import figures, record, rows

@@ -107,8 +107,8 @@ def figure(
     from sgdlab.analysis.collect import observe, observe_export
     from sgdlab.analysis.export import read_export
     from sgdlab.analysis.figure_series import figure_series
-    from sgdlab.analysis.figures import draw
     from sgdlab.cli.results_view import print_verdicts
+    from sgdlab.figures.draw import draw
 
     tables = None if exported is None else read_export(exported)
     with open_request(arguments, scale) as request:

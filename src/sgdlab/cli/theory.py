@@ -51,9 +51,9 @@ def _list(checks: Sequence[Check], as_json: bool) -> None:
 
 def _run(checks: Sequence[Check], as_json: bool, folder: Path) -> None:
     """Run and draw one after the other; people read each as it comes, scripts all of them at the end."""
-    from sgdlab.analysis.figures import draw
     from sgdlab.cli.output import show_running
     from sgdlab.cli.theory_view import print_report, record_of_report
+    from sgdlab.figures.draw import draw
 
     records = []
     for place, check in enumerate(checks, start=1):

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sgdlab.analysis.claims import Decision, Verdict, describe_expectation, describe_number
-from sgdlab.analysis.figures import draw
 from sgdlab.errors import UserError
+from sgdlab.figures.draw import draw
 from sgdlab.reports.markdown_text import markdown
 from sgdlab.reports.section import SweepSection
 from sgdlab.runs.files import replace

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from sgdlab.analysis.labels import mathtext
 from sgdlab.analysis.series import OrderLine, Rule
+from sgdlab.figures.text import mathtext
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Dash = Literal["dashed", "dotted", "dashdot"]
-
 REFERENCE: dict[str, Any] = {"color": "#333333", "linestyle": ":", "linewidth": 1.2}
 _ORDER_LINE: dict[str, Any] = {"color": "#777777", "linestyle": (0, (4, 3)), "linewidth": 0.9, "zorder": 1}
-_RULE_DASHES: tuple[Dash, ...] = ("dashed", "dotted", "dashdot")
-
-
-def rule_dash(index: int) -> Dash:
-    """Return the dash of a panel's line of that number, here and in the report."""
-    return _RULE_DASHES[index % len(_RULE_DASHES)]
+_RULE_DASHES = ("dashed", "dotted", "dashdot")
 
 
 def rule_style(index: int) -> dict[str, Any]:
     """Return how a panel's line of that number looks."""
-    return {"color": "#333333", "linestyle": rule_dash(index), "linewidth": 1.0}
+    return {"color": "#333333", "linestyle": _RULE_DASHES[index % len(_RULE_DASHES)], "linewidth": 1.0}
 
 
 def draw_rule(axes: Axes, rule: Rule, index: int, place: Callable[[Any], float]) -> None:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sgdlab.analysis.labels import label_of_number, mathtext
+from sgdlab.analysis.labels import label_of_number
 from sgdlab.analysis.series import PanelSeries
+from sgdlab.figures.text import mathtext
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sgdlab.analysis.heat_map import cell_edges
-from sgdlab.analysis.labels import label_of_number, mathtext
+from sgdlab.analysis.labels import label_of_number
 from sgdlab.analysis.points import is_number
 from sgdlab.analysis.series import Contour, FigureSeries, HeatMap, PanelSeries
+from sgdlab.figures.text import mathtext
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sgdlab.analysis.heat_map_drawing import COLOUR_BAR_ROOM, contour_style, draw_heat_map
-from sgdlab.analysis.labels import mathtext
-from sgdlab.analysis.line_drawing import REFERENCE, rule_style
-from sgdlab.analysis.panel_drawing import (
+from sgdlab.analysis.series import FigureSeries
+from sgdlab.figures.heat_map import COLOUR_BAR_ROOM, contour_style, draw_heat_map
+from sgdlab.figures.lines import REFERENCE, rule_style
+from sgdlab.figures.panel import (
     COLOURS,
     EDGE,
     ENDS,
@@ -32,7 +32,7 @@ from sgdlab.analysis.panel_drawing import (
     draw_panel,
     trajectory_dash,
 )
-from sgdlab.analysis.series import FigureSeries
+from sgdlab.figures.text import mathtext
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

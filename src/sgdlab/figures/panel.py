@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sgdlab.analysis.axis_labels import label_log_y, label_x, set_y_scale
-from sgdlab.analysis.labels import mathtext
-from sgdlab.analysis.line_drawing import REFERENCE, draw_order_line, draw_rule
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
+from sgdlab.figures.axes import label_log_y, label_x, set_y_scale
+from sgdlab.figures.lines import REFERENCE, draw_order_line, draw_rule
+from sgdlab.figures.text import mathtext
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

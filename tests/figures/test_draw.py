@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from sgdlab.analysis import figures
+import sgdlab.figures.draw as drawing
 from sgdlab.analysis.figure_series import figure_series
-from sgdlab.analysis.figures import draw
-from sgdlab.analysis.labels import mathtext
-from sgdlab.analysis.panel_drawing import draw_panel
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Rule, Series
+from sgdlab.figures.draw import draw
+from sgdlab.figures.panel import draw_panel
+from sgdlab.figures.text import mathtext
 
 LR = "optimizer.lr"
 GRIDS = {"plain": {LR: [0, 0.125, 0.25, 0.5, 1.0]}}
@@ -59,7 +59,7 @@ def test_a_figure_that_cannot_be_written_leaves_nothing_behind(series, tmp_path,
     def fail(source, target):
         raise OSError("disk full")
 
-    monkeypatch.setattr(figures.os, "replace", fail)
+    monkeypatch.setattr(drawing.os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
         draw(series, tmp_path, "fig")
     assert list(tmp_path.iterdir()) == []
@@ -121,7 +121,7 @@ def test_a_legend_is_as_wide_as_the_figure_at_most(series, tmp_path):
         for label in ("ε", "λ = 0, ε varies", "a label that is rather long, ε = 2^{-9}"):
             many = tuple(replace(panel.series[0], label=f"{label} {i}") for i in range(6))
             wide = replace(series, panels=(replace(panel, series=many),) * num_panels)
-            figure = figures._figure(wide)
+            figure = drawing._figure(wide)
             extent = figure.legends[0].get_window_extent()
             assert extent.x0 >= 0
             assert extent.x1 <= figure.bbox.x1
@@ -133,7 +133,7 @@ def test_trajectories_of_one_colour_differ_by_their_dashes():
         Series(f"{i}", "m.curve", (1, 2), (i, i), (0.1, 0.1), (None, None), "", (3, 3)) for i in range(8)
     )
     panel = PanelSeries("p", "P", "linear", many, None)
-    drawn = figures._figure(FigureSeries("n", "t", "trajectories", "x", "y", "linear", (panel,), ()))
+    drawn = drawing._figure(FigureSeries("n", "t", "trajectories", "x", "y", "linear", (panel,), ()))
     lines = [line for line in drawn.axes[0].lines if line.get_linewidth() == 1.4]
     assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 8
     handles = drawn.legends[0].get_lines()
@@ -149,7 +149,7 @@ def test_powers_of_two_are_superscripts():
 def test_a_panels_range_of_y_is_drawn():
     one = Series("a", "m", (0.5, 1.0), (0.2, 0.9), (0.1, 0.1), (None, None), "", (3, 3))
     panel = PanelSeries("p", "P", "log2", (one,), None, y_range=(0.8, 1.0))
-    drawn = figures._figure(FigureSeries("n", "t", "curves", "x", "y", "linear", (panel,), ()))
+    drawn = drawing._figure(FigureSeries("n", "t", "curves", "x", "y", "linear", (panel,), ()))
     assert drawn.axes[0].get_ylim() == (0.8, 1.0)
 
 
@@ -160,7 +160,7 @@ def test_an_upright_stands_at_its_x_and_has_its_label_along_it(series):
     assert [list(line.get_xdata()) for line in axes.lines if list(line.get_ydata()) == [0, 1]] == [[-1, -1]]
     (label,) = [text for text in axes.texts if text.get_text() == "ε = 2/λ"]
     assert label.xy[0] == -1
-    assert "ε = 2/λ" not in figures._legend(replace(series, panels=(panel,)))
+    assert "ε = 2/λ" not in drawing._legend(replace(series, panels=(panel,)))
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def test_optima_have_their_own_error_bars_and_stand_side_by_side(optima):
 
 
 def test_a_log2_axis_is_labelled_with_powers_and_a_ring_is_explained(optima):
-    drawn = figures._figure(optima)
+    drawn = drawing._figure(optima)
     labels = {label.get_text() for label in drawn.axes[0].get_yticklabels()}
     assert {"$2^{-2}$", "$2^{-1}$"} <= labels
     assert "touches the edge of the grid" in [text.get_text() for text in drawn.legends[0].get_texts()]
