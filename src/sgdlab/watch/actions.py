@@ -32,7 +32,7 @@ def retrying(store: Store, group: FailureGroup) -> Action:
 
     runs = count_of(len(group.keys), "run")
     return Action(
-        f"Train again {runs} that failed of this?\n\n{group.error[:300]}", f"clearing {runs} …", act
+        f"Train {runs} again that failed with this error?\n\n{group.error[:300]}", f"clearing {runs} …", act
     )
 
 

@@ -49,6 +49,7 @@ class WatchApp(App[None]):
     """The view of one reader, in a terminal."""
 
     CSS_PATH = "watch.tcss"
+    TITLE = "sgdlab watch"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS = [
         Binding("r", "retry", "Retry"),
@@ -127,6 +128,8 @@ class WatchApp(App[None]):
 
     def on_watch_app_seen(self, seen: Seen) -> None:
         """Show what was seen of the store."""
+        if not self._stands:
+            return
         self._seen_at = time.monotonic()
         if isinstance(seen.live, Problem):
             self._say_problem(seen.live.text)
@@ -151,6 +154,8 @@ class WatchApp(App[None]):
 
     def on_watch_app_asked(self, asked: Asked) -> None:
         """Show what Slurm or the driver has said."""
+        if not self._stands:
+            return
         if isinstance(asked.answer, GpuLoads):
             self._loads = asked.answer
             self._show("gpus", gpus_table(self._loads, self._live, self._host), len(self._loads.gpus))
@@ -164,6 +169,8 @@ class WatchApp(App[None]):
 
     def on_watch_app_acted(self, acted: Acted) -> None:
         """Say what came of it, and look."""
+        if not self._stands:
+            return
         self._say(acted.word.text if isinstance(acted.word, Problem) else acted.word)
         self.action_look()
 
@@ -176,7 +183,7 @@ class WatchApp(App[None]):
         if screen is not None:
             self.push_screen(screen)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Hear what is about the view only where nothing lies over it."""
         return len(self.screen_stack) == 1 or action not in ("retry", "cancel", "look", "tab", "help")
 
@@ -243,6 +250,8 @@ class WatchApp(App[None]):
         self._base("#tabs", TabbedContent).get_tab(tab).label = title
 
     def _show_title(self) -> None:
+        if not self._stands:
+            return
         late = time.monotonic() - self._seen_at
         note = f"nothing seen for {late:.0f} s" if late > _LATE_AFTER_S else f"{datetime.now():%H:%M:%S}"
         left = f"sgdlab watch  {shown(self._scale)}  {shown(str(self._reader.store.root))}"
@@ -260,6 +269,11 @@ class WatchApp(App[None]):
         word = self._base("#word", Static)
         word.update(shown_lines(text))
         word.set_class(bool(text), "there")
+
+    @property
+    def _stands(self) -> bool:
+        """Whether the view is there still: threads and timers may speak while it is taken down."""
+        return bool(self.screen_stack and self.screen_stack[0].query("#word"))
 
     def _base(self, selector: str, kind: type[W]) -> W:
         """Find a widget of the view, whatever lies over it."""

@@ -17,15 +17,11 @@ _LIKE = {
     "”": '"',
     "×": "x",
     "⏎": "=",
-    "▏": "|",
-    "│": "|",
-    "┃": "|",
-    "▎": "|",
-    "▊": "|",
-    "⭘": "o",
-    "^": "^",
+    **dict.fromkeys("▏▎▍", "."),
+    **dict.fromkeys("▌▋▊▉", "#"),
+    **dict.fromkeys("│┃", "|"),
+    **dict.fromkeys("─━═╸╺╼╾▁▔▂▃▄▅▆▇▀", "-"),
 }
-_LINES = "─━═╸╺╼╾▁▔▂▃▄▅▆▇▀"
 
 
 def in_ascii(text: str) -> str:
@@ -42,8 +38,4 @@ class AsciiDriver(LinuxDriver):
 
 
 def _like(character: str) -> str:
-    if character.isascii():
-        return character
-    if character in _LINES:
-        return "-"
-    return _LIKE.get(character, "?" * cell_len(character))
+    return character if character.isascii() else _LIKE.get(character, "?" * cell_len(character))

@@ -30,6 +30,11 @@ class Row:
     id: str  # which it is from one moment to the next
     cells: tuple[str, ...]
     style: str = ""
+    styled: int | None = None  # the cell that has the style; None: all of them
+
+    def style_of(self, place: int) -> str:
+        """Return the style of a cell."""
+        return self.style if self.styled in (None, place) else ""
 
 
 @dataclass(frozen=True)

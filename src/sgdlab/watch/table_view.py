@@ -47,6 +47,7 @@ class TableView(DataTable[Text]):
         at, id_at, scrolled = self.cursor_row, self._drawn_id(), self.scroll_y
         self._drawn = (self._table, width)
         self.clear(columns=True)
+        self.show_header = bool(self._table.rows)
         if self._table.rows:
             self._draw_rows(self._table, width)
         else:
@@ -68,7 +69,7 @@ class TableView(DataTable[Text]):
             self.add_column(_text(column, column.title, characters), width=characters)
         for row in table.rows:
             cells = [
-                _text(table.columns[place], row.cells[place], characters, row.style)
+                _text(table.columns[place], row.cells[place], characters, row.style_of(place))
                 for place, characters in places
             ]
             self.add_row(*cells, key=row.id)

@@ -22,6 +22,7 @@ _SWEEPS = (
     Column("upd/s", 6, rank=3, is_number=True),
     Column("left", 8, rank=2, is_number=True),
 )
+_NOW, _BAD = 3, 4
 _WORKERS = (
     Column("worker", 18),
     Column("on", 7, rank=2),
@@ -66,7 +67,7 @@ def sweeps_table(live: LiveState) -> Table:
                 number(sweep.updates_per_s),
                 time_left(sweep),
             ),
-            _style(sweep),
+            *_style(sweep),
         )
         for sweep in sorted(live.sweeps, key=_place)
     ]
@@ -182,12 +183,13 @@ def _place(sweep: SweepState) -> tuple[int, str]:
     return (1 if sweep.updates_done or _bad(sweep) else 2), sweep.title
 
 
-def _style(sweep: SweepState) -> str:
-    if sweep.problem or _bad(sweep):
-        return "red"
-    if sweep.is_active:
-        return "green"
-    return "yellow" if sweep.counts["unknown"] else ""
+def _style(sweep: SweepState) -> tuple[str, int | None]:
+    """Return a style, and the column that it is for."""
+    if sweep.problem:
+        return "red", None
+    if _bad(sweep):
+        return "bold red", _BAD
+    return ("yellow", None) if sweep.counts["unknown"] else ("green", _NOW)
 
 
 def _done(sweep: SweepState) -> int:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from sgdlab.config.durations import describe_duration
 from sgdlab.launch.live.state import SweepState
 
-_BAR, _GROUND = "█", "░"
+_FULL, _GROUND = "█", "░"
+_PARTS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 # C0, DEL and C1; marks that turn the direction of text; line separators; halves of surrogate pairs
 _UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
@@ -24,10 +25,10 @@ def shown_lines(text: str) -> str:
 
 
 def bar(share: float, width: int) -> str:
-    """Draw a share of 0 to 1; only all is drawn full, and something is never drawn as nothing."""
-    filled = int(share * width)
-    filled = max(filled, 1) if share > 0 else 0
-    return _BAR * min(filled, width) + _GROUND * (width - min(filled, width))
+    """Draw a share of 0 to 1, to an eighth of a character; only all is drawn full."""
+    eighths = int(8 * width * min(1.0, max(0.0, share)))
+    drawn = _FULL * (eighths // 8) + _PARTS[eighths % 8]
+    return drawn + _GROUND * (width - len(drawn))
 
 
 def percent(sweep: SweepState) -> str:
