@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sgdlab.cli.output import print_json
+from sgdlab.cli.output import print_json, show_running
 from sgdlab.cli.request import AsJson, OptionalArguments, Scale
 
 
@@ -32,7 +32,9 @@ def watch(
     """
     from sgdlab.cli.live import live_reader
 
-    with live_reader(arguments, scale) as reader:
+    with show_running("working out which runs are wanted"):  # the first time that somebody asks for them
+        reader = live_reader(arguments, scale)
+    with reader:
         if as_json:
             print_json(reader.read().to_dict())
             return

@@ -295,8 +295,8 @@ def test_rubbish_in_any_small_file_is_borne(store, look, attempt, rubbish):
         assert "is damaged" in group.error
 
 
-def test_a_store_whose_folders_are_files_is_a_sentence(tmp_path, look):
-    store = Store(tmp_path / "store")
+def test_a_store_whose_folders_are_files_is_a_sentence(tmp_path):
+    store = Store(tmp_path / "odd")
     store.root.mkdir()
     store.attempts.write_text("")
     with LiveReader(store, list) as reader, pytest.raises(StoreError, match="Not a directory"):
