@@ -20,7 +20,7 @@ from sgdlab.machine.cache_folder import cache_folder
 from sgdlab.runs.files import temporary
 from sgdlab.sweeps.fingerprint import fingerprint
 
-_FORMAT = "2"
+_FORMAT = "3"
 _MOST_FILES = 100  # a hundred thousand runs take 3 MB
 _DIGITS = 32  # of a key, and of the digest of a configuration
 _BYTES = _DIGITS // 2
@@ -47,23 +47,24 @@ class SweepKeys:
     keys: list[str] = field(default_factory=list)
     config_digests: list[str] = field(default_factory=list)  # see `sgdlab.config.identity`
     across_kinks: list[str] = field(default_factory=list)  # those that take finite differences with ReLU
+    in_rounds: bool = False  # outcomes decide which of them the protocol's rule for seeds asks for
 
     def digest_of(self) -> dict[str, str]:
         """Return key → digest, for each run once."""
         return dict(zip(self.keys, self.config_digests, strict=True))
 
     def to_bytes(self) -> bytes:
-        """Write name and number of keys on a line, then keys, digests, and the keys across kinks."""
+        """Write name, number of keys and rule on a line, then keys, digests, and the keys across kinks."""
         words = "".join((*self.keys, *self.config_digests, *self.across_kinks))
-        return json.dumps([self.name, len(self.keys)]).encode() + b"\n" + bytes.fromhex(words)
+        return json.dumps([self.name, len(self.keys), self.in_rounds]).encode() + b"\n" + bytes.fromhex(words)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SweepKeys:
         """Read what `to_bytes` wrote."""
         header, _, packed = data.partition(b"\n")
-        (name, count), digits = json.loads(header), packed.hex()
+        (name, count, in_rounds), digits = json.loads(header), packed.hex()
         words = [digits[start : start + _DIGITS] for start in range(0, len(digits), _DIGITS)]
-        return cls(name, words[:count], words[count : 2 * count], words[2 * count :])
+        return cls(name, words[:count], words[count : 2 * count], words[2 * count :], in_rounds)
 
 
 def recall(*asked: str, inputs: Inputs | None = None) -> bytes | None:

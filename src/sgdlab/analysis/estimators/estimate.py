@@ -70,8 +70,8 @@ def percentile_interval(
 
 
 @cache
-def student_quantile(num_samples: int) -> float:
+def student_quantile(num_samples: int, level: float = LEVEL) -> float:
     """Return how many standard errors Student's interval of a mean reaches to either side."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(num_samples - 1, 0.5 + LEVEL / 2))
+    return float(stdtrit(num_samples - 1, 0.5 + level / 2))

@@ -107,7 +107,12 @@ def fill_table(
                 values[i, seeds.index(run.seed)] = reading
         reasons = [reading for reading in readings if isinstance(reading, str)]
         num_finite = len(readings) - len(reasons)
-        standings.append(standing_of(num_finite, reasons.count("diverged"), needed, protocol.num_seeds))
+        is_stopped = protocol.seeds == "halving" and any(run.state == "spared" for run in runs)
+        standings.append(
+            "stopped"
+            if is_stopped
+            else standing_of(num_finite, reasons.count("diverged"), needed, protocol.num_seeds)
+        )
         gaps.append(Counter(reasons))
     return SeedTable(
         grid_runs.grid_name, name, grid_runs.points, seeds, values, tuple(standings), tuple(gaps)
