@@ -64,6 +64,11 @@ class SeedTable:
         """Return the mean over seeds for each row of weights (R, S): (R, P), NaN where no seed is finite."""
         finite = np.isfinite(self.values)
         total = weights @ np.where(finite, self.values, 0.0).T
+        has_any = finite.any(axis=1)
+        if finite.size and np.array_equal(has_any, finite.all(axis=1)):  # points are whole or empty: faster
+            whole: np.ndarray = total / weights.sum(axis=1, keepdims=True)
+            whole[:, ~has_any] = np.nan
+            return whole
         count = weights @ finite.T.astype(float)
         means: np.ndarray = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
         return means
