@@ -32,11 +32,11 @@ def test_looks(given, looks):
         ({"seeds": "halving", "step": 2}, "protocol.step is for protocol.seeds=claims"),
         (
             {"seeds": "claims", "first": 4},
-            "protocol.first=4: with protocol.seeds=claims a point begins with 5 to protocol.num_seeds=7 seeds",
+            "with protocol.seeds=claims a point begins with 5 to protocol.num_seeds=7 seeds",
         ),
         (
             {"seeds": "halving", "first": 1},
-            "protocol.first=1: with protocol.seeds=halving a point begins with 2 to protocol.num_seeds=7 seeds",
+            "with protocol.seeds=halving a point begins with 2 to protocol.num_seeds=7 seeds",
         ),
     ],
 )
