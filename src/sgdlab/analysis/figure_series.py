@@ -18,7 +18,8 @@ from sgdlab.analysis.optima import make_optima
 from sgdlab.analysis.penalty_error import describe_penalty_error
 from sgdlab.analysis.phase import make_phase
 from sgdlab.analysis.points import GridRuns, arrange, describe_point, is_number
-from sgdlab.analysis.protocol import summarize_point
+from sgdlab.analysis.protocol import describe_value, summarize_point
+from sgdlab.analysis.seed_rounds import describe_rounds
 from sgdlab.analysis.series import FigureSeries, HeatMap, Made, PanelSeries, Reference, Rule, Series, XScale
 from sgdlab.analysis.trajectories import make_trajectories
 from sgdlab.sweeps.drawings import Curve
@@ -34,6 +35,7 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
         If an observation doesn't belong to the sweep, or an expression on x can't be evaluated.
     """
     drawing = sweep.drawing
+    observations = list(observations)
     arranged = arrange(sweep, observations)
     drawn = [*drawing.curves, *([drawing.reference] if drawing.reference else [])]
     grids = {(panel, curve.grid): arranged[panel, curve.grid] for panel in sweep.panels for curve in drawn}
@@ -71,6 +73,7 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
         caption=(
             _protocol(sweep),
             _counts(grids.values()),
+            *describe_rounds(sweep, observations),
             *_smoothing(sweep),
             *_tuning(sweep),
             *describe_penalty_error(run for grid in grids.values() for point in grid.runs for run in point),
@@ -121,6 +124,8 @@ def _protocol(sweep: Sweep) -> str:
         return f"{where}. A point is one evaluation of one run, and all finite runs are drawn."
     if sweep.drawing.seed is not None:
         return f"{where}. The run of seed {sweep.drawing.seed} of {protocol.num_seeds} alone."
+    if protocol.seeds == "claims":
+        return f"{where}. Mean ± s.d. of {describe_value(protocol)} runs a point."
     if protocol.keep == protocol.num_seeds:
         return f"{where}. Mean ± s.d. of {protocol.num_seeds} runs a point."
     return (
@@ -158,6 +163,7 @@ def _counts(grids: Iterable[GridRuns]) -> str:
                 states[run.key or place] = run.state
     counted = list(states.values())
     parts = [f"{counted.count(state)} {state}" for state in ("done", "diverged", "failed", "missing")]
+    parts += [f"{spared} spared"] if (spared := counted.count("spared")) else []
     return f"{len(counted)} runs: {', '.join(parts)}."
 
 

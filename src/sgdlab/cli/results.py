@@ -60,6 +60,7 @@ def results(
     from sgdlab.analysis.explain import explain
     from sgdlab.analysis.optimum_table import optimum_rows
     from sgdlab.analysis.penalty_error import describe_penalty_error
+    from sgdlab.analysis.seed_rounds import describe_rounds
     from sgdlab.analysis.tables import rows, write_csv
     from sgdlab.cli.explanation_view import print_explanations
     from sgdlab.cli.results_view import print_results, results_as_json
@@ -78,7 +79,7 @@ def results(
     for sweep, known in asked:
         observations = observe(sweep, known, store)
         found = rows(sweep, observations, store.read_curves if test_images else None)
-        cautions = describe_penalty_error(observations)
+        cautions = [*describe_rounds(sweep, observations), *describe_penalty_error(observations)]
         if as_csv:
             write_csv(found, sys.stdout)
             continue

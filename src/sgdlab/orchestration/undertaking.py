@@ -6,12 +6,14 @@ what was asked for, whatever has become of the sweep files meanwhile.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from filelock import FileLock
 
+from sgdlab.analysis.collect import only_asked_for
 from sgdlab.config.compose import Composer, open_composer
 from sgdlab.config.execution import Execution
 from sgdlab.config.schema import Run
@@ -31,7 +33,10 @@ from sgdlab.tracking.contexts import SweepContext, contexts_of
 
 @dataclass(frozen=True)
 class Undertaking:
-    """The sweeps of a command, and which of them are extended until no optimum touches an edge."""
+    """The sweeps of a command, and which of them are extended until no optimum touches an edge.
+
+    Those whose protocol has a rule for seeds are trained round by round, too.
+    """
 
     titles: tuple[str, ...]  # "smith2021/fig1b @ laptop", for people
     sweeps: tuple[Sweep, ...]  # without what extensions have added
@@ -41,6 +46,11 @@ class Undertaking:
     def to_extend(self) -> list[Sweep]:
         """Those of the sweeps that are extended."""
         return [sweep for sweep in self.sweeps if sweep.name in self.extended]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether what is trained decides what is trained next."""
+        return bool(self.extended) or any(sweep.protocol.seeds != "all" for sweep in self.sweeps)
 
 
 def undertake(
@@ -55,21 +65,22 @@ def undertake(
 
     On a cluster it returns once jobs are submitted: the last of them goes on. Raises as `carry_out` does.
     """
-    then = partial(go_on, undertaking) if undertaking.extended else None
+    then = partial(go_on, undertaking) if undertaking.goes_on else None
     while True:
         is_trained = carry_out(undertaking.titles, found, contexts, execution, store, then)
-        if not undertaking.extended or (found.missing and not is_trained):
+        if not undertaking.goes_on or (found.missing and not is_trained):
             return found
         add_rounds(undertaking.to_extend, store, composer)
         found, contexts = survey_of(undertaking, store, composer)
         if not found.missing:
             return found
+        print(f"next round  {_count(found)}", file=sys.stderr)
 
 
 def survey_of(
     undertaking: Undertaking, store: Store, composer: Composer
 ) -> tuple[Survey, dict[str, SweepContext]]:
-    """Look up all runs, those that extensions have added included, and say where each belongs."""
+    """Look up all runs that are asked for by now, those of extensions included; say where each belongs."""
     wanted: dict[str, Run] = {}
     asked = []
     for sweep in _with_records(undertaking.sweeps, store):
@@ -78,7 +89,10 @@ def survey_of(
             wanted.setdefault(row.key, row.run)
         asked.append((sweep, known))
     num_asked = sum(len(known.keys) for _, known in asked)
-    return survey_runs(wanted, store, num_asked), contexts_of(asked)
+    found = survey_runs(wanted, store, num_asked)
+    if any(sweep.protocol.seeds != "all" for sweep, _ in asked):
+        found = only_asked_for(found, asked, store)
+    return found, contexts_of(asked)
 
 
 def go_on(undertaking: Undertaking, submission: Submission, store: Store) -> None:
@@ -104,6 +118,10 @@ def _extend(undertaking: Undertaking, submission: Submission, store: Store) -> N
         if not plan.runs.keys() <= found.wanted.keys():
             raise UserError("conf/ has changed since this was submitted: `sgdlab run` goes on")
         undertake(undertaking, found, contexts, plan.execution, store, composer)
+
+
+def _count(found: Survey) -> str:
+    return "1 run" if len(found.missing) == 1 else f"{len(found.missing)} runs"
 
 
 def _with_records(sweeps: Iterable[Sweep], store: Store) -> Iterable[Sweep]:

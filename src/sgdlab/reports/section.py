@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sgdlab.analysis.claims import Verdict, judge
 from sgdlab.analysis.figure_series import figure_series
 from sgdlab.analysis.observations import Observation
+from sgdlab.analysis.protocol import describe_value
 from sgdlab.analysis.series import FigureSeries
 from sgdlab.analysis.tables import ResultRow, rows
 from sgdlab.analysis.timing import Timing
@@ -67,7 +68,7 @@ def section_of(
 def _settings(sweep: Sweep) -> Iterator[tuple[str, str]]:
     """The protocol, and each panel's base and grids as its sweep file has them."""
     protocol = sweep.protocol
-    yield "protocol", f"best {protocol.keep} of {protocol.num_seeds} seeds by {protocol.rank_by}"
+    yield "protocol", f"{describe_value(protocol)} seeds by {protocol.rank_by}"
     for panel_name, panel in sweep.panels.items():
         where = f"{panel_name}: " if len(sweep.panels) > 1 else ""
         for name, value in panel.base.items():
