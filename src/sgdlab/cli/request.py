@@ -70,6 +70,11 @@ class Request:
         self._keys: dict[int, SweepKeys] = {}  # place among the sweeps → what was worked out
 
     @property
+    def scale(self) -> str:
+        """The scale of all of them."""
+        return self._scale
+
+    @property
     def about_execution(self) -> list[str]:
         """What is overridden of how runs are carried out."""
         return list(self._carried_out)
