@@ -1,4 +1,4 @@
-"""Commands about results: results, claims, export, figure, report."""
+"""Commands about results: results, claims, export, report."""
 
 from __future__ import annotations
 
@@ -15,9 +15,6 @@ from sgdlab.errors import UsageError
 
 if TYPE_CHECKING:
     from sgdlab.sweeps.outlook import Outlook
-    from sgdlab.sweeps.spec import Sweep
-
-Folder = Annotated[Path, typer.Option(help="Where to write.")]
 
 
 class ExportFormat(StrEnum):
@@ -33,7 +30,6 @@ def register(app: typer.Typer) -> None:
     app.command("results")(results)
     app.command("claims")(claims)
     app.command("export")(export)
-    app.command("figure")(figure)
     app.command("report")(report)
 
 
@@ -91,35 +87,6 @@ def results(
             print_results(sweep, found, optima, verdicts, cautions)
     if as_json:
         print("]")
-
-
-def figure(
-    arguments: Arguments,
-    scale: Scale = "laptop",
-    folder: Folder = Path("outputs/figures"),
-    exported: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="FOLDER", help="An export to draw from, instead of the store."),
-    ] = None,
-) -> None:
-    """Draw the figures as PNG, PDF and SVG, and judge the claims."""
-    from sgdlab.analysis.claims import judge
-    from sgdlab.analysis.collect import observe, observe_export
-    from sgdlab.analysis.export import read_export
-    from sgdlab.analysis.figure_series import figure_series
-    from sgdlab.cli.results_view import print_verdicts
-    from sgdlab.figures.draw import draw
-
-    tables = None if exported is None else read_export(exported)
-    with open_request(arguments, scale) as request:
-        for sweep, known in zip(request.sweeps, request.known(), strict=True):
-            if tables is None:
-                observations = observe(sweep, known, request.store)
-            else:
-                observations = observe_export(sweep, known, tables)
-            written = draw(figure_series(sweep, observations), folder, _name_of(sweep))
-            print(f"{sweep.name} @ {sweep.scale}:", *written, sep="\n  ")
-            print_verdicts(judge(sweep, observations))
 
 
 def claims(arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False) -> None:
@@ -208,11 +175,3 @@ def _outlook_at(scale: str, arguments: Sequence[str], about_execution: Sequence[
         execution = request.execution
         costs = known_costs(execution, request.store)
         return look_out(request.runs(), scale, execution, num_workers(execution.launcher), costs)
-
-
-def _name_of(sweep: Sweep) -> str:
-    """Name the figure's files after the sweep, its scale, and the panels where they were chosen."""
-    parts = [sweep.name.replace("/", "-"), sweep.scale]
-    if list(sweep.panels) != ["main"]:
-        parts += sweep.panels
-    return "-".join(parts)
