@@ -135,6 +135,7 @@ def report(
     """
     from sgdlab.analysis.collect import observe
     from sgdlab.analysis.timing import timings_of
+    from sgdlab.reports.failures import failures_of
     from sgdlab.reports.html_page import write_report
     from sgdlab.reports.markdown_page import write_results_page
     from sgdlab.reports.provenance import provenance_of
@@ -149,11 +150,13 @@ def report(
             observations, keys = observe(sweep, known, request.store), set(known.keys)
             timings = timings_of(keys, request.store) if out.suffix == ".html" else []
             provenance = provenance_of(keys, request.store)
-            sections.append(section_of(sweep, observations, provenance, timings))
+            failed = [one.key for one in observations if one.state == "failed"]
+            failures = failures_of(failed, request.store)
+            sections.append(section_of(sweep, observations, provenance, timings, failures))
             trained |= {one.key for one in observations if one.state in ("done", "diverged")}
-        about_execution = request.about_execution
+        about_execution, store = request.about_execution, request.store
     if out.suffix == ".html":
-        print(f"report: {write_report(sections, out)}")
+        print(f"report: {write_report(sections, out, read_curves=store.read_curves)}")
     else:
         outlook = _outlook_at("paper", arguments, about_execution)
         print(f"report: {write_results_page(sections, out, len(trained), outlook)}")
