@@ -58,7 +58,7 @@ def explain(
     """
     wanted = _parse(where)
     found = [
-        _explanation(runs, sweep.protocol, metric, read_curves)
+        explain_point(runs, sweep.protocol, metric, read_curves)
         for grid_runs in arrange(sweep, observations).values()
         if _meant(grid_runs, wanted)
         for point, runs in zip(grid_runs.points, grid_runs.runs, strict=True)
@@ -70,27 +70,10 @@ def explain(
     return found
 
 
-def record_of_explanation(explanation: Explanation) -> dict[str, Any]:
-    """Return an explanation ready for JSON."""
-    summary = explanation.summary
-    return {
-        "panel": summary.panel,
-        "grid": summary.grid,
-        **summary.point,
-        "metric": summary.metric,
-        "best_mean": summary.value,
-        "best_std": summary.std,
-        "unselected_mean": None if summary.unselected is None else summary.unselected.mean,
-        "unselected_interval": summary.unselected_interval,
-        "unselected_interval_over_images": explanation.interval_over_images,
-        "note": summary.note,
-        "runs": [asdict(run) for run in explanation.runs],
-    }
-
-
-def _explanation(
+def explain_point(
     runs: Sequence[Observation], protocol: Protocol, metric: str, read_curves: ReadCurves
 ) -> Explanation:
+    """Explain one point, given by all of its runs, in one metric."""
     summary = summarize_point(runs, protocol, metric)
     reasons = {run.seed: run.reason for run in summary.left_out}
     place = {seed: index for index, seed in enumerate(summary.kept_seeds)}
@@ -110,6 +93,24 @@ def _explanation(
     behind.sort(key=lambda run: math.inf if run.rank_value is None else sign * run.rank_value)
     behind.sort(key=lambda run: place.get(run.seed, len(runs)))
     return Explanation(summary, tuple(behind), interval_over_images(runs, metric, read_curves))
+
+
+def record_of_explanation(explanation: Explanation) -> dict[str, Any]:
+    """Return an explanation ready for JSON."""
+    summary = explanation.summary
+    return {
+        "panel": summary.panel,
+        "grid": summary.grid,
+        **summary.point,
+        "metric": summary.metric,
+        "best_mean": summary.value,
+        "best_std": summary.std,
+        "unselected_mean": None if summary.unselected is None else summary.unselected.mean,
+        "unselected_interval": summary.unselected_interval,
+        "unselected_interval_over_images": explanation.interval_over_images,
+        "note": summary.note,
+        "runs": [asdict(run) for run in explanation.runs],
+    }
 
 
 def _finite(value: float | None) -> float | None:

@@ -25,6 +25,8 @@ from sgdlab.analysis.trajectories import make_trajectories
 from sgdlab.sweeps.drawings import Curve
 from sgdlab.sweeps.spec import Protocol, Sweep
 
+_MAX_NAMED = 6  # points without a value
+
 
 def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSeries:
     """Compute everything that the sweep's figure draws.
@@ -77,6 +79,8 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
             *_smoothing(sweep),
             *_tuning(sweep),
             *describe_penalty_error(run for grid in grids.values() for point in grid.runs for run in point),
+            *_without_value(panels),
+            *_optima(panels),
             *_thin_lines(panels),
             *warnings,
         ),
@@ -193,6 +197,29 @@ def _contours_outside(panel: PanelSeries, sweep: Sweep) -> list[str]:
         for level in contours.levels
         if (contours.label, level) not in passing
     ]
+
+
+def _optima(panels: Sequence[PanelSeries]) -> list[str]:
+    """Say what a marked optimum and its error bar are, where there are any."""
+    if not any(one.optimum for panel in panels for one in panel.series):
+        return []
+    return ["Optimum: the best mean; its error bar: every x whose mean lies within one s.d. of it."]
+
+
+def _without_value(panels: Sequence[PanelSeries]) -> list[str]:
+    """Name the points where too many runs diverged; where there are many, count them."""
+    where = [
+        f"{one.label} at {', '.join(map(label_of_number, one.diverged_x))}"
+        for panel in panels
+        for one in panel.series
+        if one.diverged_x
+    ]
+    num_points = sum(len(one.diverged_x) for panel in panels for one in panel.series)
+    num_points += sum(len(panel.heat_map.diverged) for panel in panels if panel.heat_map)
+    if not num_points:
+        return []
+    named = f": {'; '.join(where)}" if where and num_points <= _MAX_NAMED else f" at {num_points} points"
+    return [f"No value, since too many runs diverged{named}."]
 
 
 def _thin_lines(panels: Sequence[PanelSeries]) -> list[str]:

@@ -13,6 +13,7 @@ from sgdlab.analysis.series import FigureSeries
 from sgdlab.analysis.tables import ResultRow, rows
 from sgdlab.analysis.timing import Timing
 from sgdlab.config.numbers import format_number
+from sgdlab.reports.failures import FailureGroup
 from sgdlab.sweeps.grids import Grid
 from sgdlab.sweeps.spec import Sweep
 
@@ -33,6 +34,9 @@ class SweepSection:
     settings: tuple[tuple[str, str], ...]  # what all runs share, and what is varied: name, value
     timings: tuple[Timing, ...]  # expected and actual time, for each step
     provenance: tuple[tuple[str, str], ...]  # versions, commit, number of runs, training time: name, value
+    rank_by: str  # the metric that the protocol ranks runs by
+    runs: tuple[Observation, ...]  # every run that the sweep wants, whatever became of it
+    failures: tuple[FailureGroup, ...]
 
 
 def section_of(
@@ -40,6 +44,7 @@ def section_of(
     observations: Iterable[Observation],
     provenance: Mapping[str, str],
     timings: Iterable[Timing] = (),
+    failures: Iterable[FailureGroup] = (),
 ) -> SweepSection:
     """Compute a sweep's section from its runs.
 
@@ -62,6 +67,9 @@ def section_of(
         settings=tuple(_settings(sweep)),
         timings=tuple(timings),
         provenance=tuple(provenance.items()),
+        rank_by=sweep.protocol.rank_by,
+        runs=tuple(runs),
+        failures=tuple(failures),
     )
 
 
