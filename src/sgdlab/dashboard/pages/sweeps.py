@@ -1,0 +1,257 @@
+"""The first page: every sweep, how far it is, and what goes on now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dash import dcc, html
+
+from sgdlab.config.durations import describe_duration
+from sgdlab.dashboard.addresses import compare_address, run_address, sweep_address
+from sgdlab.dashboard.parts import Child, count, hidden, labelled, notice, state_badge, table
+from sgdlab.launch.live.state import STATES, FailureGroup, LiveState, SweepState, WorkerState
+
+LISTING, SEARCH, SHOWN, ORDER = "listing", "sweep-search", "sweep-states", "sweep-order"
+
+_MOST_KEYS = 20
+_SHOWN = {
+    "all": "all",
+    "active": "in training",
+    "unfinished": "unfinished",
+    "finished": "finished",
+    "troubled": "with failures",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One sweep of the listing."""
+
+    name: str
+    title: str
+    state: SweepState
+
+
+def sweeps_page(lines: Sequence[Line], live: LiveState | None, problem: str | None) -> list[Child]:
+    """Return the page."""
+    return [
+        html.H1("Sweeps"),
+        html.Div(
+            [
+                html.Div(
+                    [html.Label("Search", htmlFor=SEARCH), dcc.Input(id=SEARCH, type="search", debounce=False)]
+                ),
+                html.Fieldset(
+                    [
+                        html.Legend("Show"),
+                        dcc.RadioItems(
+                            id=SHOWN,
+                            options=[{"label": label, "value": name} for name, label in _SHOWN.items()],
+                            value="all",
+                            className="radios",
+                        ),
+                    ]
+                ),
+                html.Fieldset(
+                    [
+                        html.Legend("Order"),
+                        dcc.RadioItems(
+                            id=ORDER,
+                            options=[{"label": label, "value": label} for label in _ORDERS],
+                            value=next(iter(_ORDERS)),
+                            className="radios",
+                        ),
+                    ]
+                ),
+            ],
+            className="choices",
+        ),
+        html.Div(listing(lines, live, problem, "", "all", next(iter(_ORDERS))), id=LISTING),
+    ]
+
+
+def listing(
+    lines: Sequence[Line], live: LiveState | None, problem: str | None, searched: str, shown: str, order: str
+) -> list[Child]:
+    """Return what goes on, and the sweeps that are asked for, in an order."""
+    if live is None or problem:
+        return not_yet(problem)
+    found = sorted(
+        (line for line in lines if _is_meant(line, searched) and _is_shown(line.state, shown)),
+        key=_ORDERS[order],
+    )
+    return [
+        *_nothing_yet(live),
+        *damages(live.damages),
+        *_workers(live.workers),
+        html.P(count(len(found), "sweep"), className="quiet", role="status"),
+        html.Ul([_line(line) for line in found], className="sweeps"),
+    ]
+
+
+def not_yet(problem: str | None) -> list[Child]:
+    """Return what is said where the state of runs isn't known."""
+    if problem:
+        return [notice(html.P(problem), kind="bad")]
+    return [html.P("Looking at the runs of all sweeps; the first time this takes a while …", className="quiet")]
+
+
+def progress(state: SweepState) -> html.Div:
+    """Return a bar of all runs by their state, and updates where something runs."""
+    total = max(1, state.num_runs)
+    shares = {name: state.counts.get(name, 0) for name in STATES}
+    spoken = ", ".join(f"{number:,} {name}" for name, number in shares.items() if number)
+    parts = [
+        html.Span(className=f"part part-{name}", style={"width": f"{100 * number / total:.3f}%"})
+        for name, number in shares.items()
+        if number and name != "waiting"
+    ]
+    return html.Div(parts, className="bar", role="img", **{"aria-label": spoken or "no runs"})
+
+
+def standing(state: SweepState) -> list[Child]:
+    """Return bar, counts, pace and time left of a sweep."""
+    if state.problem:
+        return [notice(html.P(state.problem), kind="bad")]
+    badges: list[Child] = []
+    for name in STATES:
+        if number := state.counts.get(name, 0):
+            badges += [state_badge(name, number), " "]
+    return [progress(state), html.P([*badges, *_pace(state)], className="counts")]
+
+
+def failures(groups: Iterable[FailureGroup]) -> list[Child]:
+    """Return failures by their errors, with the runs that failed so."""
+    rows = [
+        [
+            html.Span(group.error, className="error"),
+            f"{len(group.keys):,}",
+            html.Details([html.Summary(count(len(group.keys), "run")), *_keys(group)]),
+            [html.Code(str(group.example.log)), html.Span(f" at {group.example.at}", className="quiet")],
+        ]
+        for group in groups
+    ]
+    if not rows:
+        return []
+    way_out = "sgdlab retry SWEEP, then sgdlab run SWEEP, trains them again."
+    return [
+        html.H2("Failures"),
+        table("Failures by their error", ["Error", "Runs", "Which", "Log of the latest"], rows),
+        html.P(way_out, className="quiet"),
+    ]
+
+
+def damages(texts: Sequence[str]) -> list[Child]:
+    """Say how many runs are damaged, and which."""
+    if not texts:
+        return []
+    heading = html.Strong(f"{count(len(texts), 'run')} with damaged files")
+    return [notice(html.Details([html.Summary(heading), html.Ul([html.Li(text) for text in texts])]), kind="bad")]
+
+
+def _pace(state: SweepState) -> Iterator[Child]:
+    if state.updates_per_s:
+        left = "" if state.seconds_left is None else f", {describe_duration(state.seconds_left)} left"
+        share = state.updates_done / max(1, state.updates_total)
+        yield html.Span(f"{share:.0%} of updates, {state.updates_per_s:,.0f} a second{left}", className="pace")
+    if state.unknown_since:
+        yield html.Span(f" unknown since {state.unknown_since}", className="quiet")
+
+
+def _line(line: Line) -> html.Li:
+    return html.Li(
+        [
+            html.Div(
+                [
+                    dcc.Link(line.name, href=sweep_address(line.name)),
+                    html.Span(labelled(line.title), className="quiet"),
+                ],
+                className="name",
+            ),
+            html.Div(standing(line.state), className="standing"),
+            dcc.Link(
+                "compare", href=compare_address([line.name]), className="quiet", **{"title": f"compare {line.name}"}
+            ),
+        ],
+        className="active" if line.state.is_active else None,
+        key=line.name,
+    )
+
+
+def _workers(workers: Sequence[WorkerState]) -> list[Child]:
+    if not workers:
+        return []
+    rows = [
+        [
+            html.Code(f"{worker.host} {worker.pid}"),
+            worker.device or "–",
+            worker.job or "–",
+            [html.Span("▶ " if worker.state == "training" else "? ", **hidden()), worker.state],
+            f"{len(worker.updates_of):,}",
+            "–" if worker.updates_per_s is None else f"{worker.updates_per_s:,.0f}",
+            ", ".join(worker.sweeps),
+        ]
+        for worker in workers
+    ]
+    headings = ["Worker", "Device", "Job", "State", "Runs", "Updates/s", "Sweeps"]
+    return [
+        html.Details(
+            [html.Summary(count(len(workers), "worker")), table("Workers", headings, rows)], open=True
+        )
+    ]
+
+
+def _nothing_yet(live: LiveState) -> list[Child]:
+    """Say what to do where nothing has been trained."""
+    counts = live.together.counts
+    if sum(counts.values()) > counts.get("waiting", 0):
+        return []
+    return [
+        notice(
+            html.P(["No run is stored in ", html.Code(live.store), " yet."]),
+            html.P(["To train a first figure: ", html.Code("sgdlab run smith2021/fig1b --scale laptop")]),
+            html.P("This page shows it as it goes."),
+        )
+    ]
+
+
+def _keys(group: FailureGroup) -> Iterator[Child]:
+    for key in group.keys[:_MOST_KEYS]:
+        yield html.Div(dcc.Link(html.Code(key[:12]), href=run_address(key)))
+    if len(group.keys) > _MOST_KEYS:
+        yield html.Div(f"and {len(group.keys) - _MOST_KEYS:,} more")
+
+
+def _is_meant(line: Line, searched: str) -> bool:
+    text = f"{line.name} {line.title}".casefold()
+    return all(word in text for word in searched.casefold().split())
+
+
+def _is_shown(state: SweepState, shown: str) -> bool:
+    ended = state.counts.get("done", 0) + state.counts.get("diverged", 0)
+    match shown:
+        case "active":
+            return state.is_active
+        case "unfinished":
+            return ended < state.num_runs
+        case "finished":
+            return 0 < state.num_runs == ended
+        case "troubled":
+            return state.problem is not None or any(state.counts.get(n, 0) for n in ("failed", "damaged"))
+    return True
+
+
+def _share_done(line: Line) -> float:
+    state = line.state
+    return (state.counts.get("done", 0) + state.counts.get("diverged", 0)) / max(1, state.num_runs)
+
+
+_ORDERS: Mapping[str, Callable[[Line], Any]] = {
+    "as listed": lambda line: 0,
+    "in training first": lambda line: not line.state.is_active,
+    "least done first": _share_done,
+    "most done first": lambda line: -_share_done(line),
+    "most runs first": lambda line: -line.state.num_runs,
+}
