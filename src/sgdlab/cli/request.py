@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sgdlab.config.execution import Execution
-from sgdlab.errors import UsageError
+from sgdlab.errors import UsageError, UserError
+from sgdlab.launch.live.outcomes import SweepLook
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.extension import Record, extend_sweep, read_record
 from sgdlab.sweeps.finding import find_sweep, names_meant_by
@@ -137,6 +138,11 @@ class Request:
         known = self._known_together()
         return survey_runs(wanted, self.store, len(known.keys), known.digest_of())
 
+    def look(self) -> list[SweepLook]:
+        """Tell what became of each sweep's runs; where that can't be told of one, why."""
+        every = (self._known(place) for place in range(len(self._names)))
+        return [self._look_at(known, title) for known, title in zip(every, self.titles, strict=True)]
+
     def censuses(self) -> dict[str, Census]:
         """Tell what became of each sweep's runs: name of the sweep → its census."""
         every = (self._known(place) for place in range(len(self._names)))
@@ -149,6 +155,12 @@ class Request:
     def wanted(self) -> list[str]:
         """Return the keys of all runs; one that two grids share comes twice."""
         return self._known_together().keys
+
+    def _look_at(self, known: SweepKeys, title: str) -> SweepLook:
+        try:
+            return SweepLook(title, known.updates_of(), self._census_of(known))
+        except UserError as error:  # another configuration is stored under its keys: the others can be told
+            return SweepLook(title, known.updates_of(), None, str(error))
 
     def _census_of(self, known: SweepKeys) -> Census:
         return take_census(known.digest_of(), self.store, lambda key: self._configs[key])
@@ -250,6 +262,16 @@ def _names_at(argument: str, scale: str) -> list[str]:
             return named  # reading them says which scales there are
         print(f"without scale {scale}, and left out: {', '.join(left_out)}", file=sys.stderr)
     return [name for name in named if name not in left_out]
+
+
+def arguments_or_all(arguments: Sequence[str] | None, scale: str) -> list[str]:
+    """Return a command's arguments, with all sweeps that have the scale where none is named."""
+    given = list(arguments or ())
+    if any("=" not in argument for argument in given):
+        return given
+    from sgdlab.sweeps.files import describe_sweeps
+
+    return [*(sweep.name for sweep in describe_sweeps() if scale in sweep.scales), *given]
 
 
 @contextmanager

@@ -64,6 +64,11 @@ class AttemptFolder:
         return self.path / "heartbeat"
 
     @property
+    def news_path(self) -> Path:
+        """What the attempt tells people of itself."""
+        return self.path / "news.json"
+
+    @property
     def manifest_path(self) -> Path:
         """What fixes the bits of the training."""
         return self.path / "manifest.json"
