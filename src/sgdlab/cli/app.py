@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from sgdlab.cli import extend, measure, results, standing, sweeps, theory, training
+from sgdlab.cli import dashboard, extend, measure, results, standing, sweeps, theory, training
 
 app = typer.Typer(
     name="sgdlab",
@@ -14,5 +14,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (sweeps, standing, extend, results, theory, training, measure):
+for module in (sweeps, standing, extend, results, theory, training, measure, dashboard):
     module.register(app)

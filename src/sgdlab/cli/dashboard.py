@@ -11,6 +11,7 @@ import typer
 
 from sgdlab.cli.request import OptionalArguments, Request, Scale, arguments_or_all, open_request
 from sgdlab.runs.store import Store
+from sgdlab.sweeps.finding import find_sweep
 
 if TYPE_CHECKING:
     from sgdlab.launch.live.outcomes import SweepLook
@@ -48,7 +49,7 @@ class SweepsAsked:
         self._hydra = threading.Lock()  # it has one state for the whole process
         with open_request(arguments, scale) as request:
             self.store: Store = request.store
-            self._arguments_of = dict(zip(request.names, request.named, strict=True))
+            self._arguments_of = {find_sweep(named).name: named for named in request.named}
         self.names = list(self._arguments_of)
         self._titles: dict[str, str] | None = None
 
@@ -74,8 +75,11 @@ class SweepsAsked:
 
     def look(self) -> list[SweepLook]:
         """Look at the run folders of all sweeps."""
-        with self._hydra, open_request([*self._arguments_of.values(), *self._overrides], self.scale) as request:
-            return request.look()
+        looks: list[SweepLook] = []
+        for name in self.names:  # one at a time: a page may be waiting for Hydra
+            with self._open(name) as request:
+                looks += request.look()
+        return looks
 
     @contextmanager
     def _open(self, name: str) -> Iterator[Request]:

@@ -51,7 +51,12 @@ def run_address(key: str) -> str:
 
 def compare_address(names: Iterable[str]) -> str:
     """Return the address of a comparison of sweeps."""
-    return f"{COMPARE}?{urlencode([('sweep', name) for name in names])}"
+    return COMPARE + search_for(names)
+
+
+def search_for(names: Iterable[str]) -> str:
+    """Return the part of that address that names the sweeps."""
+    return f"?{urlencode([('sweep', name) for name in names])}"
 
 
 def sweep_named_by(path: str) -> str | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, ctx, no_update
+from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, no_update
 
 from sgdlab.dashboard import points_table, runs_table
-from sgdlab.dashboard.addresses import compare_address, point_named_by, sweep_named_by
+from sgdlab.dashboard.addresses import point_named_by, search_for, sweep_named_by
 from sgdlab.dashboard.figures import GRAPH, PLOT
 from sgdlab.dashboard.pages import compare, point, shell, sweep, sweeps
 from sgdlab.dashboard.tables import SEARCH, TABLE
@@ -127,16 +127,20 @@ def _show_point(app: Dash, views: Views) -> None:
 def _compare(app: Dash, views: Views) -> None:
     @app.callback(
         Output(compare.COMPARISON, "children"),
-        Output(shell.ADDRESS, "search", allow_duplicate=True),
         Input(compare.CHOICE, "value"),
         Input(shell.LATEST, "data"),
         prevent_initial_call=True,
     )
     def _(chosen: list[str] | None, _: Any) -> Any:
-        names = chosen or []
-        is_new = ctx.triggered_id == compare.CHOICE
-        search = compare_address(names).removeprefix("/compare") if is_new else no_update
-        return views.comparison(names), search
+        return views.comparison(chosen or [])
+
+    @app.callback(
+        Output(shell.ADDRESS, "search", allow_duplicate=True),
+        Input(compare.CHOICE, "value"),
+        prevent_initial_call=True,
+    )
+    def _(chosen: list[str] | None) -> Any:
+        return search_for(chosen or [])
 
 
 def _in_the_browser(app: Dash) -> None:

@@ -54,7 +54,7 @@ def claims_of(section: SweepSection) -> list[Child]:
         return [html.P("This sweep claims nothing.")]
     several = len(section.series.panels) > 1
     headings = ["The paper says", *(["Panel"] if several else []), "Verdict", "Estimate", "95 % interval", "Expected"]
-    rows = [_claim(verdict, several) for verdict in section.verdicts]
+    rows = [list(_claim(verdict, several)) for verdict in section.verdicts]
     return [table(f"Claims of {section.sweep}", headings, rows)]
 
 
