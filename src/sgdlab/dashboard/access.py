@@ -1,9 +1,9 @@
 """Who may read the dashboard: a token off this machine, no other site's pages, nothing from elsewhere.
 
 On loopback the address itself keeps others out, save pages of other sites whose name is made to mean
-127.0.0.1 ("DNS rebinding"): so the `Host` that a browser asks for must be this machine's. Elsewhere a token is
-asked for with every request, Dash's own included: once in the address, then in a cookie that scripts can't
-read. What is served carries a policy that lets the page talk to nobody else.
+127.0.0.1 ("DNS rebinding"): so the `Host` that a browser asks for must be this machine's. Elsewhere a token
+is asked for with every request, Dash's own included: once in the address, then in a cookie that scripts
+can't read. What is served carries a policy that lets the page talk to nobody else.
 """
 
 from __future__ import annotations

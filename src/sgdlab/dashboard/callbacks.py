@@ -8,7 +8,7 @@ from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, no_
 
 from sgdlab.dashboard import points_table, runs_table
 from sgdlab.dashboard.addresses import point_named_by, search_for, sweep_named_by
-from sgdlab.dashboard.figures import GRAPH, PLOT
+from sgdlab.dashboard.figures import GRAPH, PLOT, Comparing
 from sgdlab.dashboard.pages import compare, point, shell, sweep, sweeps
 from sgdlab.dashboard.tables import SEARCH, TABLE
 from sgdlab.dashboard.views import Views
@@ -128,11 +128,12 @@ def _compare(app: Dash, views: Views) -> None:
     @app.callback(
         Output(compare.COMPARISON, "children"),
         Input(compare.CHOICE, "value"),
+        Input(compare.BY, "value"),
         Input(shell.LATEST, "data"),
         prevent_initial_call=True,
     )
-    def _(chosen: list[str] | None, _: Any) -> Any:
-        return views.comparison(chosen or [])
+    def _(chosen: list[str] | None, by: Comparing, _: Any) -> Any:
+        return views.comparison(chosen or [], by)
 
     @app.callback(
         Output(shell.ADDRESS, "search", allow_duplicate=True),
@@ -143,7 +144,7 @@ def _compare(app: Dash, views: Views) -> None:
         return search_for(chosen or [])
 
 
-def _in_the_browser(app: Dash) -> None:
+def _in_the_browser(app: Any) -> None:  # Dash has no types for these
     """Paint plots, follow clicks, search tables, change colours: without asking the server."""
     app.clientside_callback(
         ClientsideFunction("theme", "choose"),

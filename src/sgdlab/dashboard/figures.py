@@ -7,21 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from dash import dcc, html
 
 from sgdlab.analysis.series import FigureSeries, HeatMap, PanelSeries
 from sgdlab.dashboard.addresses import Place
-from sgdlab.dashboard.parts import Child, labelled
+from sgdlab.dashboard.parts import Child, labelled, named
 from sgdlab.plots.panel import plot_of
 from sgdlab.reports.section import SweepSection
 
 PLOT, GRAPH = "plot", "graph"  # kinds of ids: what is drawn, and where
 
 Plot = dict[str, Any]
+Comparing = Literal["equal axes", "all together"]
 
-_CONFIG = {
+_CONFIG: Any = {
     "responsive": True,
     "displaylogo": False,
     "modeBarButtonsToRemove": ["select2d", "lasso2d"],
@@ -57,9 +58,11 @@ def graph(index: str, plot: Plot, description: str) -> html.Div:
         [
             dcc.Store(id={"type": PLOT, "index": index}, data=plot),
             html.Div(
-                dcc.Graph(id={"type": GRAPH, "index": index}, config=_CONFIG, className="plot", responsive=True),
+                dcc.Graph(
+                    id={"type": GRAPH, "index": index}, config=_CONFIG, className="plot", responsive=True
+                ),
                 role="group",
-                **{"aria-label": description},
+                **named(description),
             ),
         ]
     )
@@ -116,22 +119,26 @@ def curves_plot(
         }
         for position, (name, (x, y)) in enumerate(curves.items())
     ]
-    return {"data": data, "layout": {"xaxis": {"title": {"text": x_label}}, "yaxis": {"title": {"text": y_label}}}}
+    return {
+        "data": data,
+        "layout": {"xaxis": {"title": {"text": x_label}}, "yaxis": {"title": {"text": y_label}}},
+    }
 
 
-def compared(sections: Iterable[SweepSection]) -> list[FigureSeries]:
-    """Lay the curves of several sweeps over each other: one figure for each pair of axes that they have.
+def compared(sections: Iterable[SweepSection], by: Comparing) -> list[FigureSeries]:
+    """Lay the curves of several sweeps over each other: by equal axes, or all that one kind of axis can hold.
 
     Curves keep their labels, behind the names of their sweeps, and of their panels where there are several.
     A heat map stays by itself.
     """
     together: dict[Any, list[tuple[SweepSection, PanelSeries]]] = {}
     for section in sections:
-        for panel in section.series.panels:
-            figure = section.series
-            axes = (figure.kind, panel.x_label or figure.x_label, panel.y_label or figure.y_label)
+        figure = section.series
+        for panel in figure.panels:
+            labels = _axis_labels(figure, panel) if by == "equal axes" else ()
             apart = (section.sweep, panel.name) if panel.heat_map else ()
-            together.setdefault((*axes, panel.x_scale, figure.y_scale, apart), []).append((section, panel))
+            like = (figure.kind in ("curves", "optima") or figure.kind, panel.x_scale, figure.y_scale)
+            together.setdefault((*like, labels, apart), []).append((section, panel))
     return [_laid_over(group) for group in together.values()]
 
 
@@ -143,8 +150,22 @@ def _laid_over(group: Sequence[tuple[SweepSection, PanelSeries]]) -> FigureSerie
         for one in panel.series
     )
     title = " · ".join(dict.fromkeys(_origin(section, each) for section, each in group))
-    together = replace(panel, title=title, series=series, reference=None, rules=(), x_range=None, y_range=None)
-    return replace(first.series, title=title, panels=(together,), caption=())
+    together = replace(
+        panel, title=title, series=series, reference=None, rules=(), x_range=None, y_range=None
+    )
+    x_labels, y_labels = zip(*(_axis_labels(section.series, each) for section, each in group), strict=True)
+    return replace(
+        first.series,
+        title=title,
+        panels=(replace(together, x_label=None, y_label=None),),
+        caption=(),
+        x_label=" / ".join(dict.fromkeys(x_labels)),
+        y_label=" / ".join(dict.fromkeys(y_labels)),
+    )
+
+
+def _axis_labels(figure: FigureSeries, panel: PanelSeries) -> tuple[str, str]:
+    return panel.x_label or figure.x_label, panel.y_label or figure.y_label
 
 
 def _origin(section: SweepSection, panel: PanelSeries) -> str:
@@ -164,7 +185,7 @@ def _marks(panel: PanelSeries, figure: FigureSeries) -> Iterator[str]:
         case "curves":
             yield "Bars: one standard deviation."
         case "optima":
-            yield "Bars: of a value, one standard deviation; of an optimum, every value within that of the best."
+            yield "Bars: of a value, one s.d.; of an optimum, every value within that of the best."
         case "heat_map":
             yield "Cells without colour have no value; under the pointer, why."
         case "trajectories":

@@ -1,4 +1,4 @@
-"""The live state of all sweeps, read by a thread of its own while somebody looks: no page waits for the store."""
+"""The live state of all sweeps, read by a thread of its own while somebody looks: no page waits for it."""
 
 from __future__ import annotations
 

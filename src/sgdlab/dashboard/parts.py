@@ -21,6 +21,8 @@ STATE_MARKS = {
     "missing": "○",
 }
 _SCRIPT = re.compile(r"([\^_])\{([^{}]*)\}")
+_RAISED = str.maketrans("-+0123456789", "⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹")
+_LOWERED = str.maketrans("-+0123456789", "₋₊₀₁₂₃₄₅₆₇₈₉")
 
 Child = Any  # what Dash takes as a child: text, a component, or a list of them
 
@@ -34,6 +36,15 @@ def labelled(text: str) -> list[Child]:
         parts += [text[end : script.start()], raise_or_lower(script[2].replace("-", "−"))]
         end = script.end()
     return [part for part in (*parts, text[end:]) if part != ""]
+
+
+def plain_label(text: str) -> str:
+    """Return a label as text alone, with the raised and lowered digits that Unicode has."""
+
+    def written(script: re.Match[str]) -> str:
+        return script[2].translate(_RAISED if script[1] == "^" else _LOWERED)
+
+    return _SCRIPT.sub(written, text)
 
 
 def number(value: float | None) -> str:
@@ -68,7 +79,12 @@ def table(
     head = html.Thead(html.Tr([html.Th(heading, scope="col") for heading in headings]))
     body = html.Tbody(
         [
-            html.Tr([html.Th(row[0], scope="row"), *(cell if _is_cell(cell) else html.Td(cell) for cell in row[1:])])
+            html.Tr(
+                [
+                    html.Th(row[0], scope="row"),
+                    *(cell if _is_cell(cell) else html.Td(cell) for cell in row[1:]),
+                ]
+            )
             for row in rows
         ]
     )
@@ -77,7 +93,7 @@ def table(
         className="scroll tall" if tall else "scroll",
         role="region",
         tabIndex=0,
-        **{"aria-label": caption},
+        **named(caption),
     )
 
 
@@ -101,7 +117,12 @@ def notice(*children: Child, kind: str = "notice") -> html.Div:
     return html.Div(list(children), className=f"notice {kind}", role="note")
 
 
-def hidden() -> dict[str, str]:
+def named(label: str) -> dict[str, Any]:
+    """Return what names a component to those who hear the page."""
+    return {"aria-label": label}
+
+
+def hidden() -> dict[str, Any]:
     """Return what keeps a mark from being read aloud beside its name."""
     return {"aria-hidden": "true"}
 

@@ -8,11 +8,17 @@ from sgdlab.analysis.labels import label_of_point
 from sgdlab.analysis.protocol import Spread
 from sgdlab.analysis.tables import ResultRow
 from sgdlab.dashboard.addresses import Place
+from sgdlab.dashboard.parts import plain_label
 from sgdlab.dashboard.tables import Column, Row, column, numeric_column
 
 NAME = "points"
 
-_NUMBERS = (("best", "best k of n"), ("std", "s.d."), ("unselected", "all finite"), ("honest", "honest epoch"))
+_NUMBERS = (
+    ("best", "best k of n"),
+    ("std", "s.d."),
+    ("unselected", "all finite"),
+    ("honest", "honest epoch"),
+)
 _COUNTS = ("asked", "done", "diverged", "failed", "missing")
 
 
@@ -41,7 +47,7 @@ def rows_of(points: Sequence[ResultRow]) -> Iterator[Row]:
             "place": Place(summary.panel, summary.grid, summary.point).to_text(),
             "panel": summary.panel,
             "grid": summary.grid,
-            "point": _plain(label_of_point(summary.point, list(summary.point))),
+            "point": plain_label(label_of_point(summary.point, list(summary.point))),
             "metric": summary.metric,
             "best": _mean(summary.best),
             "std": summary.std,
@@ -50,15 +56,13 @@ def rows_of(points: Sequence[ResultRow]) -> Iterator[Row]:
             "optimum": "◎ best" if row.is_optimum else "○ as good" if row.in_error_bar else "",
             **{name: getattr(summary, f"num_{name}") for name in _COUNTS},
             "note": "; ".join(
-                [*([summary.note] if summary.note else []), *(f"{e.side} edge of {e.axis}" for e in row.edges)]
+                [
+                    *([summary.note] if summary.note else []),
+                    *(f"{e.side} edge of {e.axis}" for e in row.edges),
+                ]
             ),
         }
 
 
 def _mean(spread: Spread | None) -> float | None:
     return None if spread is None else spread.mean
-
-
-def _plain(label: str) -> str:
-    """Write a label where there are no superscripts."""
-    return label.replace("^{", "^").replace("}", "").replace("-", "−")

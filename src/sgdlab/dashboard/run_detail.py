@@ -1,4 +1,4 @@
-"""Everything that the store knows of one run: its result or failure, its attempts, and the end of their log."""
+"""Everything that the store knows of one run: its result or failure, its attempts, the end of their log."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def run_detail(key: str, store: Store) -> RunDetail | None:
     except UserError as error:
         state, problem = "damaged", str(error)
     attempts = list(dict.fromkeys(_attempts(key, store, result, failure)))
-    progress = [made for name in attempts if (made := store.attempt(name).read_progress().get(key)) is not None]
+    progress = [
+        made for name in attempts if (made := store.attempt(name).read_progress().get(key)) is not None
+    ]
     return RunDetail(
         key=key,
         state=state,

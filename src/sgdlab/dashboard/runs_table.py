@@ -34,11 +34,11 @@ def rows_of(snapshot: Snapshot, after: int = 0) -> Iterator[Row]:
         if changed_at <= after:
             continue
         row: Row = {"id": str(place), "panel": run.panel, "grid": run.grid, "seed": run.seed}
-        row |= {f"a{index}": cell_text(run.point[axis]) for index, axis in enumerate(axes) if axis in run.point}
-        row |= {"state": run.state, "key": run.key}
         row |= {
-            f"m{index}": run.metrics[name] for index, name in enumerate(metrics) if name in run.metrics
+            f"a{index}": cell_text(run.point[axis]) for index, axis in enumerate(axes) if axis in run.point
         }
+        row |= {"state": run.state, "key": run.key}
+        row |= {f"m{index}": run.metrics[name] for index, name in enumerate(metrics) if name in run.metrics}
         yield row
 
 

@@ -69,4 +69,6 @@ def _why_not(error: OSError | ValueError, host: str, port: int) -> str:
     if number == errno.EACCES:
         return f"port {port} may not be used: take one above 1023, or --port 0 for a free one"
     reason = os.strerror(number) if number and number > 0 else str(error)
-    return f"--host {host}: can't listen there ({reason}); 127.0.0.1 is this machine alone, 0.0.0.0 all networks"
+    return (
+        f"--host {host}: can't listen there ({reason}); 127.0.0.1 is this machine alone, 0.0.0.0 all networks"
+    )

@@ -1,9 +1,9 @@
 """What has been computed of each sweep, computed again only where something has changed.
 
 Whether anything has changed is told by a *mark*, which costs a look at a few folders: how long the journals
-are, when attempts began and ended, what extensions have added. What leaves no trace there (a run cleared away,
-a file damaged) is found by looking at every run of a sweep from time to time. A sweep that takes long to
-compute is computed less often, so that training keeps the machine.
+are, when attempts began and ended, what extensions have added. What leaves no trace there (a run cleared
+away, a file damaged) is found by looking at every run of a sweep from time to time. A sweep that takes long
+to compute is computed less often, so that training keeps the machine.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import dash_ag_grid as dag
 from dash import dcc, html
 
-from sgdlab.dashboard.parts import Child
+from sgdlab.dashboard.parts import Child, named
 
 Column = dict[str, Any]
 Row = dict[str, Any]
@@ -77,7 +77,7 @@ def table_of(
                     style={"height": None},
                 ),
                 role="region",
-                **{"aria-label": label},
+                **named(label),
             ),
         ]
     )

@@ -13,7 +13,7 @@ from typing import Any
 from sgdlab.dashboard import points_table, runs_table
 from sgdlab.dashboard.addresses import COMPARE, SWEEPS, Place, run_named_by, sweep_named_by, sweeps_named_by
 from sgdlab.dashboard.catalogue import Catalogue
-from sgdlab.dashboard.figures import Plot, caption_of, plots_of
+from sgdlab.dashboard.figures import Comparing, Plot, caption_of, plots_of
 from sgdlab.dashboard.live import Live
 from sgdlab.dashboard.pages import compare, point, run, shell, sweep, sweeps
 from sgdlab.dashboard.parts import Child
@@ -95,8 +95,8 @@ class Views:
 
     def sweep_news(self, path: str) -> SweepNews | None:
         """Return the changing parts of a sweep's page; None if it isn't one, or has nothing to show."""
-        name = sweep_named_by(path)
-        if name not in self._catalogue.names:
+        name = self._named_by(path)
+        if name is None:
             return None
         snapshot = self._snapshots.of(name)
         section = snapshot.section
@@ -104,7 +104,9 @@ class Views:
             return None
         return SweepNews(
             standing=self._standing(name),
-            plots=dict(zip((panel.name for panel in section.series.panels), plots_of(section.series), strict=True)),
+            plots=dict(
+                zip((panel.name for panel in section.series.panels), plots_of(section.series), strict=True)
+            ),
             caption=caption_of(section.series),
             claims=sweep.claims_of(section),
             failures=self._failures(name),
@@ -113,8 +115,8 @@ class Views:
 
     def runs_news(self, path: str, taken_in: str | None) -> RunsNews | None:
         """Return the runs of a sweep that changed since a page took them in; None if there are none."""
-        name = sweep_named_by(path)
-        if name not in self._catalogue.names:
+        name = self._named_by(path)
+        if name is None:
             return None
         snapshot = self._snapshots.of(name)
         version = self._snapshots.version_of(snapshot)
@@ -131,9 +133,9 @@ class Views:
         detail = point_detail(self._snapshots.of(name), place, self._catalogue.store)
         return point.no_such_point() if detail is None else point.point_panel(name, detail)
 
-    def comparison(self, names: Sequence[str]) -> list[Child]:
+    def comparison(self, names: Sequence[str], by: Comparing) -> list[Child]:
         """Return several sweeps laid over each other."""
-        return compare.comparison(self._known(names))
+        return compare.comparison(self._known(names), by)
 
     def _page(self, path: str, search: str) -> list[Child]:
         if path == SWEEPS:
@@ -141,34 +143,42 @@ class Views:
             return sweeps.sweeps_page(self._lines(), live, self._live.problem)
         if path == COMPARE:
             return compare.compare_page(self._catalogue.names, self._known(sweeps_named_by(search)))
-        if (name := sweep_named_by(path)) in self._catalogue.names:
+        if (name := self._named_by(path)) is not None:
             return sweep.sweep_page(self._snapshots.of(name), self._standing(name), self._failures(name))
         if (key := run_named_by(path)) is not None:
             detail = run_detail(key, self._catalogue.store)
             if detail is not None:
                 return run.run_page(detail, self._asking_for(key))
             return shell.nothing_here(f"The store has nothing of a run {key!r}.")
-        if name is not None:
-            return shell.nothing_here(f"There is no sweep {name!r} on this dashboard.")
+        if (missing := sweep_named_by(path)) is not None:
+            return shell.nothing_here(f"There is no sweep {missing!r} on this dashboard.")
         return shell.nothing_here("There is no such page.")
 
     def _version(self, path: str, search: str, made: str) -> Version:
         """Return what tells a page from the same page at another time."""
         live = self._live.ask()
-        names = [name for name in (sweep_named_by(path), *sweeps_named_by(search)) if name in self._catalogue.names]
+        own = self._named_by(path)
+        names = [own] if own else self._listed(sweeps_named_by(search))
         versions = [self._snapshots.version_of(self._snapshots.of(name)) for name in names]
         told = _told(live) if path == SWEEPS else [asdict(s) for s in map(self._state, names) if s]
         text = json.dumps([versions, told, self._live.problem], default=str)
         return {"page": path, "made": made, "version": hashlib.sha256(text.encode()).hexdigest()[:16]}
 
     def _known(self, names: Sequence[str]) -> list[Snapshot]:
-        return [self._snapshots.of(name) for name in names if name in self._catalogue.names]
+        return [self._snapshots.of(name) for name in self._listed(names)]
+
+    def _listed(self, names: Sequence[str]) -> list[str]:
+        return [name for name in names if name in self._catalogue.names]
+
+    def _named_by(self, path: str) -> str | None:
+        """Return the sweep whose page a path is, if it is one of this dashboard's."""
+        name = sweep_named_by(path)
+        return name if name in self._catalogue.names else None
 
     def _lines(self) -> list[sweeps.Line]:
         return [
-            sweeps.Line(name, self._catalogue.title_of(name), state)
+            sweeps.Line(name, self._catalogue.title_of(name), self._state(name))
             for name in self._catalogue.names
-            if (state := self._state(name)) is not None
         ]
 
     def _state(self, name: str) -> SweepState | None:
@@ -193,8 +203,8 @@ class Views:
         return [name for name in self._catalogue.names if self._snapshots.has(name, key)]
 
     def _spoken(self, path: str) -> str:
-        name = sweep_named_by(path)
-        state = self._state(name) if name else self._live.state and self._live.state.together
+        name, live = self._named_by(path), self._live.state
+        state = self._state(name) if name else live.together if live else None
         if state is None:
             return ""
         ended = state.counts.get("done", 0) + state.counts.get("diverged", 0)

@@ -43,7 +43,7 @@ window.dash_clientside.figures = (() => {
       modebar: { bgcolor: "transparent", color: colourOf("--quiet"), activecolor: text },
       paper_bgcolor: "transparent",
       plot_bgcolor: "transparent",
-      showlegend: true,
+      showlegend: plot.data.length > 1,
       uirevision: "kept", // news must not undo a reader's zoom
     };
   }

@@ -29,9 +29,11 @@
   shows.State = ({ value }) => element("span", { className: `state state-${value}` },
     element("span", { "aria-hidden": "true" }, `${MARKS[value] || "·"} `), value);
 
+  const raised = (whole) => [...String(whole)].map((digit) => digit === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("");
+
   function power(value) {
     const exponent = Math.log2(value);
-    return Number.isInteger(exponent) && (exponent < 0 || exponent > 10) ? `2^${exponent}`.replace("-", "−") : String(value);
+    return Number.isInteger(exponent) && (exponent < 0 || exponent > 10) ? `2${raised(exponent)}` : String(value);
   }
   computes.axis = (value) => value === null || value === undefined ? "" : typeof value === "number" && value > 0 ? power(value) : String(value);
   computes.metric = (value) => typeof value === "number" ? value.toPrecision(5).replace("-", "−") : "–";

@@ -8,13 +8,14 @@ from dash import dcc, html
 
 from sgdlab.analysis.claims import describe_expectation
 from sgdlab.dashboard.addresses import sweep_address
-from sgdlab.dashboard.figures import compared, describe_panel, graph, plots_of
+from sgdlab.dashboard.figures import Comparing, compared, describe_panel, graph, plots_of
 from sgdlab.dashboard.pages.sweep import interval_text
 from sgdlab.dashboard.parts import Child, labelled, notice, number, number_cell, table, verdict_badge
 from sgdlab.dashboard.snapshots import Snapshot
 from sgdlab.reports.section import SweepSection
 
-CHOICE, COMPARISON = "compare-choice", "comparison"
+CHOICE, BY, COMPARISON = "compare-choice", "compare-by", "comparison"
+_WAYS: tuple[Comparing, ...] = ("equal axes", "all together")
 
 
 def compare_page(names: Sequence[str], snapshots: Sequence[Snapshot]) -> list[Child]:
@@ -23,22 +24,32 @@ def compare_page(names: Sequence[str], snapshots: Sequence[Snapshot]) -> list[Ch
     return [
         html.H1("Compare sweeps"),
         html.Label("Sweeps", htmlFor=CHOICE),
-        dcc.Dropdown(id=CHOICE, options=list(names), value=chosen, multi=True, placeholder="Choose two or more"),
-        html.Div(comparison(snapshots), id=COMPARISON),
+        dcc.Dropdown(
+            id=CHOICE, options=list(names), value=chosen, multi=True, placeholder="Choose two or more"
+        ),
+        html.Fieldset(
+            [
+                html.Legend("Curves in one plot"),
+                dcc.RadioItems(id=BY, options=list(_WAYS), value=_WAYS[0], className="radios"),
+            ]
+        ),
+        html.Div(comparison(snapshots, _WAYS[0]), id=COMPARISON),
     ]
 
 
-def comparison(snapshots: Sequence[Snapshot]) -> list[Child]:
+def comparison(snapshots: Sequence[Snapshot], by: Comparing) -> list[Child]:
     """Return the plots and the claims of some sweeps."""
     if not snapshots:
         return [html.P("Choose sweeps: their curves are drawn over each other, and their claims listed.")]
     sections = [snapshot.section for snapshot in snapshots if snapshot.section]
-    problems = [notice(html.P(f"{each.name}: {each.problem}"), kind="bad") for each in snapshots if each.problem]
-    return [*problems, html.Div(list(_figures(sections)), className="panels wide"), *_claims(sections)]
+    problems = [
+        notice(html.P(f"{each.name}: {each.problem}"), kind="bad") for each in snapshots if each.problem
+    ]
+    return [*problems, html.Div(list(_figures(sections, by)), className="panels wide"), *_claims(sections)]
 
 
-def _figures(sections: Sequence[SweepSection]) -> Iterator[Child]:
-    for position, figure in enumerate(compared(sections)):
+def _figures(sections: Sequence[SweepSection], by: Comparing) -> Iterator[Child]:
+    for position, figure in enumerate(compared(sections, by)):
         (plot,) = plots_of(figure)
         description = describe_panel(figure.panels[0], figure)
         yield html.Figure(

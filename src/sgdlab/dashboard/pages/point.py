@@ -35,7 +35,9 @@ def point_panel(sweep: str, detail: PointDetail) -> list[Child]:
     return [
         html.Div(
             [
-                html.H2(labelled(label_of_point(place.point, list(place.point))), id="point-heading", tabIndex=-1),
+                html.H2(
+                    labelled(label_of_point(place.point, list(place.point))), id="point-heading", tabIndex=-1
+                ),
                 html.Button("Close", id=CLOSE, type="button", className="plain"),
             ],
             className="point-head",
@@ -54,7 +56,7 @@ def no_such_point() -> list[Child]:
 
 
 def curve_plots(curves: dict[str, dict[str, list[float]]]) -> dict[str, Plot]:
-    """Return a plot for each of the usual metrics that runs have; run → metric → values, "updates" among them."""
+    """Return a plot for each usual metric; `curves` are run → metric → values, "updates" among them."""
     plots = {}
     for metric in _DRAWN:
         lines = {
@@ -104,7 +106,10 @@ def _curves(detail: PointDetail) -> Iterator[Child]:
     for metric, plot in list(curve_plots(curves).items())[:_MOST_PLOTS]:
         description = f"{metric} over training, of {count(len(curves), 'run')}"
         yield html.Figure(
-            [html.Figcaption(html.Strong(metric.replace("_", " "))), graph(f"point-{metric}", plot, description)]
+            [
+                html.Figcaption(html.Strong(metric.replace("_", " "))),
+                graph(f"point-{metric}", plot, description),
+            ]
         )
 
 

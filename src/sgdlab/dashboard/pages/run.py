@@ -16,6 +16,7 @@ from sgdlab.dashboard.parts import (
     count,
     definitions,
     folded,
+    named,
     notice,
     number,
     number_cell,
@@ -52,7 +53,9 @@ def _what_happened(detail: RunDetail) -> Iterator[Child]:
     if detail.problem:
         yield notice(html.P(detail.problem), kind="bad")
     if detail.failure:
-        yield notice(html.P(detail.failure.error), html.P(f"at {detail.failure.at}", className="quiet"), kind="bad")
+        yield notice(
+            html.P(detail.failure.error), html.P(f"at {detail.failure.at}", className="quiet"), kind="bad"
+        )
     if detail.result is not None:
         result = detail.result
         ended = f"{count(result.num_updates, 'update')} made"
@@ -93,9 +96,7 @@ def _logs(detail: RunDetail) -> Iterator[Child]:
     yield html.H2("Log")
     for log in detail.logs:
         yield html.P(["The end of ", html.Code(str(log.path)), ":"], className="quiet")
-        yield html.Pre(
-            log.tail or "(empty)", className="log", tabIndex=0, role="region", **{"aria-label": "Log"}
-        )
+        yield html.Pre(log.tail or "(empty)", className="log", tabIndex=0, role="region", **named("Log"))
 
 
 def _facts(detail: RunDetail) -> Iterator[Child]:

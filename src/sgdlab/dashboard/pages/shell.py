@@ -5,7 +5,7 @@ from __future__ import annotations
 from dash import dcc, html
 
 from sgdlab.dashboard.addresses import COMPARE, SWEEPS
-from sgdlab.dashboard.parts import Child
+from sgdlab.dashboard.parts import Child, named
 
 LOOK_EVERY_MS = 2000
 
@@ -25,7 +25,7 @@ def layout(scale: str, folder: str) -> html.Div:
                     dcc.Link("sgdlab", href=SWEEPS, className="brand"),
                     html.Nav(
                         [dcc.Link("Sweeps", href=SWEEPS), dcc.Link("Compare", href=COMPARE)],
-                        **{"aria-label": "Pages"},
+                        **named("Pages"),
                     ),
                     html.Span(id=FRESHNESS, className="quiet freshness"),
                     html.Button("Colours: system", id=COLOURS, type="button", className="plain"),
@@ -34,10 +34,14 @@ def layout(scale: str, folder: str) -> html.Div:
             ),
             html.Main(html.P("Reading …", className="quiet"), id=CONTENT, tabIndex=-1),
             html.Footer(
-                [html.Span(f"scale {scale}"), html.Span(["store ", html.Code(folder)]), html.Span("read-only")],
+                [
+                    html.Span(f"scale {scale}"),
+                    html.Span(["store ", html.Code(folder)]),
+                    html.Span("read-only"),
+                ],
                 className="quiet",
             ),
-            html.Div(id=NEWS, role="status", className="aloud", **{"aria-live": "polite"}),
+            html.Div(id=NEWS, role="status", className="aloud"),
             dcc.Location(id=ADDRESS, refresh=False),
             dcc.Interval(id=TICK, interval=LOOK_EVERY_MS),
             dcc.Store(id=RENDERED),

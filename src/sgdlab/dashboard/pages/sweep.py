@@ -1,4 +1,4 @@
-"""The page of one sweep: its figure, the runs behind a point, claims, points, failures, all runs, settings."""
+"""The page of one sweep: its figure, the runs behind a point, claims, points, failures, runs, settings."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sgdlab.dashboard.parts import (
     definitions,
     folded,
     labelled,
+    named,
     notice,
     number,
     number_cell,
@@ -39,7 +40,7 @@ def sweep_page(snapshot: Snapshot, standing: Sequence[Child], failures: Sequence
         html.Div(standing, id=STANDING),
         *([notice(html.P(snapshot.problem), kind="bad")] if snapshot.problem else []),
         *(_figure(section) if section else []),
-        html.Section(id=POINT, **{"aria-label": "The point that was chosen"}),
+        html.Section(id=POINT, **named("The point that was chosen")),
         *(_part("Claims", html.Div(claims_of(section), id=CLAIMS)) if section else []),
         *(_part("Points", _points(section)) if section else []),
         html.Div(failures, id=FAILURES),
@@ -53,7 +54,14 @@ def claims_of(section: SweepSection) -> list[Child]:
     if not section.verdicts:
         return [html.P("This sweep claims nothing.")]
     several = len(section.series.panels) > 1
-    headings = ["The paper says", *(["Panel"] if several else []), "Verdict", "Estimate", "95 % interval", "Expected"]
+    headings = [
+        "The paper says",
+        *(["Panel"] if several else []),
+        "Verdict",
+        "Estimate",
+        "95 % interval",
+        "Expected",
+    ]
     rows = [list(_claim(verdict, several)) for verdict in section.verdicts]
     return [table(f"Claims of {section.sweep}", headings, rows)]
 

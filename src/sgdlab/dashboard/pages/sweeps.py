@@ -10,7 +10,7 @@ from dash import dcc, html
 
 from sgdlab.config.durations import describe_duration
 from sgdlab.dashboard.addresses import compare_address, run_address, sweep_address
-from sgdlab.dashboard.parts import Child, count, hidden, labelled, notice, state_badge, table
+from sgdlab.dashboard.parts import Child, count, hidden, labelled, named, notice, state_badge, table
 from sgdlab.launch.live.state import STATES, FailureGroup, LiveState, SweepState, WorkerState
 
 LISTING, SEARCH, SHOWN, ORDER = "listing", "sweep-search", "sweep-states", "sweep-order"
@@ -31,7 +31,7 @@ class Line:
 
     name: str
     title: str
-    state: SweepState
+    state: SweepState | None  # None until its runs were looked at
 
 
 def sweeps_page(lines: Sequence[Line], live: LiveState | None, problem: str | None) -> list[Child]:
@@ -41,7 +41,10 @@ def sweeps_page(lines: Sequence[Line], live: LiveState | None, problem: str | No
         html.Div(
             [
                 html.Div(
-                    [html.Label("Search", htmlFor=SEARCH), dcc.Input(id=SEARCH, type="search", debounce=False)]
+                    [
+                        html.Label("Search", htmlFor=SEARCH),
+                        dcc.Input(id=SEARCH, type="search", debounce=False),
+                    ]
                 ),
                 html.Fieldset(
                     [
@@ -76,16 +79,14 @@ def listing(
     lines: Sequence[Line], live: LiveState | None, problem: str | None, searched: str, shown: str, order: str
 ) -> list[Child]:
     """Return what goes on, and the sweeps that are asked for, in an order."""
-    if live is None or problem:
-        return not_yet(problem)
-    found = sorted(
-        (line for line in lines if _is_meant(line, searched) and _is_shown(line.state, shown)),
-        key=_ORDERS[order],
-    )
+    found = [line for line in lines if _is_meant(line, searched)]
+    if live is not None:
+        found = sorted(
+            (line for line in found if line.state and _is_shown(line.state, shown)), key=_ORDERS[order]
+        )
     return [
-        *_nothing_yet(live),
-        *damages(live.damages),
-        *_workers(live.workers),
+        *(not_yet(problem) if live is None or problem else []),
+        *(_goes_on(live) if live else []),
         html.P(count(len(found), "sweep"), className="quiet", role="status"),
         html.Ul([_line(line) for line in found], className="sweeps"),
     ]
@@ -95,7 +96,13 @@ def not_yet(problem: str | None) -> list[Child]:
     """Return what is said where the state of runs isn't known."""
     if problem:
         return [notice(html.P(problem), kind="bad")]
-    return [html.P("Looking at the runs of all sweeps; the first time this takes a while …", className="quiet")]
+    return [
+        html.P("Looking at the runs of all sweeps; the first time this takes a while …", className="quiet")
+    ]
+
+
+def _goes_on(live: LiveState) -> list[Child]:
+    return [*_nothing_yet(live), *damages(live.damages), *_workers(live.workers)]
 
 
 def progress(state: SweepState) -> html.Div:
@@ -108,7 +115,7 @@ def progress(state: SweepState) -> html.Div:
         for name, number in shares.items()
         if number and name != "waiting"
     ]
-    return html.Div(parts, className="bar", role="img", **{"aria-label": spoken or "no runs"})
+    return html.Div(parts, className="bar", role="img", **named(spoken or "no runs"))
 
 
 def standing(state: SweepState) -> list[Child]:
@@ -148,14 +155,18 @@ def damages(texts: Sequence[str]) -> list[Child]:
     if not texts:
         return []
     heading = html.Strong(f"{count(len(texts), 'run')} with damaged files")
-    return [notice(html.Details([html.Summary(heading), html.Ul([html.Li(text) for text in texts])]), kind="bad")]
+    return [
+        notice(html.Details([html.Summary(heading), html.Ul([html.Li(text) for text in texts])]), kind="bad")
+    ]
 
 
 def _pace(state: SweepState) -> Iterator[Child]:
     if state.updates_per_s:
         left = "" if state.seconds_left is None else f", {describe_duration(state.seconds_left)} left"
         share = state.updates_done / max(1, state.updates_total)
-        yield html.Span(f"{share:.0%} of updates, {state.updates_per_s:,.0f} a second{left}", className="pace")
+        yield html.Span(
+            f"{share:.0%} of updates, {state.updates_per_s:,.0f} a second{left}", className="pace"
+        )
     if state.unknown_since:
         yield html.Span(f" unknown since {state.unknown_since}", className="quiet")
 
@@ -170,12 +181,15 @@ def _line(line: Line) -> html.Li:
                 ],
                 className="name",
             ),
-            html.Div(standing(line.state), className="standing"),
+            html.Div(standing(line.state) if line.state else [], className="standing"),
             dcc.Link(
-                "compare", href=compare_address([line.name]), className="quiet", **{"title": f"compare {line.name}"}
+                "compare",
+                href=compare_address([line.name]),
+                className="quiet",
+                title=f"compare {line.name}",
             ),
         ],
-        className="active" if line.state.is_active else None,
+        className="active" if _is_active(line) else None,
         key=line.name,
     )
 
@@ -230,7 +244,7 @@ def _is_meant(line: Line, searched: str) -> bool:
 
 
 def _is_shown(state: SweepState, shown: str) -> bool:
-    ended = state.counts.get("done", 0) + state.counts.get("diverged", 0)
+    ended = _num_ended(state)
     match shown:
         case "active":
             return state.is_active
@@ -244,14 +258,25 @@ def _is_shown(state: SweepState, shown: str) -> bool:
 
 
 def _share_done(line: Line) -> float:
-    state = line.state
-    return (state.counts.get("done", 0) + state.counts.get("diverged", 0)) / max(1, state.num_runs)
+    return 0.0 if line.state is None else _num_ended(line.state) / max(1, line.state.num_runs)
+
+
+def _num_ended(state: SweepState) -> int:
+    return state.counts.get("done", 0) + state.counts.get("diverged", 0)
+
+
+def _num_runs(line: Line) -> int:
+    return line.state.num_runs if line.state else 0
+
+
+def _is_active(line: Line) -> bool:
+    return line.state is not None and line.state.is_active
 
 
 _ORDERS: Mapping[str, Callable[[Line], Any]] = {
-    "as listed": lambda line: 0,
-    "in training first": lambda line: not line.state.is_active,
+    "as listed": lambda _: 0,
+    "in training first": lambda line: not _is_active(line),
     "least done first": _share_done,
     "most done first": lambda line: -_share_done(line),
-    "most runs first": lambda line: -line.state.num_runs,
+    "most runs first": lambda line: -_num_runs(line),
 }
