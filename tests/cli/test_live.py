@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from sgdlab.cli.live import live_reader
+from sgdlab.cli.request import arguments_or_all
 from sgdlab.errors import UsageError
 
 LONG = 10**7
@@ -40,6 +41,7 @@ def test_it_sees_what_goes_on_and_what_is_left_of_it(desk, wait_until, finish):
         assert sweep.counts["running"] == len(worker.updates_of) == 3
         assert sweep.updates_total == 3 * LONG
         assert 0 < sweep.updates_done == sum(worker.updates_of.values()) < 3 * LONG
+        assert [run.state for run in reader.runs_of("long @ laptop")] == ["running"] * 3
         assert sweep.updates_per_s == pytest.approx(worker.updates_per_s)
         wait_until(lambda: reader.read().together.updates_done > sweep.updates_done)
 
@@ -53,10 +55,11 @@ def test_it_sees_what_goes_on_and_what_is_left_of_it(desk, wait_until, finish):
         assert left.updates_done == sum(json.loads(checkpoint.read_bytes()).values())
 
 
-def test_without_a_name_all_sweeps_of_a_scale_are_read(desk):
-    with live_reader(None, "laptop") as reader:
-        titles = [sweep.title for sweep in reader.read().sweeps]
-    assert {"long @ laptop", "tiny @ laptop", "smith2021/fig1b @ laptop"} <= set(titles)
+def test_without_a_name_all_sweeps_of_a_scale_are_meant(desk):
+    assert {"long", "tiny", "smith2021/fig1b"} <= set(arguments_or_all(None, "laptop"))
+    assert arguments_or_all(["folders.store=here"], "paper")[-1] == "folders.store=here"
+    assert "long" not in arguments_or_all(None, "paper")
+    assert arguments_or_all(["long", "seed=1"], "laptop") == ["long", "seed=1"]
 
 
 def test_a_name_that_means_nothing_is_refused_at_once(desk):

@@ -12,6 +12,7 @@ from sgdlab.cli.request import Arguments, AsJson, OptionalArguments, Scale, argu
 from sgdlab.cli.submissions_view import print_submissions
 from sgdlab.errors import UsageError
 from sgdlab.launch.slurm.overview import look_at_jobs
+from sgdlab.runs.retrying import clear_failed
 from sgdlab.sweeps.standing import Standing, standing_of
 from sgdlab.sweeps.survey import verified
 
@@ -63,12 +64,12 @@ def retry(
         raise UsageError("--error goes with --state failed: damaged runs have no error")
     with open_request(arguments, scale) as request:
         found = request.census()
-        keys = found.failed if state == "failed" else verified(found, request.store).damaged
-        if error:
-            failures = {key: request.store.read_failure(key) for key in keys}
-            keys = [key for key, failure in failures.items() if failure and error in failure.error]
-        for key in keys:
-            request.store.discard(key)
+        if state == "failed":
+            keys = clear_failed(request.store, found.failed, error)
+        else:
+            keys = verified(found, request.store).damaged
+            for key in keys:
+                request.store.discard(key)
     print(f"{len(keys)} {state} runs cleared; `sgdlab run` trains them again")
 
 

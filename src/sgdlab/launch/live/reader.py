@@ -17,7 +17,7 @@ from sgdlab.launch.live.attempts import AttemptSeen, AttemptsWatch
 from sgdlab.launch.live.counting import Held, SweepCount
 from sgdlab.launch.live.failures import FailuresWatch
 from sgdlab.launch.live.outcomes import Outcomes, SweepLook
-from sgdlab.launch.live.state import LiveState, RunEnd, WorkerState
+from sgdlab.launch.live.state import LiveState, RunEnd, RunState, WorkerState
 from sgdlab.launch.slurm.overview import Jobs, look_at_jobs
 from sgdlab.runs.journal import Entry, Event
 from sgdlab.runs.sightings import remembering_observer
@@ -27,6 +27,7 @@ from sgdlab.sweeps.standing import SILENT_AFTER_S, damage_of
 _LOOK_EVERY_S = 60.0
 _SHARE_OF_LOOKING = 0.05  # of the time, at most, goes into full looks
 _NUM_ENDS = 200
+_ORDER = ("running", "unknown", "failed", "damaged", "interrupted", "waiting", "diverged", "done")
 
 
 class LiveReader:
@@ -54,6 +55,7 @@ class LiveReader:
         self._together = SweepCount("all", {})
         self._damages: tuple[str, ...] = ()
         self._ends: list[RunEnd] = []
+        self._held = Held({}, {}, {}, {})
         self._next_look = float("-inf")
 
     def __enter__(self) -> Self:
@@ -87,7 +89,7 @@ class LiveReader:
         for count in (*self._counts, self._together):
             count.forget(changed)
         self._note_ends(entries)
-        held = Held.by(attempts, states)
+        held = self._held = Held.by(attempts, states)
         return LiveState(
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             store=str(self.store.root),
@@ -98,6 +100,15 @@ class LiveReader:
             damages=self._damages,
             ends=tuple(self._ends),
         )
+
+    def runs_of(self, title: str) -> list[RunState]:
+        """Return the runs of a sweep as the latest `read` has seen them; another thread may ask.
+
+        Those in training first, and those that are done last.
+        """
+        count = next((count for count in self._counts if count.title == title), self._together)
+        runs = [self._run(key, total) for key, total in count.num_updates.items()]
+        return sorted(runs, key=lambda run: _ORDER.index(run.state))
 
     def jobs(self) -> Jobs:
         """Return what has become of the Slurm jobs of these sweeps; another thread may ask.
@@ -149,6 +160,17 @@ class LiveReader:
                 sweeps=self._titles_of(own),
                 log=seen.log,
             )
+
+    def _run(self, key: str, total: int) -> RunState:
+        held, state = self._held, self._outcomes.states.get(key, "missing")
+        if state in ("done", "diverged"):
+            return RunState(key, state, total, total, None)
+        if state in ("failed", "damaged"):
+            return RunState(key, state, 0, total, None)
+        holder = held.running.get(key) or held.unknown.get(key)
+        at_rest = "interrupted" if state == "claimed" else "waiting"
+        word = "running" if key in held.running else "unknown" if holder else at_rest
+        return RunState(key, word, held.updates_of.get(key, 0), total, holder.id if holder else None)
 
     def _note_ends(self, entries: Iterable[Entry]) -> None:
         ends = [end for entry in entries if (end := self._end(entry.event)) is not None]

@@ -82,6 +82,17 @@ class RunEnd:
 
 
 @dataclass(frozen=True)
+class RunState:
+    """One run of a sweep."""
+
+    key: str
+    state: str  # one of `STATES`
+    updates_done: int
+    updates_total: int
+    attempt: str | None  # that trains it, or of which nothing was heard
+
+
+@dataclass(frozen=True)
 class LiveState:
     """Everything at one moment."""
 
