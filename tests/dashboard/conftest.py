@@ -100,6 +100,7 @@ class Desk:
 
     def fail(self, row: WantedRun, error: str) -> None:
         with Attempt.start(self.store, "session", heartbeat_every_s=60) as attempt:
+            attempt.record_claim(row.key, [])  # so that its log is kept
             attempt.log_path.write_text(f"log of {row.key}\n{error}\n")
             self.store.record_failure(attempt, row.key, error, attempt.log_path)
 

@@ -36,7 +36,8 @@ def test_the_page_of_a_sweep_has_its_claims_failures_and_settings(views, text_of
     text = text_of(views.page("/sweep/first", "").children)
     for part in (
         "A larger learning rate helps.",
-        "supported",
+        "How it was judged",
+        "above 0",
         "ValueError: too few examples",
         "best 2 of 3 seeds by test_accuracy.best",
     ):
