@@ -1,4 +1,4 @@
-"""A desk with two sweeps and made-up runs, one whose every text is hostile, and a dashboard served over them."""
+"""A desk with two sweeps and made-up runs, one of hostile texts, and a dashboard served over them."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def dashboard(desk_once: Path, serve_at: Callable[..., Any]) -> Iterator[str]:
         yield served.address.rstrip("/")
 
 
-def _wait_for(condition: Callable[[], Any], seconds: float = 600.0) -> Any:
+def _wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
     """Wait until something is true, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

@@ -45,13 +45,13 @@ def test_the_page_of_a_sweep_has_its_claims_failures_and_settings(views, text_of
 
 
 def test_failures_are_grouped_by_error(views, text_of):
-    text = text_of(views.sweep_news("/sweep/first").failures)
+    text = text_of(views.standing("/sweep/first")[1])
     assert text.count("ValueError: too few examples") == 1
     assert "2 runs" in text
 
 
 def test_points_lead_to_their_runs(views):
-    news = views.sweep_news("/sweep/first")
+    news = views.drawn("/sweep/first")
     (trace,) = [trace for trace in news.plots["main"]["data"] if trace["showlegend"]]
     places = [Place.from_text(text) for text in trace["meta"]["places"]]
     assert [place.point["optimizer.lr"] for place in places] == [2.0**k for k in range(-5, 0)]

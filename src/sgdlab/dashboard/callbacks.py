@@ -40,6 +40,7 @@ def _navigate(app: Dash, views: Views) -> None:
 def _look_for_news(app: Dash, views: Views) -> None:
     @app.callback(
         Output(shell.LATEST, "data"),
+        Output(shell.FIGURES, "data"),
         Output(shell.NEWS, "children"),
         Output(shell.FRESHNESS, "children"),
         Input(shell.TICK, "n_intervals"),
@@ -51,7 +52,10 @@ def _look_for_news(app: Dash, views: Views) -> None:
     )
     def _(_: int, path: str | None, search: str | None, rendered: Any, latest: Any) -> Any:
         news = views.news(path or "/", search or "", rendered, latest)
-        return no_update if news is None else (news.version, news.spoken, news.shown)
+        if news is None:
+            return no_update
+        figures = news.version["figures"] if news.figures_changed else no_update
+        return news.version, figures, news.spoken, news.shown
 
 
 def _show_sweeps(app: Dash, views: Views) -> None:
@@ -70,22 +74,30 @@ def _show_sweeps(app: Dash, views: Views) -> None:
 def _show_sweep(app: Dash, views: Views) -> None:
     @app.callback(
         Output(sweep.STANDING, "children"),
+        Output(sweep.FAILURES, "children"),
+        Input(shell.LATEST, "data"),
+        State(shell.ADDRESS, "pathname"),
+        prevent_initial_call=True,
+    )
+    def _(_: Any, path: str) -> Any:
+        return views.standing(path) or no_update
+
+    @app.callback(
         Output({"type": PLOT, "index": ALL}, "data"),
         Output(sweep.CAPTION, "children"),
         Output(sweep.CLAIMS, "children"),
-        Output(sweep.FAILURES, "children"),
         Output({"type": TABLE, "index": points_table.NAME}, "rowData"),
-        Input(shell.LATEST, "data"),
+        Input(shell.FIGURES, "data"),
         State(shell.ADDRESS, "pathname"),
         State({"type": PLOT, "index": ALL}, "id"),
         prevent_initial_call=True,
     )
     def _(_: Any, path: str, plots: list[dict[str, str]]) -> Any:
-        news = views.sweep_news(path)
-        if news is None:
+        drawn = views.drawn(path)
+        if drawn is None:
             return no_update
-        drawn = [news.plots.get(each["index"], no_update) for each in plots]
-        return news.standing, drawn, news.caption, news.claims, news.failures, news.points
+        news = [drawn.plots.get(each["index"], no_update) for each in plots]
+        return news, drawn.caption, drawn.claims, drawn.points
 
     @app.callback(
         Output({"type": TABLE, "index": runs_table.NAME}, "rowData"),
@@ -129,7 +141,7 @@ def _compare(app: Dash, views: Views) -> None:
         Output(compare.COMPARISON, "children"),
         Input(compare.CHOICE, "value"),
         Input(compare.BY, "value"),
-        Input(shell.LATEST, "data"),
+        Input(shell.FIGURES, "data"),
         prevent_initial_call=True,
     )
     def _(chosen: list[str] | None, by: Comparing, _: Any) -> Any:

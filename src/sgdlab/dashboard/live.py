@@ -7,7 +7,7 @@ from typing import Self
 
 from sgdlab.errors import UserError
 from sgdlab.launch.live.reader import LiveReader
-from sgdlab.launch.live.state import LiveState
+from sgdlab.launch.live.state import LiveState, RunState
 
 _REST_S = 1.0  # between two readings
 
@@ -36,6 +36,10 @@ class Live:
         """Return the latest state, and have a newer one read."""
         self._asked.set()
         return self.state
+
+    def runs_of(self, title: str) -> dict[str, RunState]:
+        """Return key → the state of each run of a sweep, as it was read last; nothing before that."""
+        return {run.key: run for run in self._reader.runs_of(title)} if self.state else {}
 
     def wait(self, seconds: float) -> LiveState | None:
         """Return the first state, or None if it takes longer than that."""

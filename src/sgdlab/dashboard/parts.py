@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dash import html
+from dash import dcc, html
 
 VERDICT_MARKS = {"supported": "✓", "not supported": "✗", "inconclusive": "?"}
 STATE_MARKS = {
@@ -110,6 +110,18 @@ def definitions(pairs: Iterable[tuple[str, Child]]) -> html.Dl:
 def folded(summary: str, *children: Child) -> html.Details:
     """Return something that is shown when asked for."""
     return html.Details([html.Summary(summary), *children])
+
+
+def choice(label: str, name: str, options: Mapping[str, str]) -> html.Div:
+    """Return a choice of one of some options, value → text; the first is chosen."""
+    field = dcc.Dropdown(
+        id=name,
+        options=[{"label": text, "value": value} for value, text in options.items()],
+        value=next(iter(options)),
+        clearable=False,
+        searchable=False,
+    )
+    return html.Div([html.Label(label, htmlFor=name), field])
 
 
 def notice(*children: Child, kind: str = "notice") -> html.Div:

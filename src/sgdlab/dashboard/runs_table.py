@@ -1,11 +1,9 @@
-"""The table of all runs of a sweep, and what has changed in it since a page took it in."""
+"""The table of all runs of a sweep: where each is, what became of it, and its metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from sgdlab.analysis.observations import Observation
 from sgdlab.analysis.tables import drawn_metrics
-from sgdlab.dashboard.snapshots import Snapshot
 from sgdlab.dashboard.tables import Column, Row, cell_text, column, numeric_column
 from sgdlab.sweeps.spec import Sweep
 
@@ -19,27 +17,24 @@ def columns_of(sweep: Sweep) -> list[Column]:
         *([column("grid", "grid", 120)] if len(_grids(sweep)) > 1 else []),
         *(numeric_column(name, f"a{place}", "axis", 130) for place, name in enumerate(axes_of(sweep))),
         numeric_column("seed", "seed", "whole", 80),
-        column("state", "state", 115, cellRenderer="State"),
+        column("state", "state", 120, cellRenderer="State"),
+        numeric_column("made", "made", "percent", 90),
         *(numeric_column(name, f"m{place}", "metric", 150) for place, name in enumerate(metrics_of(sweep))),
         column("run", "key", 140, cellRenderer="RunLink"),
     ]
 
 
-def rows_of(snapshot: Snapshot, after: int = 0) -> Iterator[Row]:
-    """Yield the rows of runs that changed after a revision; by default of all."""
-    if snapshot.sweep is None:
-        return
-    axes, metrics = axes_of(snapshot.sweep), metrics_of(snapshot.sweep)
-    for place, (run, changed_at) in enumerate(zip(snapshot.runs, snapshot.changed_at, strict=True)):
-        if changed_at <= after:
-            continue
-        row: Row = {"id": str(place), "panel": run.panel, "grid": run.grid, "seed": run.seed}
-        row |= {
-            f"a{index}": cell_text(run.point[axis]) for index, axis in enumerate(axes) if axis in run.point
-        }
-        row |= {"state": run.state, "key": run.key}
-        row |= {f"m{index}": run.metrics[name] for index, name in enumerate(metrics) if name in run.metrics}
-        yield row
+def row_of(place: int, run: Observation, sweep: Sweep, state: str, percent: int | None) -> Row:
+    """Return the row of a run, which is the `place`-th; `percent` of its updates are made while it trains."""
+    row: Row = {"id": str(place), "panel": run.panel, "grid": run.grid, "seed": run.seed}
+    row |= {
+        f"a{index}": cell_text(run.point[axis])
+        for index, axis in enumerate(axes_of(sweep))
+        if axis in run.point
+    }
+    row |= {"state": state, "made": percent, "key": run.key}
+    found = enumerate(metrics_of(sweep))
+    return row | {f"m{index}": run.metrics[name] for index, name in found if name in run.metrics}
 
 
 def axes_of(sweep: Sweep) -> list[str]:

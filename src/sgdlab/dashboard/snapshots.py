@@ -9,7 +9,6 @@ to compute is computed less often, so that training keeps the machine.
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 import time
 from collections import defaultdict
@@ -40,7 +39,6 @@ class Snapshot:
     sweep: Sweep | None  # None where its file can't be read
     section: SweepSection | None  # None where it can't be computed
     runs: Runs  # in the order of the sweep's grids
-    changed_at: tuple[int, ...]  # of each run, the revision that brought its state
     problem: str | None  # why there is no section
 
 
@@ -50,7 +48,6 @@ class Snapshots:
     def __init__(self, catalogue: Catalogue, clock: Callable[[], float] = time.monotonic) -> None:
         self.catalogue = catalogue
         self._clock = clock
-        self._session = secrets.token_hex(4)  # a page that outlives a server must not take one for the other
         self._kept: dict[str, _Kept] = {}
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -73,15 +70,6 @@ class Snapshots:
         kept = self._kept.get(name)
         return kept is not None and any(run.key == key for run in kept.snapshot.runs)
 
-    def version_of(self, snapshot: Snapshot) -> str:
-        """Return what tells this snapshot from all others, for a page to remember."""
-        return f"{self._session}.{snapshot.revision}"
-
-    def revision_in(self, version: str) -> int | None:
-        """Return the revision that a page has; None if it has it of another server."""
-        session, _, revision = version.partition(".")
-        return int(revision) if session == self._session and revision.isdecimal() else None
-
     def _look(self, name: str, earlier: Snapshot | None) -> Snapshot:
         revision = earlier.revision + 1 if earlier else 1
         try:
@@ -95,12 +83,11 @@ class Snapshots:
             return _without_runs(name, revision, str(error), earlier, sweep)
         if earlier and earlier.sweep == sweep and _states(earlier.runs) == _states(runs):
             return earlier
-        changed_at = _changed_at(runs, earlier, revision)
         try:
             section, problem = section_of(sweep, runs, {}), None
         except UserError as error:
             section, problem = None, str(error)
-        return Snapshot(name, revision, sweep, section, runs, changed_at, problem)
+        return Snapshot(name, revision, sweep, section, runs, problem)
 
 
 def store_mark(store: Store) -> tuple[tuple[str, int, int], ...]:
@@ -146,19 +133,9 @@ def _states(runs: Runs) -> list[tuple[str, str]]:
     return [(run.key, run.state) for run in runs]
 
 
-def _changed_at(runs: Runs, earlier: Snapshot | None, revision: int) -> tuple[int, ...]:
-    """Note which runs this revision has changed; all of them where the sweep asks for others now."""
-    if earlier is None or [run.key for run in earlier.runs] != [run.key for run in runs]:
-        return (revision,) * len(runs)
-    return tuple(
-        before if old.state == new.state else revision
-        for old, new, before in zip(earlier.runs, runs, earlier.changed_at, strict=True)
-    )
-
-
 def _without_runs(
     name: str, revision: int, problem: str, earlier: Snapshot | None, sweep: Sweep | None = None
 ) -> Snapshot:
     if earlier and earlier.problem == problem and not earlier.runs:
         return earlier
-    return Snapshot(name, revision, sweep, None, (), (), problem)
+    return Snapshot(name, revision, sweep, None, (), problem)

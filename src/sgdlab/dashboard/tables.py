@@ -41,7 +41,11 @@ def column(name: str, field: str, width: int = 120, **others: Any) -> Column:
 
 
 def numeric_column(
-    name: str, field: str, written: Literal["axis", "metric", "whole"], width: int = 110, **others: Any
+    name: str,
+    field: str,
+    written: Literal["axis", "metric", "whole", "percent"],
+    width: int = 110,
+    **others: Any,
 ) -> Column:
     """Return a column of numbers, written as axes, metrics or whole numbers are."""
     shown = {"function": f"{written}(params.value)"}

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sgdlab.dashboard import points_table, runs_table
+from sgdlab.dashboard import points_table
 from sgdlab.dashboard.addresses import COMPARE, SWEEPS, Place, run_named_by, sweep_named_by, sweeps_named_by
 from sgdlab.dashboard.catalogue import Catalogue
 from sgdlab.dashboard.figures import Comparing, Plot, caption_of, plots_of
@@ -19,13 +19,16 @@ from sgdlab.dashboard.pages import compare, point, run, shell, sweep, sweeps
 from sgdlab.dashboard.parts import Child
 from sgdlab.dashboard.point_detail import point_detail
 from sgdlab.dashboard.run_detail import run_detail
+from sgdlab.dashboard.runs_feed import RunsFeed, RunsNews
 from sgdlab.dashboard.snapshots import Snapshot, Snapshots
 from sgdlab.dashboard.tables import Row
 from sgdlab.launch.live.state import LiveState, SweepState
 
 _FIRST_LOOK_S = 0.5  # that a page waits for before it comes without the state of all sweeps
 
-Version = dict[str, str]  # which page, which making of it, and what tells its content from other content
+Version = dict[
+    str, str
+]  # which page, which making of it, and what tells its figures and its state from others
 
 
 @dataclass(frozen=True)
@@ -41,29 +44,19 @@ class News:
     """That a page has changed."""
 
     version: Version
+    figures_changed: bool  # else only how far its runs are
     spoken: str  # for those who hear the page
     shown: str
 
 
 @dataclass(frozen=True)
-class SweepNews:
-    """All of a sweep's page that may change."""
+class Drawn:
+    """All of a sweep's page that follows from the results of its runs."""
 
-    standing: list[Child]
     plots: Mapping[str, Plot]  # panel → its plot
     caption: list[Child]
     claims: list[Child]
-    failures: list[Child]
     points: list[Row]
-
-
-@dataclass(frozen=True)
-class RunsNews:
-    """What is new in a table of runs."""
-
-    rows: list[Row]
-    is_whole: bool  # all rows, not only those that changed
-    version: str
 
 
 class Views:
@@ -71,7 +64,7 @@ class Views:
 
     def __init__(self, catalogue: Catalogue, live: Live) -> None:
         self._catalogue, self._live = catalogue, live
-        self._snapshots = Snapshots(catalogue)
+        self._snapshots, self._runs = Snapshots(catalogue), RunsFeed()
 
     def page(self, path: str, search: str) -> Page:
         """Return the page at an address."""
@@ -86,30 +79,30 @@ class Views:
         version = self._version(path, search, known["made"])
         if version == known:
             return None
+        figures_changed = version["figures"] != known["figures"]
         at = datetime.now().strftime("%H:%M:%S")
-        return News(version, self._spoken(path), f"news at {at}")
+        return News(version, figures_changed, self._spoken(path), f"news at {at}")
 
     def listing(self, searched: str, shown: str, order: str) -> list[Child]:
         """Return the sweeps that are asked for."""
         return sweeps.listing(self._lines(), self._live.ask(), self._live.problem, searched, shown, order)
 
-    def sweep_news(self, path: str) -> SweepNews | None:
-        """Return the changing parts of a sweep's page; None if it isn't one, or has nothing to show."""
+    def standing(self, path: str) -> tuple[list[Child], list[Child]] | None:
+        """Return how far a sweep is, and its failures; None if the page isn't a sweep's."""
         name = self._named_by(path)
-        if name is None:
-            return None
-        snapshot = self._snapshots.of(name)
-        section = snapshot.section
+        return None if name is None else (self._standing(name), self._failures(name))
+
+    def drawn(self, path: str) -> Drawn | None:
+        """Return what follows from results; None if the page isn't a sweep's, or has nothing to show."""
+        name = self._named_by(path)
+        section = self._snapshots.of(name).section if name else None
         if section is None:
             return None
-        return SweepNews(
-            standing=self._standing(name),
-            plots=dict(
-                zip((panel.name for panel in section.series.panels), plots_of(section.series), strict=True)
-            ),
-            caption=caption_of(section.series),
+        figure = section.series
+        return Drawn(
+            plots=dict(zip((panel.name for panel in figure.panels), plots_of(figure), strict=True)),
+            caption=caption_of(figure),
             claims=sweep.claims_of(section),
-            failures=self._failures(name),
             points=list(points_table.rows_of(section.points)),
         )
 
@@ -118,13 +111,7 @@ class Views:
         name = self._named_by(path)
         if name is None:
             return None
-        snapshot = self._snapshots.of(name)
-        version = self._snapshots.version_of(snapshot)
-        if taken_in == version:
-            return None
-        after = self._snapshots.revision_in(taken_in or "")
-        rows = list(runs_table.rows_of(snapshot, after or 0))
-        return RunsNews(rows, len(rows) == len(snapshot.runs), version)
+        return self._runs.news(self._snapshots.of(name), self._live.runs_of(self._title(name)), taken_in)
 
     def point(self, name: str, place: Place) -> list[Child]:
         """Return what stands behind a point."""
@@ -159,10 +146,13 @@ class Views:
         live = self._live.ask()
         own = self._named_by(path)
         names = [own] if own else self._listed(sweeps_named_by(search))
-        versions = [self._snapshots.version_of(self._snapshots.of(name)) for name in names]
         told = _told(live) if path == SWEEPS else [asdict(s) for s in map(self._state, names) if s]
-        text = json.dumps([versions, told, self._live.problem], default=str)
-        return {"page": path, "made": made, "version": hashlib.sha256(text.encode()).hexdigest()[:16]}
+        return {
+            "page": path,
+            "made": made,
+            "figures": " ".join(str(self._snapshots.of(name).revision) for name in names),
+            "state": _digest([told, self._live.problem]),
+        }
 
     def _known(self, names: Sequence[str]) -> list[Snapshot]:
         return [self._snapshots.of(name) for name in self._listed(names)]
@@ -212,6 +202,10 @@ class Views:
 
     def _title(self, name: str) -> str:
         return f"{name} @ {self._catalogue.scale}"
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:16]
 
 
 def _told(live: LiveState | None) -> Any:

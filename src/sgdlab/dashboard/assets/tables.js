@@ -37,5 +37,6 @@
   }
   computes.axis = (value) => value === null || value === undefined ? "" : typeof value === "number" && value > 0 ? power(value) : String(value);
   computes.metric = (value) => typeof value === "number" ? value.toPrecision(5).replace("-", "−") : "–";
+  computes.percent = (value) => typeof value === "number" ? `${value} %` : "";
   computes.whole = (value) => typeof value === "number" ? value.toLocaleString("en") : "–";
 })();

@@ -10,7 +10,7 @@ from sgdlab.analysis.claims import describe_expectation
 from sgdlab.dashboard.addresses import sweep_address
 from sgdlab.dashboard.figures import Comparing, compared, describe_panel, graph, plots_of
 from sgdlab.dashboard.pages.sweep import interval_text
-from sgdlab.dashboard.parts import Child, labelled, notice, number, number_cell, table, verdict_badge
+from sgdlab.dashboard.parts import Child, choice, labelled, notice, number, number_cell, table, verdict_badge
 from sgdlab.dashboard.snapshots import Snapshot
 from sgdlab.reports.section import SweepSection
 
@@ -25,14 +25,14 @@ def compare_page(names: Sequence[str], snapshots: Sequence[Snapshot]) -> list[Ch
         html.H1("Compare sweeps"),
         html.Label("Sweeps", htmlFor=CHOICE),
         dcc.Dropdown(
-            id=CHOICE, options=list(names), value=chosen, multi=True, placeholder="Choose two or more"
+            id=CHOICE,
+            options=list(names),
+            value=chosen,
+            multi=True,
+            clearable=False,
+            placeholder="Choose two or more",
         ),
-        html.Fieldset(
-            [
-                html.Legend("Curves in one plot"),
-                dcc.RadioItems(id=BY, options=list(_WAYS), value=_WAYS[0], className="radios"),
-            ]
-        ),
+        html.Div(choice("Curves in one plot", BY, {way: way for way in _WAYS}), className="choices"),
         html.Div(comparison(snapshots, _WAYS[0]), id=COMPARISON),
     ]
 

@@ -11,6 +11,7 @@ LOOK_EVERY_MS = 2000
 
 ADDRESS, CONTENT, TICK = "address", "content", "tick"
 RENDERED, LATEST = "rendered", "latest"  # which version a page was made with, and which it should have now
+FIGURES = "figures"  # changes with the figures of that version, and not with all that is new
 MODE, COLOURS = "mode", "colours"  # light or dark as it is shown, and the button that changes it
 NEWS, FRESHNESS = "news", "freshness"  # what is read aloud, and when there was news
 
@@ -46,6 +47,7 @@ def layout(scale: str, folder: str) -> html.Div:
             dcc.Interval(id=TICK, interval=LOOK_EVERY_MS),
             dcc.Store(id=RENDERED),
             dcc.Store(id=LATEST),
+            dcc.Store(id=FIGURES),
             dcc.Store(id=MODE),
         ]
     )

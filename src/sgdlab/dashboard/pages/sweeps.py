@@ -10,7 +10,7 @@ from dash import dcc, html
 
 from sgdlab.config.durations import describe_duration
 from sgdlab.dashboard.addresses import compare_address, run_address, sweep_address
-from sgdlab.dashboard.parts import Child, count, hidden, labelled, named, notice, state_badge, table
+from sgdlab.dashboard.parts import Child, choice, count, hidden, labelled, named, notice, state_badge, table
 from sgdlab.launch.live.state import STATES, FailureGroup, LiveState, SweepState, WorkerState
 
 LISTING, SEARCH, SHOWN, ORDER = "listing", "sweep-search", "sweep-states", "sweep-order"
@@ -46,28 +46,8 @@ def sweeps_page(lines: Sequence[Line], live: LiveState | None, problem: str | No
                         dcc.Input(id=SEARCH, type="search", debounce=False),
                     ]
                 ),
-                html.Fieldset(
-                    [
-                        html.Legend("Show"),
-                        dcc.RadioItems(
-                            id=SHOWN,
-                            options=[{"label": label, "value": name} for name, label in _SHOWN.items()],
-                            value="all",
-                            className="radios",
-                        ),
-                    ]
-                ),
-                html.Fieldset(
-                    [
-                        html.Legend("Order"),
-                        dcc.RadioItems(
-                            id=ORDER,
-                            options=[{"label": label, "value": label} for label in _ORDERS],
-                            value=next(iter(_ORDERS)),
-                            className="radios",
-                        ),
-                    ]
-                ),
+                choice("Show", SHOWN, _SHOWN),
+                choice("Order", ORDER, {order: order for order in _ORDERS}),
             ],
             className="choices",
         ),
