@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from sgdlab.cli import (
+    dashboard,
     extend,
     figure,
     measure,
@@ -30,6 +31,7 @@ for module in (
     sweeps,
     standing,
     watch,
+    dashboard,
     extend,
     results,
     figure,

@@ -75,6 +75,11 @@ class Request:
         return self._scale
 
     @property
+    def named(self) -> list[str]:
+        """How the command named each of the sweeps: by name or file."""
+        return list(self._names)
+
+    @property
     def about_execution(self) -> list[str]:
         """What is overridden of how runs are carried out."""
         return list(self._carried_out)

@@ -25,7 +25,7 @@ Trace = dict[str, Any]
 
 
 def plot_of(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
-    """Return the panel as ``{"data": …, "layout": …}``; a trace's ``meta.colour`` is its palette number.
+    """Return the panel as ``{"data": …, "layout": …}``; ``meta.colour`` of a trace is its palette number.
 
     A label has the same colour in each panel of the figure. Where values can be pointed at, ``meta.series``
     is the place of their curve in the panel; ``meta.positions`` are those on the curve, where not all are.
