@@ -2,6 +2,7 @@
 
 import os
 import signal
+from array import array
 
 import pytest
 
@@ -168,7 +169,8 @@ def _newest(desk):
 def test_keys_are_read_as_they_were_written(composer, load, small):
     rows = list(expand(load(small), composer))
     digests = [config_digest(row.run.model_dump(mode="json")) for row in rows]
-    written = SweepKeys("made/ü", [row.key for row in rows], digests, [rows[0].key])
+    num_updates = array("q", [row.run.num_updates for row in rows])
+    written = SweepKeys("made/ü", [row.key for row in rows], digests, [rows[0].key], num_updates)
     assert SweepKeys.from_bytes(written.to_bytes()) == written
     assert SweepKeys.from_bytes(SweepKeys("none").to_bytes()) == SweepKeys("none")
 

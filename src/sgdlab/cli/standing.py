@@ -8,12 +8,11 @@ from typing import Annotated, Literal
 import typer
 
 from sgdlab.cli.output import console, print_json, table
-from sgdlab.cli.request import Arguments, AsJson, OptionalArguments, Request, Scale, every_sweep, open_request
+from sgdlab.cli.request import Arguments, AsJson, OptionalArguments, Scale, arguments_or_all, open_request
 from sgdlab.cli.submissions_view import print_submissions
 from sgdlab.errors import UsageError
-from sgdlab.launch.slurm.overview import SubmissionView, overview
-from sgdlab.launch.slurm.queue import Queue, look
-from sgdlab.launch.slurm.submission import submissions
+from sgdlab.launch.slurm.overview import look_at_jobs
+from sgdlab.runs.retrying import clear_failed
 from sgdlab.sweeps.standing import Standing, standing_of
 from sgdlab.sweeps.survey import verified
 
@@ -35,20 +34,21 @@ def status(
 ) -> None:
     """Tell the state of every run of these sweeps, from the run folders; without a name, of all sweeps."""
     named = [argument for argument in arguments or () if "=" not in argument]
-    with open_request([*([] if named else every_sweep(scale)), *(arguments or ())], scale) as request:
+    with open_request(arguments_or_all(arguments, scale), scale) as request:
         censuses = {"": request.census()} if named else request.censuses()
         if verify:
             censuses = {name: verified(census, request.store) for name, census in censuses.items()}
         standings = {name: standing_of(census, request.store) for name, census in censuses.items()}
-        queue, views = _submissions(request, any(census.missing for census in censuses.values()))
+        is_work_left = any(census.missing for census in censuses.values())
+        jobs = look_at_jobs(request.store, request.titles, request.wanted(), is_work_left)
     if not named:
         _print_overview(standings, as_json)
     elif as_json:
-        print_json({**standings[""].to_dict(), "submissions": [view.to_dict() for view in views]})
+        print_json({**standings[""].to_dict(), "submissions": [view.to_dict() for view in jobs.submissions]})
     else:
         print_standing(standings[""])
     if not as_json:
-        print_submissions(views, queue)
+        print_submissions(jobs)
 
 
 def retry(
@@ -64,12 +64,12 @@ def retry(
         raise UsageError("--error goes with --state failed: damaged runs have no error")
     with open_request(arguments, scale) as request:
         found = request.census()
-        keys = found.failed if state == "failed" else verified(found, request.store).damaged
-        if error:
-            failures = {key: request.store.read_failure(key) for key in keys}
-            keys = [key for key, failure in failures.items() if failure and error in failure.error]
-        for key in keys:
-            request.store.discard(key)
+        if state == "failed":
+            keys = clear_failed(request.store, found.failed, error)
+        else:
+            keys = verified(found, request.store).damaged
+            for key in keys:
+                request.store.discard(key)
     print(f"{len(keys)} {state} runs cleared; `sgdlab run` trains them again")
 
 
@@ -103,14 +103,6 @@ def print_standing(standing: Standing) -> None:
     if standing.failures:
         print("To train failed runs again: sgdlab retry SWEEP, then sgdlab run SWEEP")
     print(*standing.damages, sep="\n", end="\n" if standing.damages else "")
-
-
-def _submissions(request: Request, is_work_left: bool) -> tuple[Queue, list[SubmissionView]]:
-    """Return the submissions of these sweeps, and what Slurm says; nobody is asked where there is none."""
-    if not submissions(request.store):
-        return Queue(), []
-    queue = look(request.store)
-    return queue, overview(request.store, request.titles, request.wanted(), is_work_left, queue)
 
 
 def _print_overview(standings: Mapping[str, Standing], as_json: bool) -> None:

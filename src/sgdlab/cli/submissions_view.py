@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
-from sgdlab.launch.slurm.overview import SubmissionView
+from sgdlab.launch.slurm.overview import Jobs, SubmissionView
 from sgdlab.launch.slurm.queue import Queue
 
 
-def print_submissions(views: Sequence[SubmissionView], queue: Queue) -> None:
+def print_submissions(jobs: Jobs) -> None:
     """Print what has become of each submission, and how old Slurm's answer is where that matters."""
-    if not views:
+    if not jobs.submissions:
         return
     print()
-    for view in views:
+    for view in jobs.submissions:
         print(
             f"job {view.job or 'not known yet'}  {_jobs(view)}  ({view.num_runs} runs, submitted {view.at})"
         )
@@ -31,8 +30,8 @@ def print_submissions(views: Sequence[SubmissionView], queue: Queue) -> None:
             print(*(f"      {line}" for line in view.last_words), sep="\n")
         if view.broken or view.last_words:
             print(f"    logs: {view.log_folder}")
-    if queue.error:
-        print(f"Slurm doesn't answer ({queue.error}); what it said of jobs is {_age(queue)} old")
+    if jobs.queue.error:
+        print(f"Slurm doesn't answer ({jobs.queue.error}); what it said of jobs is {_age(jobs.queue)} old")
 
 
 def _jobs(view: SubmissionView) -> str:

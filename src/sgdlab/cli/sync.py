@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sgdlab.cli.output import format_duration, print_json, show_running
-from sgdlab.cli.request import AsJson, OptionalArguments, Request, Scale, every_sweep, open_request
+from sgdlab.cli.request import AsJson, OptionalArguments, Request, Scale, arguments_or_all, open_request
 from sgdlab.config.execution import WandbTracker
 from sgdlab.errors import UsageError, UserError
 
@@ -48,7 +48,7 @@ def sync(
     from sgdlab.tracking.upload import Destination, offline_runs, upload
 
     named = [argument for argument in arguments or () if "=" not in argument]
-    with open_request([*([] if named else every_sweep(scale)), *(arguments or ())], scale) as request:
+    with open_request(arguments_or_all(arguments, scale), scale) as request:
         tracker = request.execution.tracker
         if not isinstance(tracker, WandbTracker):
             raise UsageError("tracker=none keeps no runs for Weights & Biases; leave it out")

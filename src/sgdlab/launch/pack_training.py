@@ -86,11 +86,14 @@ class PackTrainer:
         def refill(num_slots: int, num_running: int) -> Sequence[Member]:
             return self._members(claim_more(num_slots, num_running), manifest)
 
+        def tell(progress: Progress) -> None:
+            attempt.tell(progress.updates_of, progress.num_made)
+            self.on_progress(progress)
+
+        attempt.train_on(str(self.device))
         members = self._members(won, manifest)
         with self.followers.meeting(attempt.log_path) as ranks:
-            return train_pack(
-                task, members, dataset, hand_out, refill, self.on_progress, self.stop_requested, ranks
-            )
+            return train_pack(task, members, dataset, hand_out, refill, tell, self.stop_requested, ranks)
 
     def halve_parts(self, shape: str, run: Run) -> bool:
         """Compute minibatches of a shape in parts half as large from now on; False where that can't be."""

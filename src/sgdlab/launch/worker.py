@@ -147,7 +147,7 @@ class Worker:
             return [] if is_alone else self._claim_waiting(shape, attempt, num_slots, num_running)
 
         width = self._widths[shape]
-        self.on_progress(Progress(len(won)))
+        self.on_progress(Progress(dict.fromkeys(won, 0)))
         try:
             return self._trainer.train(shape, width, won, attempt, refill)
         except UserError:

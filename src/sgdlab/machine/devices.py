@@ -59,6 +59,22 @@ def visible_gpus() -> list[Device]:
     return [_find(name, installed) for name in names]
 
 
+def gpu_behind(device: str) -> str | None:
+    """Return what this machine calls the GPU that this process calls "cuda:1"; None of a processor.
+
+    A number, or a UUID or its beginning: as `CUDA_VISIBLE_DEVICES` says it.
+    """
+    kind, _, index = device.partition(":")
+    if kind != "cuda":
+        return None
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return index or "0"
+    names = [part.strip() for part in visible.split(",")]
+    place = int(index or 0)
+    return names[place] if place < len(names) else None
+
+
 def _installed_gpus() -> dict[str, Device]:
     """Ask the driver: UUID → GPU, in the order of the machine's slots."""
     try:

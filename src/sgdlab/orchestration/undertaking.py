@@ -6,12 +6,14 @@ what was asked for, whatever has become of the sweep files meanwhile.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from filelock import FileLock
 
+from sgdlab.analysis.collect import only_asked_for
 from sgdlab.config.compose import Composer, open_composer
 from sgdlab.config.execution import Execution, WandbTracker
 from sgdlab.config.schema import Run
@@ -32,7 +34,10 @@ from sgdlab.tracking.contexts import SweepContext, contexts_of
 
 @dataclass(frozen=True)
 class Undertaking:
-    """The sweeps of a command, and which of them are extended until no optimum touches an edge."""
+    """The sweeps of a command, and which of them are extended until no optimum touches an edge.
+
+    Those whose protocol has a rule for seeds are trained round by round, too.
+    """
 
     titles: tuple[str, ...]  # "smith2021/fig1b @ laptop", for people
     sweeps: tuple[Sweep, ...]  # without what extensions have added
@@ -42,6 +47,11 @@ class Undertaking:
     def to_extend(self) -> list[Sweep]:
         """Those of the sweeps that are extended."""
         return [sweep for sweep in self.sweeps if sweep.name in self.extended]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether what is trained decides what is trained next."""
+        return bool(self.extended) or any(sweep.protocol.seeds != "all" for sweep in self.sweeps)
 
 
 def undertake(
@@ -58,17 +68,17 @@ def undertake(
     last of them goes on. Raises as `carry_out` and `summarize` do.
     """
     is_tracked = isinstance(execution.tracker, WandbTracker)
-    then = partial(go_on, undertaking) if undertaking.extended or is_tracked else None
+    then = partial(go_on, undertaking) if undertaking.goes_on or is_tracked else None
     while True:
         is_trained = carry_out(undertaking.titles, found, contexts, execution, store, then)
         if found.missing and not is_trained:
             return found
-        if not undertaking.extended:
+        if not undertaking.goes_on:
             break
-        add_rounds(undertaking.to_extend, store, composer)
-        found, contexts = survey_of(undertaking, store, composer)
+        found, contexts = _next_round(undertaking, store, composer)
         if not found.missing:
             break
+        print(f"next round  {_count(found)}", file=sys.stderr)
     if is_tracked:
         summarize(_expanded(undertaking.sweeps, store, composer), store, execution.tracker)
     return found
@@ -77,11 +87,14 @@ def undertake(
 def survey_of(
     undertaking: Undertaking, store: Store, composer: Composer
 ) -> tuple[Survey, dict[str, SweepContext]]:
-    """Look up all runs, those that extensions have added included, and say where each belongs."""
+    """Look up all runs that are asked for by now, those of extensions included; say where each belongs."""
     wanted: dict[str, Run] = {}
     asked = list(_expanded(undertaking.sweeps, store, composer, wanted))
     num_asked = sum(len(known.keys) for _, known in asked)
-    return survey_runs(wanted, store, num_asked), contexts_of(asked)
+    found = survey_runs(wanted, store, num_asked)
+    if any(sweep.protocol.seeds != "all" for sweep, _ in asked):
+        found = only_asked_for(found, asked, store)
+    return found, contexts_of(asked)
 
 
 def go_on(undertaking: Undertaking, submission: Submission, store: Store) -> None:
@@ -107,6 +120,21 @@ def _extend(undertaking: Undertaking, submission: Submission, store: Store) -> N
         if not plan.runs.keys() <= found.wanted.keys():
             raise UserError("conf/ has changed since this was submitted: `sgdlab run` goes on")
         undertake(undertaking, found, contexts, plan.execution, store, composer)
+
+
+def _next_round(
+    undertaking: Undertaking, store: Store, composer: Composer
+) -> tuple[Survey, dict[str, SweepContext]]:
+    """Extend the grids until runs are missing: all that one round adds may be stored already."""
+    while True:
+        num_added = add_rounds(undertaking.to_extend, store, composer)
+        found, contexts = survey_of(undertaking, store, composer)
+        if found.missing or not num_added:
+            return found, contexts
+
+
+def _count(found: Survey) -> str:
+    return "1 run" if len(found.missing) == 1 else f"{len(found.missing)} runs"
 
 
 def _expanded(

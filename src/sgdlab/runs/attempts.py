@@ -18,6 +18,7 @@ from sgdlab.runs.cleaning import remove_if_spent
 from sgdlab.runs.files import naming, replace, sync, temporary
 from sgdlab.runs.journal import Event, Journal
 from sgdlab.runs.layout import Layout
+from sgdlab.runs.news import NewsDesk
 from sgdlab.runs.processes import Process
 
 
@@ -37,6 +38,7 @@ class Attempt:
         self._files = layout.attempt(self.id)
         self._claimed: list[str] = []
         self._predecessors: set[str] = set()
+        self._desk: NewsDesk | None = None
         self._ended = False
         self._count = 0
         self._beating = threading.Lock()
@@ -81,6 +83,18 @@ class Attempt:
     def claimed(self) -> Sequence[str]:
         """The keys that this attempt has won."""
         return tuple(self._claimed)
+
+    def train_on(self, device: str) -> None:
+        """Say where the attempt trains; from then on it tells people how far it is."""
+        self._desk = NewsDesk(device)
+
+    def tell(self, updates_of: Mapping[str, int], num_made: int) -> None:
+        """Say how far the runs in training are, and how many updates were made since the last word.
+
+        Costs nothing: the thread of the heartbeat writes it down.
+        """
+        if self._desk is not None:
+            self._desk.hear(updates_of, num_made)
 
     def record_claim(self, key: str, predecessors: Sequence[str]) -> None:
         """Note a run that was won, and the attempts that had it before; `claims.claim` calls this."""
@@ -159,3 +173,7 @@ class Attempt:
             with temporary(self._files.heartbeat_path) as path:
                 path.write_text(f"{self._count}\n")
                 os.replace(path, self._files.heartbeat_path)
+            if self._desk is not None:
+                with temporary(self._files.news_path) as path:
+                    path.write_bytes(self._desk.news().to_json())
+                    os.replace(path, self._files.news_path)

@@ -57,6 +57,7 @@ def expand_noting(sweep: Sweep, composer: Composer, known: SweepKeys) -> Iterato
     for row in expand(sweep, composer):
         known.keys.append(row.key)
         known.config_digests.append(digests.of(row.run))
+        known.num_updates.append(row.run.num_updates)
         if row.run.differences_kinks:
             known.across_kinks.append(row.key)
         yield row

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from array import array
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from sgdlab.machine.cache_folder import cache_folder
 from sgdlab.runs.files import temporary
 from sgdlab.sweeps.fingerprint import fingerprint
 
-_FORMAT = "2"
+_FORMAT = "3"
 _MOST_FILES = 100  # a hundred thousand runs take 3 MB
 _DIGITS = 32  # of a key, and of the digest of a configuration
 _BYTES = _DIGITS // 2
@@ -47,23 +48,32 @@ class SweepKeys:
     keys: list[str] = field(default_factory=list)
     config_digests: list[str] = field(default_factory=list)  # see `sgdlab.config.identity`
     across_kinks: list[str] = field(default_factory=list)  # those that take finite differences with ReLU
+    num_updates: array[int] = field(default_factory=lambda: array("q"))  # of each run
+    in_rounds: bool = False  # outcomes decide which of them the protocol's rule for seeds asks for
 
     def digest_of(self) -> dict[str, str]:
         """Return key → digest, for each run once."""
         return dict(zip(self.keys, self.config_digests, strict=True))
 
+    def updates_of(self) -> dict[str, int]:
+        """Return key → parameter updates of the whole run, for each run once."""
+        return dict(zip(self.keys, self.num_updates, strict=True))
+
     def to_bytes(self) -> bytes:
-        """Write name and number of keys on a line, then keys, digests, and the keys across kinks."""
+        """Write name, counts and rule on a line, then keys, digests, keys across kinks, and updates."""
         words = "".join((*self.keys, *self.config_digests, *self.across_kinks))
-        return json.dumps([self.name, len(self.keys)]).encode() + b"\n" + bytes.fromhex(words)
+        header = json.dumps([self.name, len(self.keys), len(self.across_kinks), self.in_rounds])
+        return header.encode() + b"\n" + bytes.fromhex(words) + self.num_updates.tobytes()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SweepKeys:
         """Read what `to_bytes` wrote."""
         header, _, packed = data.partition(b"\n")
-        (name, count), digits = json.loads(header), packed.hex()
+        name, count, num_across, in_rounds = json.loads(header)
+        end_of_words = (2 * count + num_across) * _BYTES
+        digits, num_updates = packed[:end_of_words].hex(), array("q", packed[end_of_words:])
         words = [digits[start : start + _DIGITS] for start in range(0, len(digits), _DIGITS)]
-        return cls(name, words[:count], words[count : 2 * count], words[2 * count :])
+        return cls(name, words[:count], words[count : 2 * count], words[2 * count :], num_updates, in_rounds)
 
 
 def recall(*asked: str, inputs: Inputs | None = None) -> bytes | None:

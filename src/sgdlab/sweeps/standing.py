@@ -12,7 +12,7 @@ from sgdlab.runs.sightings import remembering_observer
 from sgdlab.runs.store import Failure, Store
 from sgdlab.sweeps.survey import Census
 
-_SILENT_AFTER_S = 180.0  # as long as a lease on a cluster
+SILENT_AFTER_S = 180.0  # as long as a lease on a cluster
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def standing_of(census: Census, store: Store) -> Standing:
     """
     judged: list[Judgement] = []
     silences = [0.0]
-    with remembering_observer(store, _SILENT_AFTER_S) as observer:
+    with remembering_observer(store, SILENT_AFTER_S) as observer:
         for key in census.claimed:
             claims = read_claims(store, key)
             attempt = claims[-1].attempt if claims else None
@@ -63,18 +63,19 @@ def standing_of(census: Census, store: Store) -> Standing:
         "waiting": len(census.missing) - len(census.claimed),
     }
     failures = [failure for key in census.failed if (failure := store.read_failure(key)) is not None]
-    damages = [_damage_of(key, store) for key in census.damaged]
-    return Standing(counts, _ago(max(silences)), failures, damages)
+    damages = [damage_of(key, store) for key in census.damaged]
+    return Standing(counts, ago(max(silences)), failures, damages)
 
 
-def _ago(seconds: float) -> str | None:
-    """Return when that was; None for no time at all."""
+def ago(seconds: float) -> str | None:
+    """Return when that was, ISO 8601; None for no time at all."""
     if not seconds:
         return None
     return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds")
 
 
-def _damage_of(key: str, store: Store) -> str:
+def damage_of(key: str, store: Store) -> str:
+    """Say which file of a run is damaged, and what is wrong with it."""
     try:
         store.verify(key)
     except UserError as error:

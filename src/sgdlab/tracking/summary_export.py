@@ -17,12 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from sgdlab.analysis.claims import Decision, Verdict, describe_expectation, judge
+from sgdlab.analysis.claims import Verdict, describe_expectation, judge
+from sgdlab.analysis.decision import Decision
 from sgdlab.analysis.figure_series import figure_series
-from sgdlab.analysis.figures import draw
 from sgdlab.analysis.observations import Observation
 from sgdlab.analysis.tables import record_of_row, rows
 from sgdlab.config.execution import WandbTracker
+from sgdlab.figures.draw import draw
 from sgdlab.sweeps.spec import Sweep
 from sgdlab.tracking.staging import publish_state
 from sgdlab.tracking.wandb_run import RunIdentity, open_run

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -59,10 +59,19 @@ class TrainedRun:
 class Progress:
     """How far the runs in training have come."""
 
-    num_running: int = 0
-    num_updates_of_running: int = 0  # that they have made, earlier attempts included
+    updates_of: Mapping[str, int] = field(default_factory=dict)  # key → made, earlier attempts included
     num_made: int = 0  # updates made since the last word, over all runs
     ended: tuple[str, ...] = ()  # keys of runs that have ended since the last word
+
+    @property
+    def num_running(self) -> int:
+        """Runs in training."""
+        return len(self.updates_of)
+
+    @property
+    def num_updates_of_running(self) -> int:
+        """Updates that they have made."""
+        return sum(self.updates_of.values())
 
 
 @dataclass(frozen=True)
@@ -138,9 +147,10 @@ class Conductor(Callback):
         self._begun |= {member.key: (time.monotonic(), member.update) for member in members}
 
     def _tell(self, population: Population, ended: tuple[str, ...]) -> None:
-        members, num_made = population.members, population.num_made - self._num_made
+        num_made = population.num_made - self._num_made
         self._num_made = population.num_made
-        self._on_progress(Progress(len(members), sum(m.update for m in members), num_made, ended))
+        updates_of = {member.key: member.update for member in population.members}
+        self._on_progress(Progress(updates_of, num_made, ended))
 
     def _trained(self, member: Member, parameters: dict[str, Tensor]) -> TrainedRun:
         started, first_update = self._begun.pop(member.key)

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sgdlab.launch.slurm.job_folder import Ended
-from sgdlab.launch.slurm.queue import Queue
-from sgdlab.launch.slurm.submission import Submission, counting_submissions
+from sgdlab.launch.slurm.queue import Queue, look
+from sgdlab.launch.slurm.submission import Submission, counting_submissions, submissions
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import keys_of_plan, plan_id
 
@@ -35,6 +35,25 @@ class SubmissionView:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Slurm's latest answer, and the submissions that matter to some sweeps."""
+
+    queue: Queue
+    submissions: tuple[SubmissionView, ...]
+
+
+def look_at_jobs(store: Store, titles: Collection[str], wanted: Collection[str], is_work_left: bool) -> Jobs:
+    """Return what has become of the submissions of these sweeps; nobody is asked where there is none.
+
+    Parameters are those of `overview`.
+    """
+    if not submissions(store):
+        return Jobs(Queue(), ())
+    queue = look(store)
+    return Jobs(queue, tuple(overview(store, titles, wanted, is_work_left, queue)))
 
 
 def overview(
