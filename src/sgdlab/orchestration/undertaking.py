@@ -70,8 +70,7 @@ def undertake(
         is_trained = carry_out(undertaking.titles, found, contexts, execution, store, then)
         if not undertaking.goes_on or (found.missing and not is_trained):
             return found
-        add_rounds(undertaking.to_extend, store, composer)
-        found, contexts = survey_of(undertaking, store, composer)
+        found, contexts = _next_round(undertaking, store, composer)
         if not found.missing:
             return found
         print(f"next round  {_count(found)}", file=sys.stderr)
@@ -118,6 +117,17 @@ def _extend(undertaking: Undertaking, submission: Submission, store: Store) -> N
         if not plan.runs.keys() <= found.wanted.keys():
             raise UserError("conf/ has changed since this was submitted: `sgdlab run` goes on")
         undertake(undertaking, found, contexts, plan.execution, store, composer)
+
+
+def _next_round(
+    undertaking: Undertaking, store: Store, composer: Composer
+) -> tuple[Survey, dict[str, SweepContext]]:
+    """Extend the grids until runs are missing: all that one round adds may be stored already."""
+    while True:
+        num_added = add_rounds(undertaking.to_extend, store, composer)
+        found, contexts = survey_of(undertaking, store, composer)
+        if found.missing or not num_added:
+            return found, contexts
 
 
 def _count(found: Survey) -> str:
