@@ -67,7 +67,7 @@ def rows_of_the_page():
 
 
 def bars(values, keep):
-    """Return which points each bar holds, (R, P), of the values of R sweeps, (R, P, S): with sorted arrays."""
+    """Return which points each bar holds, (R, P), of values (R, P, S): with sorted arrays."""
     kept = np.sort(values, axis=2)[:, :, -keep:]
     means, deviations = kept.mean(axis=2), kept.std(axis=2, ddof=1)
     rows, best = np.arange(len(values)), means.argmax(axis=1)
