@@ -26,6 +26,7 @@ _NOW, _BAD = 3, 4
 _WORKERS = (
     Column("worker", 18),
     Column("on", 7, rank=2),
+    Column("job", 9, rank=5),
     Column("runs", 4, rank=3, is_number=True),
     Column("upd/s", 6, rank=1, is_number=True),
     Column("since", 8, rank=4, is_number=True),
@@ -82,6 +83,7 @@ def workers_table(live: LiveState) -> Table:
             (
                 shown(f"{worker.host}:{worker.pid}"),
                 shown(worker.device or "-"),
+                shown(worker.job or "-"),
                 str(len(worker.updates_of)),
                 number(worker.updates_per_s),
                 ago(worker.since),
