@@ -68,7 +68,6 @@ class WatchApp(App[None]):
         self._live: LiveState | None = None
         self._loads: GpuLoads | None = None
         self._jobs: Jobs | None = None
-        self._problem = ""
         self._seen_at = time.monotonic()
 
     def compose(self) -> ComposeResult:
@@ -122,9 +121,7 @@ class WatchApp(App[None]):
         num_bad = sum(len(group.keys) for group in live.failures) + len(live.damages)
         self._show("failures", failures_table(live), num_bad)
         self._show("ends", ends_table(live), 0)
-        self._show(
-            "gpus", gpus_table(self._loads, live, self._host), len(self._loads.gpus) if self._loads else 0
-        )
+        self._show_gpus()
         if isinstance(self.screen, RunsScreen):
             self.screen.look_again()
         self._show_title()
@@ -135,7 +132,7 @@ class WatchApp(App[None]):
             return
         if isinstance(asked.answer, GpuLoads):
             self._loads = asked.answer
-            self._show("gpus", gpus_table(self._loads, self._live, self._host), len(self._loads.gpus))
+            self._show_gpus()
         elif isinstance(asked.answer, Jobs):
             self._jobs = asked.answer
             self._show("jobs", jobs_table(self._jobs), len(self._jobs.submissions))
@@ -219,6 +216,10 @@ class WatchApp(App[None]):
                 start("action", act)
 
         self.push_screen(Question(shown_lines(action.question)), answered)
+
+    def _show_gpus(self) -> None:
+        counted = len(self._loads.gpus) if self._loads else 0
+        self._show("gpus", gpus_table(self._loads, self._live, self._host), counted)
 
     def _show(self, tab: str, table: Table, counted: int) -> None:
         """Show one of the tables below, and how much is in it."""
