@@ -37,7 +37,7 @@ _JOB = Column("job", 9, rank=5)  # of workers, where some are in one
 _FAILURES = (Column("runs", 5, is_number=True), Column("error", 0), Column("such as", 12, rank=1))
 _GPUS = (
     Column("gpu", 3),
-    Column("name", 0),
+    Column("name", 0, at_least=21),
     Column("busy", _BAR_WIDTH + 5),
     Column("memory", 16, rank=1, is_number=True),
     Column("workers", 7, rank=2, is_number=True),
