@@ -28,7 +28,7 @@ def make_curves(grid_runs: GridRuns, curve: Curve, sweep: Sweep) -> Made:
     series, warnings = [], []
     for points in families.values():
         label = curve_label(sweep.drawing, curve, grid_runs, points[0][1].point, axes)
-        series.append(_series(label, curve.metric, ascending(points), sweep))
+        series.append(_series(label, curve, ascending(points), sweep))
         if series[-1].optimum is not None and series[-1].optimum.at_edge:
             warnings.append(f"{label}: the optimum or its error bar touches the edge of the grid")
     return Made(tuple(series), tuple(warnings))
@@ -53,13 +53,13 @@ def unselected_spreads(points: Sequence[PointSummary]) -> tuple[list[Spread | No
     return [point.unselected if point.best else None for point in points], "all finite runs"
 
 
-def _series(label: str, metric: str, at_x: Sequence[tuple[Any, PointSummary]], sweep: Sweep) -> Series:
+def _series(label: str, curve: Curve, at_x: Sequence[tuple[Any, PointSummary]], sweep: Sweep) -> Series:
     xs, points = [x for x, _ in at_x], [point for _, point in at_x]
     optimum = find_optimum(points) if sweep.drawing.mark_optimum else None
     unselected, unselected_rule = unselected_spreads(points)
     return Series(
         label=label,
-        metric=metric,
+        metric=curve.metric,
         x=tuple(xs),
         mean=tuple(point.value for point in points),
         std=tuple(point.std for point in points),
@@ -69,6 +69,8 @@ def _series(label: str, metric: str, at_x: Sequence[tuple[Any, PointSummary]], s
         diverged_x=tuple(x for x, point in zip(xs, points, strict=True) if point.standing == "diverged"),
         unfinished_x=tuple(x for x, point in zip(xs, points, strict=True) if point.standing == "unfinished"),
         optimum=None if optimum is None else _mark(optimum, xs, points),
+        grid=curve.grid,
+        points=tuple(point.point for point in points),
     )
 
 

@@ -58,7 +58,7 @@ def explain(
     """
     wanted = _parse(where)
     found = [
-        _explanation(runs, sweep.protocol, metric, read_curves)
+        explain_point(runs, sweep.protocol, metric, read_curves)
         for grid_runs in arrange(sweep, observations).values()
         if _meant(grid_runs, wanted)
         for point, runs in zip(grid_runs.points, grid_runs.runs, strict=True)
@@ -68,6 +68,31 @@ def explain(
     if not found:
         raise UsageError(f"no point of {sweep.name} fits {where!r}; there is {_what_there_is(sweep)}")
     return found
+
+
+def explain_point(
+    runs: Sequence[Observation], protocol: Protocol, metric: str, read_curves: ReadCurves
+) -> Explanation:
+    """Explain one point, given by all of its runs, in one metric."""
+    summary = summarize_point(runs, protocol, metric)
+    reasons = {run.seed: run.reason for run in summary.left_out}
+    place = {seed: index for index, seed in enumerate(summary.kept_seeds)}
+    behind = [
+        RunBehind(
+            seed=run.seed,
+            key=run.key,
+            state=run.state,
+            rank_value=_finite(run.metrics.get(protocol.rank_by)),
+            value=_finite(run.metrics.get(metric)),
+            kept=run.seed in place,
+            why=reasons.get(run.seed) or f"kept: ranks {place[run.seed] + 1} of {summary.num_asked}",
+        )
+        for run in runs
+    ]
+    sign = 1 if lower_is_better(protocol.rank_by) else -1
+    behind.sort(key=lambda run: math.inf if run.rank_value is None else sign * run.rank_value)
+    behind.sort(key=lambda run: place.get(run.seed, len(runs)))
+    return Explanation(summary, tuple(behind), interval_over_images(runs, metric, read_curves))
 
 
 def record_of_explanation(explanation: Explanation) -> dict[str, Any]:
@@ -86,30 +111,6 @@ def record_of_explanation(explanation: Explanation) -> dict[str, Any]:
         "note": summary.note,
         "runs": [asdict(run) for run in explanation.runs],
     }
-
-
-def _explanation(
-    runs: Sequence[Observation], protocol: Protocol, metric: str, read_curves: ReadCurves
-) -> Explanation:
-    summary = summarize_point(runs, protocol, metric)
-    reasons = {run.seed: run.reason for run in summary.left_out}
-    place = {seed: index for index, seed in enumerate(summary.kept_seeds)}
-    behind = [
-        RunBehind(
-            seed=run.seed,
-            key=run.key,
-            state=run.state,
-            rank_value=_finite(run.metrics.get(protocol.rank_by)),
-            value=_finite(run.metrics.get(metric)),
-            kept=run.seed in place,
-            why=reasons.get(run.seed) or f"kept: ranks {place[run.seed] + 1} of {protocol.num_seeds}",
-        )
-        for run in runs
-    ]
-    sign = 1 if lower_is_better(protocol.rank_by) else -1
-    behind.sort(key=lambda run: math.inf if run.rank_value is None else sign * run.rank_value)
-    behind.sort(key=lambda run: place.get(run.seed, len(runs)))
-    return Explanation(summary, tuple(behind), interval_over_images(runs, metric, read_curves))
 
 
 def _finite(value: float | None) -> float | None:

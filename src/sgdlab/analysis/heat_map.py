@@ -44,6 +44,8 @@ def make_heat_map(grid_runs: GridRuns, sweep: Sweep) -> HeatMap:
             for contours in drawing.contours
             for contour in _contours(contours, grid_runs, (x_axis, xs), (y_axis, ys))
         ),
+        grid=grid_runs.grid_name,
+        points=tuple(tuple(cell.point if cell else None for cell in row) for row in cells),
     )
 
 

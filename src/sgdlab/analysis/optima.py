@@ -77,6 +77,8 @@ def _series(
         at_edge_x=tuple(
             x for x, point in zip(xs, points, strict=True) if any(edge.axis in drawn for edge in point.edges)
         ),
+        grid=curve.grid,
+        points=tuple(point.shown.point for point in points),
     )
 
 

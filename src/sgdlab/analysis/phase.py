@@ -5,6 +5,8 @@ Nothing is selected: the evaluations of all finite runs are drawn, those of a cu
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from sgdlab.analysis.labels import curve_label
@@ -34,7 +36,7 @@ def make_phase(grid_runs: GridRuns, curve: Curve, sweep: Sweep) -> Made:
             else:
                 warnings.append(f"{label}: the run with seed {run.seed} {_is(obstacle)}")
         one, stride = _series(label, curve.metric, clouds, sweep.drawing.mark_end)
-        series.append(one)
+        series.append(replace(one, grid=curve.grid, points=(point,)))
         if stride > 1:
             warnings.append(f"{label}: one evaluation in {stride} is drawn")
     return Made(tuple(series), tuple(warnings))

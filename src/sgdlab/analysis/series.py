@@ -1,10 +1,11 @@
-"""The numbers that a figure draws. `figure_series` computes them, `figures` draws them."""
+"""The numbers of a figure: `figure_series` computes them, the rooms `figures` and `plots` draw them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sgdlab.analysis.points import Point
 from sgdlab.sweeps.drawings import DrawingKind, YScale
 
 XScale = Literal["log2", "linear", "choices"]
@@ -38,6 +39,8 @@ class Series:
     ends: tuple[tuple[float, float], ...] = ()  # x, y: marked with a cross; of scattered points
     bars: tuple[tuple[float, float] | None, ...] = ()  # (P,) from, to: error bars that are no mean ± std
     at_edge_x: tuple[Any, ...] = ()  # where the optimum or its error bar touches the edge of what is tuned
+    grid: str = ""  # whose points these are
+    points: tuple[Point, ...] = ()  # (P,) what stands behind each value; a single one stands behind all
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ class HeatMap:
     diverged: tuple[tuple[Any, Any], ...]  # x, y: cells without a value, since too many runs diverged
     unfinished: tuple[tuple[Any, Any], ...]  # x, y: cells without a value yet
     contours: tuple[Contour, ...]
+    grid: str = ""
+    points: tuple[tuple[Point | None, ...], ...] = ()  # (Y, X) of the grid; None: not asked for
 
 
 @dataclass(frozen=True)

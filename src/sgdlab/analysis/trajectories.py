@@ -93,6 +93,8 @@ def _series(label: str, metric: str, runs: Sequence[Observation], summary: Point
         unselected=_or_none(np.mean(everyone, axis=0)) if selected else (None,) * len(updates),
         unselected_rule="all finite runs" if selected else "",
         num_done=(summary.num_done,) * len(updates),
+        grid=summary.grid,
+        points=(summary.point,),
     )
 
 

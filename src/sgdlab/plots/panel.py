@@ -25,9 +25,10 @@ Trace = dict[str, Any]
 
 
 def plot_of(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
-    """Return the panel as ``{"data": …, "layout": …}``; a trace's ``meta.colour`` is its palette number.
+    """Return the panel as ``{"data": …, "layout": …}``; ``meta.colour`` of a trace is its palette number.
 
-    A label has the same colour in each panel of the figure.
+    A label has the same colour in each panel of the figure. Where values can be pointed at, ``meta.series``
+    is the place of their curve in the panel; ``meta.positions`` are those on the curve, where not all are.
     """
     if panel.heat_map is not None:
         return heat_map_plot(panel.heat_map, figure)
@@ -35,17 +36,19 @@ def plot_of(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
     place, x_axis = x_axis_of(panel, figure)
     bottom = _bottom(panel, figure)
     data: list[Trace] = []
-    for one in panel.series:
+    for position, one in enumerate(panel.series):
         index = labels.index(one.label)
         shared = _shared(one, index)
+        line = _line(one, index, figure, place)
+        line["meta"] |= {"series": position}
         if figure.kind == "trajectories":
-            data += [*_band(one, shared), _line(one, index, figure, place) | {"mode": "lines"}]
+            data += [*_band(one, shared), line | {"mode": "lines"}]
         elif figure.kind == "phase":
-            data += [_line(one, index, figure, place) | _points(index), *_ends(one, shared)]
+            data += [line | _points(index), *_ends(one, shared)]
         else:
-            data += [_line(one, index, figure, place) | _markers(one, index), *_optimum(one, shared, place)]
+            data += [line | _markers(one, index), *_optimum(one, shared, place)]
             data += _edges(one, shared, place)
-            data += _without_value(one, shared, place, bottom)
+            data += _without_value(one, position, shared, place, bottom)
         data += _unselected(one, shared, place)
     data += [*rules_of(panel, place), *_reference(panel, place)]
     return {
@@ -168,7 +171,7 @@ def _optimum(one: Series, shared: Trace, place: Place) -> list[Trace]:
     ]
 
 
-def _without_value(one: Series, shared: Trace, place: Place, bottom: float) -> list[Trace]:
+def _without_value(one: Series, position: int, shared: Trace, place: Place, bottom: float) -> list[Trace]:
     """Crosses where the curve diverged, open diamonds where it may still get a value."""
     return [
         shared
@@ -179,6 +182,7 @@ def _without_value(one: Series, shared: Trace, place: Place, bottom: float) -> l
             "marker": {"symbol": symbol, "size": 9},
             "hoverinfo": "text",
             "hovertext": [f"{name_of(one.label)}<br>{text_of(label_of_number(x))}: {standing}" for x in xs],
+            "meta": shared["meta"] | {"series": position, "positions": [one.x.index(x) for x in xs]},
         }
         for xs, symbol, standing in (
             (one.diverged_x, "x", "diverged"),
