@@ -18,7 +18,7 @@ PIP_INSTALL := $(BIN)/pip install -qq --constraint constraints.txt --build-const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo sweep sweep-is-named status figures theory measure run-is-named report sync test test-slow kill-test lint format results bench bench-gpu bench-slurm bench-sync bench-curvature bench-extension bench-stopping penalty-error theory-page clean-env
+.PHONY: help demo sweep sweep-is-named status figures theory measure run-is-named report sync test test-slow kill-test lint format results bench bench-gpu bench-slurm bench-sync bench-curvature bench-extension bench-stopping penalty-error theory-page clean-env watch
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value …]"
@@ -39,6 +39,9 @@ sweep-is-named:
 
 status: $(VENV)/runtime.stamp ## What is done, running, failed [SWEEP=…]
 	$(SGDLAB) status $(SWEEP)
+
+watch: $(VENV)/runtime.stamp ## The live view in this terminal [SWEEP=…] [SCALE=laptop]
+	$(SGDLAB) watch $(SWEEP) --scale $(SCALE)
 
 figures: $(VENV)/runtime.stamp ## Train what is missing of all figures, draw them, judge their claims [SWEEP=…] [SCALE=laptop]
 	$(SGDLAB) run $(or $(SWEEP),$(PAPERS)) --scale $(SCALE)
