@@ -25,7 +25,7 @@ from sgdlab.reports.section import SweepSection
 from sgdlab.runs.files import replace
 from sgdlab.sweeps.claims import Expectation
 
-_MOST_POINTS = 500  # in a table that stands there whole; more are shown as far as they are seen
+_MOST_POINTS = 100  # in a table that stands there whole; more are shown as far as they are seen
 
 VERDICT_MARKS = {"supported": "✓", "not supported": "✗", "inconclusive": "?"}
 
