@@ -18,7 +18,7 @@ PIP_INSTALL := $(BIN)/pip install -qq --constraint constraints.txt --build-const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo sweep sweep-is-named status figures theory measure run-is-named report test test-slow kill-test lint format results bench bench-gpu bench-slurm bench-curvature bench-extension penalty-error theory-page clean-env
+.PHONY: help demo sweep sweep-is-named status figures theory measure run-is-named report test test-slow kill-test lint format results bench bench-gpu bench-slurm bench-curvature bench-extension bench-dashboard dashboard penalty-error theory-page clean-env
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value …]"
@@ -56,6 +56,9 @@ run-is-named:
 
 report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SWEEP=…] [SCALE=laptop]
 	$(SGDLAB) report $(or $(SWEEP),$(DEMO)) --scale $(SCALE)
+
+dashboard: $(VENV)/runtime.stamp ## All sweeps in a browser, live [SWEEP=…] [SCALE=laptop] [PORT=8050]
+	$(SGDLAB) dashboard $(SWEEP) --scale $(SCALE) --port $(or $(PORT),8050)
 
 # ---- development ----------------------------------------------------------------------------------------
 
@@ -100,6 +103,9 @@ bench-curvature: $(VENV)/bench.stamp ## Eigenvalues and traces of Hessians besid
 
 bench-extension: $(VENV)/runtime.stamp ## Extend narrow grids over curves of known optima: runs, rounds and how often it is right
 	$(BIN)/python benchmarks/bench_extension.py
+
+bench-dashboard: $(VENV)/dev.stamp ## The dashboard at ten thousand runs, in Chromium: first content, filter, memory
+	$(BIN)/python benchmarks/bench_dashboard.py
 
 penalty-error: $(VENV)/runtime.stamp ## Measure finite differences against the exact penalty: docs/penalty.md [QUICK=1]
 	$(BIN)/python benchmarks/difference_error.py $(if $(QUICK),--quick)
