@@ -1,9 +1,9 @@
 """The dashboard at ten thousand runs, in Chromium: milliseconds and memory against their targets.
 
-A made-up store, as `bench_scale.py` makes it, is served by `sgdlab dashboard`. Then a browser opens both pages
-several times, and filters the table of runs; the median counts. First content: from the request to the first
-heading of a page. Rows: until the table of all runs is filled. Filter: from a key pressed to the last row that
-appears. Memory is the server's, at its peak, with everything opened.
+A made-up store, as `bench_scale.py` makes it, is served by `sgdlab dashboard`. Then a browser opens both
+pages several times, and filters the table of runs; the median counts. First content: from the request to the
+first heading of a page. Rows: until the table of all runs is filled. Filter: from a key pressed to the last
+row that appears. Memory is the server's, at its peak, with everything opened.
 
     python benchmarks/bench_dashboard.py [--runs 10000] [--repeats 5] [--folder FOLDER]
 """

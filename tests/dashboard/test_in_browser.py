@@ -13,12 +13,19 @@ axe_selenium = pytest.importorskip("axe_core_python.selenium", reason="axe-core-
 
 WHERE = {"laptop": (1280, 800), "phone": (390, 844)}
 PAGES = ("/", "/sweep/first", "/sweep/hostile", "/compare?sweep=first&sweep=hostile", "/nowhere")
-DRAWN = "return [...document.querySelectorAll('.plot')].every(plot => plot.querySelector('.main-svg'))"
+HEADED = "document.querySelector('main h1') !== null"
+DRAWN = "[...document.querySelectorAll('.plot')].every(plot => plot.querySelector('.main-svg'))"
+OWN = ("data:", "blob:", "chrome:", "about:")
+WHERE_POINT_IS = """
+const plot = arguments[0], {xaxis, yaxis} = plot._fullLayout, box = plot.getBoundingClientRect();
+const {x, y} = plot._fullData.find((each) => each.meta && each.meta.places);
+return [box.left + xaxis._offset + xaxis.l2p(x[1]), box.top + yaxis._offset + yaxis.l2p(y[1])];
+"""
 
 
 @pytest.fixture
 def open_page(browser, dashboard, wait_for):
-    """Open a page of the dashboard and wait until it is all there; whatever the browser then complains of fails."""
+    """Open a page of the dashboard and wait until it is there; what the browser complains of then, fails."""
     from selenium.common.exceptions import JavascriptException
 
     browser.get_log("browser")
@@ -26,9 +33,7 @@ def open_page(browser, dashboard, wait_for):
 
     def ready() -> bool:
         try:
-            return browser.execute_script(
-                f"return document.querySelector('main h1') !== null && ({DRAWN[7:]})"
-            )
+            return browser.execute_script(f"return {HEADED} && {DRAWN}")
         except JavascriptException:
             return False
 
@@ -55,9 +60,7 @@ def asked_elsewhere(browser, dashboard: str) -> list[str]:
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     sent = [event for event in events if event["method"] == "Network.requestWillBeSent"]
     addresses = [event["params"]["request"]["url"] for event in sent]
-    return [
-        url for url in addresses if not url.startswith((dashboard, "data:", "blob:", "chrome:", "about:"))
-    ]
+    return [url for url in addresses if not url.startswith((dashboard, *OWN))]
 
 
 def violations(browser) -> list[tuple[str, str]]:
@@ -99,12 +102,7 @@ def test_a_click_on_a_point_leads_to_the_runs_behind_and_on(open_page, wait_for)
     page = open_page("/sweep/first")
     plot = page.find_element("css selector", ".js-plotly-plot")
     page.execute_script("arguments[0].scrollIntoView()", plot)
-    x, y = page.execute_script(
-        """const plot = arguments[0], {xaxis, yaxis} = plot._fullLayout, box = plot.getBoundingClientRect();
-        const trace = plot._fullData.find((each) => each.meta && each.meta.places);
-        return [box.left + xaxis._offset + xaxis.l2p(trace.x[1]), box.top + yaxis._offset + yaxis.l2p(trace.y[1])];""",
-        plot,
-    )
+    x, y = page.execute_script(WHERE_POINT_IS, plot)
     for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
         page.execute_cdp_cmd(
             "Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}
@@ -170,20 +168,17 @@ def test_the_keyboard_reaches_the_content_first(open_page):
 def test_a_page_follows_what_happens_in_the_store(desk, serve_at, browser, wait_for):
     with serve_at(desk.folder, "first") as served:
         browser.get(f"{served.address}sweep/first")
-        wait_for(
-            lambda: (
-                browser.find_elements("id", "standing")
-                and "9 done" in browser.find_element("id", "standing").text
+
+        def says(part: str, text: str) -> bool:
+            return any(
+                text in each.get_attribute("textContent") for each in browser.find_elements("id", part)
             )
-        )
+
+        wait_for(lambda: says("standing", "9 done"))
         desk.publish(desk.wanted("first")[14])
-        wait_for(lambda: "10 done" in browser.find_element("id", "standing").text)
-        wait_for(
-            lambda: (
-                "12 of 15 runs have ended" in browser.find_element("id", "news").get_attribute("textContent")
-            )
-        )
-        wait_for(lambda: "10 done" in browser.find_element("id", "caption").text)
+        wait_for(lambda: says("standing", "10 done"))
+        wait_for(lambda: says("news", "12 of 15 runs have ended"))
+        wait_for(lambda: says("caption", "10 done"))
 
 
 def test_ctrl_c_ends_it_quietly(desk, serve_at):
@@ -202,7 +197,8 @@ def test_a_taken_port_is_one_clear_message(desk, terminal):
         refused = terminal.sgdlab("dashboard", "tiny", "--port", str(port))
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == (
-        f"sgdlab: port {port} of 127.0.0.1 is taken, perhaps by another dashboard: --port 0 takes a free one\n"
+        f"sgdlab: port {port} of 127.0.0.1 is taken, perhaps by another dashboard: "
+        "--port 0 takes a free one\n"
     )
 
 
