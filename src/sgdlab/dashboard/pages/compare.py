@@ -55,7 +55,7 @@ def _figures(sections: Sequence[SweepSection], by: Comparing) -> Iterator[Child]
         yield html.Figure(
             [
                 html.Figcaption(html.Strong(labelled(figure.title))),
-                graph(f"compared-{position}", plot, description),
+                graph("comparison", str(position), plot, description),
             ]
         )
 
