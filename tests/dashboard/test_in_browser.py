@@ -63,6 +63,13 @@ def asked_elsewhere(browser, dashboard: str) -> list[str]:
     return [url for url in addresses if not url.startswith((dashboard, *OWN))]
 
 
+def says(page, part: str, text: str) -> bool:
+    """Whether a part of the page, by its id, is there and has a text in it."""
+    return text in page.execute_script(
+        "return (document.getElementById(arguments[0]) || {textContent: ''}).textContent", part
+    )
+
+
 def violations(browser) -> list[tuple[str, str]]:
     """What axe finds serious or critical."""
     found = axe_selenium.Axe().run(browser)["violations"]
@@ -107,16 +114,16 @@ def test_a_click_on_a_point_leads_to_the_runs_behind_and_on(open_page, wait_for)
         page.execute_cdp_cmd(
             "Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}
         )
-    wait_for(lambda: "kept: ranks 1 of 3" in page.find_element("id", "point").text)
+    wait_for(lambda: says(page, "point", "kept: ranks 1 of 3"))
     assert "point=" in page.current_url
     assert page.execute_script("return document.activeElement.id") == "point-heading"
     assert violations(page) == []
     page.find_element("link text", "seed 1").click()
-    wait_for(lambda: "Run " in page.find_element("css selector", "h1").text)
+    wait_for(lambda: says(page, "content", "updates made"))
     page.back()
-    wait_for(lambda: "kept: ranks 1 of 3" in page.find_element("id", "point").text)
+    wait_for(lambda: says(page, "point", "kept: ranks 1 of 3"))
     page.find_element("id", "close-point").click()
-    wait_for(lambda: page.find_element("id", "point").text == "")
+    wait_for(lambda: not says(page, "point", "seed 1"))
     assert "point=" not in page.current_url
 
 
@@ -168,17 +175,11 @@ def test_the_keyboard_reaches_the_content_first(open_page):
 def test_a_page_follows_what_happens_in_the_store(desk, serve_at, browser, wait_for):
     with serve_at(desk.folder, "first") as served:
         browser.get(f"{served.address}sweep/first")
-
-        def says(part: str, text: str) -> bool:
-            return any(
-                text in each.get_attribute("textContent") for each in browser.find_elements("id", part)
-            )
-
-        wait_for(lambda: says("standing", "9 done"))
+        wait_for(lambda: says(browser, "standing", "9 done"))
         desk.publish(desk.wanted("first")[14])
-        wait_for(lambda: says("standing", "10 done"))
-        wait_for(lambda: says("news", "12 of 15 runs have ended"))
-        wait_for(lambda: says("caption", "10 done"))
+        wait_for(lambda: says(browser, "standing", "10 done"))
+        wait_for(lambda: says(browser, "news", "12 of 15 runs have ended"))
+        wait_for(lambda: says(browser, "caption", "10 done"))
 
 
 def test_ctrl_c_ends_it_quietly(desk, serve_at):
