@@ -18,7 +18,7 @@ PIP_INSTALL := $(BIN)/pip install -qq --constraint constraints.txt --build-const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo sweep sweep-is-named status figures theory measure run-is-named report test test-slow kill-test lint format results bench bench-gpu bench-slurm bench-curvature bench-extension bench-dashboard dashboard penalty-error theory-page clean-env
+.PHONY: help demo sweep sweep-is-named status figures theory measure run-is-named report test test-slow kill-test lint format results bench bench-gpu bench-slurm bench-curvature bench-extension bench-stopping bench-dashboard dashboard penalty-error theory-page clean-env
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value …]"
@@ -64,7 +64,10 @@ dashboard: $(VENV)/runtime.stamp ## All sweeps in a browser, live [SWEEP=…] [S
 
 # Half of their time the tests wait, for processes and for Slurm: twice as many workers as there are cores.
 # Small matrices on busy cores are far slower with several threads each; xdist already uses the cores.
-theory measure test test-slow kill-test bench bench-slurm bench-curvature bench-extension penalty-error theory-page: export OMP_NUM_THREADS := 1
+theory measure test test-slow kill-test bench bench-slurm bench-curvature bench-extension bench-stopping penalty-error theory-page: export OMP_NUM_THREADS := 1
+
+# The tests start hundreds of processes; where nothing may be kept, each would compile all of sgdlab again.
+test test-slow: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(VENV)/dev.stamp ## The tests, without the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
@@ -106,6 +109,9 @@ bench-extension: $(VENV)/runtime.stamp ## Extend narrow grids over curves of kno
 
 bench-dashboard: $(VENV)/dev.stamp ## The dashboard at ten thousand runs, in Chromium: first content, filter, memory
 	$(BIN)/python benchmarks/bench_dashboard.py
+
+bench-stopping: $(VENV)/runtime.stamp ## Seeds in rounds and halving on made-up runs: false decisions, seeds saved, optima kept
+	$(BIN)/python benchmarks/bench_stopping.py
 
 penalty-error: $(VENV)/runtime.stamp ## Measure finite differences against the exact penalty: docs/penalty.md [QUICK=1]
 	$(BIN)/python benchmarks/difference_error.py $(if $(QUICK),--quick)

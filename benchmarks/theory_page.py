@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sgdlab.analysis.claims import describe_expectation
-from sgdlab.analysis.figures import draw
+from sgdlab.figures.draw import draw
 from sgdlab.theory.catalogue import CHECKS
 from sgdlab.theory.check import CheckReport
 

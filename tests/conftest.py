@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +21,9 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from sgdlab.analysis.observations import Observation
 from sgdlab.runs.store import Store
+from sgdlab.sweeps.spec import Sweep
 from slurm_cluster import Cluster, ClusterOptions, why_not
 
 # The arithmetic of a worker process (see launch/local.py), for tests too: set before anything multiplies.
@@ -29,6 +31,7 @@ os.environ.setdefault("MKL_CBWR", "AVX2")
 
 ROOT = Path(__file__).parents[1]
 
+ACCURACY = "test_accuracy.best"
 PATIENCE_S = 600.0  # at most, for a process: machines are busy, and waiting for less is no proof
 TINY = {
     "paper": "own",
@@ -308,6 +311,66 @@ def make_cluster(
         yield lambda **options: stack.enter_context(
             Cluster(tmp_path_factory.mktemp("slurm"), ClusterOptions(**options))
         )
+
+
+@pytest.fixture
+def make_sweep() -> Callable[..., Sweep]:
+    """Return a function that builds a sweep from its grids' axes."""
+
+    def build(
+        grids: Mapping[str, Mapping[str, Sequence[Any]]],
+        num_seeds: int = 3,
+        keep: int | None = None,
+        claims: Sequence[Mapping[str, Any]] = (),
+        panels: Sequence[str] = ("main",),
+        **drawing: Any,
+    ) -> Sweep:
+        first = next(iter(grids))
+        x, *others = grids[first]
+        defaults = {"x": x, "x_label": "x", "y_label": "y", "curves": [{"grid": first, "metric": ACCURACY}]}
+        if others and not drawing:
+            defaults |= {"kind": "optima", "tuned": others}
+        grid_specs = {name: {"label": name, "axes": dict(axes)} for name, axes in grids.items()}
+        return Sweep.model_validate(
+            {
+                "name": "made/up",
+                "paper": "made",
+                "figure": "up",
+                "title": "Made up",
+                "scale": "laptop",
+                "protocol": {"num_seeds": num_seeds, "keep": keep or num_seeds},
+                "panels": {name: {"title": name, "grids": grid_specs} for name in panels},
+                "drawing": {**defaults, **drawing},
+                "claims": list(claims),
+            }
+        )
+
+    return build
+
+
+@pytest.fixture
+def make_runs() -> Callable[..., list[Observation]]:
+    """Return a function that builds the runs of a sweep from value(grid, point, seed): None is diverged."""
+
+    def build(
+        sweep: Sweep,
+        value: Callable[[str, Mapping[str, Any], int], float | None],
+        metric: str = ACCURACY,
+    ) -> list[Observation]:
+        runs = []
+        for panel_name, panel in sweep.panels.items():
+            for grid_name, grid in panel.grids.items():
+                for point in grid.points():
+                    values = point.values()
+                    for seed in range(sweep.protocol.num_seeds):
+                        y = value(grid_name, point, seed)
+                        key = f"{panel_name}-{grid_name}-{'-'.join(map(str, values))}-{seed}"
+                        state = "done" if y is not None else "diverged"
+                        metrics = {} if y is None else {ACCURACY: y, metric: y}
+                        runs.append(Observation(panel_name, grid_name, point, seed, key, state, metrics))
+        return runs
+
+    return build
 
 
 CHROMIUM_FLAGS = (

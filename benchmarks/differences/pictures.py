@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -17,25 +16,18 @@ from differences.product_error import Band
 from differences.setting import ACTIVATIONS, VARIED
 from differences.study import DEFAULT_RADIUS, PRECISIONS, TOLERABLE, Study
 from differences.training_effect import STRENGTH, TrainingEffect
+from sgdlab.figures.style import COLOURS as PALETTE
+from sgdlab.figures.style import styled
 
-COLOURS = {"forward": "#D55E00", "central": "#0072B2"}  # Okabe and Ito
-ACTIVATION_COLOURS = {"relu": "#D55E00", "tanh": "#0072B2", "gelu": "#009E73"}
-_EXACT, _PLAIN = "#009E73", "#777777"
+_BLUE, _RED, _GREEN = PALETTE[:3]
+COLOURS = {"forward": _RED, "central": _BLUE}
+ACTIVATION_COLOURS = {"relu": _RED, "tanh": _BLUE, "gelu": _GREEN}
+_EXACT, _PLAIN = _GREEN, "#777777"
 _MARKERS = {"relu": "o", "tanh": "s", "gelu": "x"}  # seen through each other
 _LINES = {"fresh": "--", "trained": "-"}
 _NAMES = {"relu": "ReLU", "gelu": "GELU", "batch_size": "batch size", "depth": "hidden layers"}
 _STATES = {"fresh": "freshly initialised", "trained": "trained for 8 epochs"}
 _RADIUS = "step length r = ‖δω‖"
-_STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-}
 
 
 def draw_all(study: Study, folder: Path) -> list[Path]:
@@ -48,7 +40,7 @@ def draw_all(study: Study, folder: Path) -> list[Path]:
         "penalty-training": _training,
     }
     written = []
-    with rc_context(_STYLE):
+    with styled():
         for name, make in pictures.items():
             path = folder / f"{name}.png"
             make(study).savefig(path, dpi=150, metadata={"Software": None})

@@ -13,24 +13,25 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLUMNS = 2
-_BAR, _OURS, _FLOOR_COLOUR = "#9AA5B1", "#0072B2", "#D55E00"
+_BAR, _OURS, _FLOOR_COLOUR = "#9AA5B1", "#0072B2", "#D55E00"  # grey, and two of the figures' colours
 
 
 def draw(variants: Sequence[Variant], path: Path) -> None:
     """Draw a panel for each piece of work, its variants from the fastest to the slowest."""
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
+    from sgdlab.figures.style import styled
+
     works = list(dict.fromkeys(variant.work for variant in variants))
-    num_rows = -(-len(works) // _COLUMNS)
-    figure = Figure(figsize=(11, 0.6 + 1.75 * num_rows), layout="constrained")
-    axes = figure.subplots(num_rows, _COLUMNS, squeeze=False).flatten()
-    for panel, work in zip(axes, works, strict=False):
-        _draw_panel(panel, work, [variant for variant in variants if variant.work == work])
-    for panel in axes[len(works) :]:
-        panel.set_visible(False)
-    figure.suptitle("CPU time of one run's update: one core, one thread; shorter is faster", fontsize=11)
-    with mpl.rc_context({"svg.hashsalt": "sgdlab"}):  # the same numbers, the same file
+    with styled():
+        num_rows = -(-len(works) // _COLUMNS)
+        figure = Figure(figsize=(11, 0.6 + 1.75 * num_rows), layout="constrained")
+        axes = figure.subplots(num_rows, _COLUMNS, squeeze=False).flatten()
+        for panel, work in zip(axes, works, strict=False):
+            _draw_panel(panel, work, [variant for variant in variants if variant.work == work])
+        for panel in axes[len(works) :]:
+            panel.set_visible(False)
+        figure.suptitle("CPU time of one run's update: one core, one thread; shorter is faster", fontsize=11)
         figure.savefig(path, metadata={"Date": None})
 
 
@@ -73,7 +74,7 @@ def _draw_panel(panel: Axes, work: str, variants: Sequence[Variant]) -> None:
     panel.set_yticks(range(len(bars)), [variant.label for variant in bars], fontsize=8.5)
     panel.set_title(work, fontsize=9.5, pad=14, loc="left")
     panel.tick_params(axis="x", labelsize=8)
-    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(visible=False)
 
 
 def _duration(us: float) -> str:

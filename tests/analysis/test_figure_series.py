@@ -52,6 +52,7 @@ def test_the_caption_says_protocol_counts_and_exclusions(make_sweep, make_runs):
     assert figure_series(sweep, runs).caption == (
         "made/up at laptop scale. Mean ± s.d. of the best 3 of 4 runs a point, ranked by test_accuracy.best.",
         "16 runs: 11 done, 4 diverged, 0 failed, 1 missing.",
+        "No value, since too many runs diverged: plain at 1.",
         "Thin lines: all finite runs.",
     )
 
@@ -235,3 +236,15 @@ def test_the_error_of_a_difference_penalty_is_said(make_sweep, make_runs, worst,
     (line,) = [line for line in caption if "finite differences" in line]
     assert f"{worst:.2g} in the median run and {2 * worst:.2g} at most" in line
     assert ("Above 0.1 a run's results are not those of the penalty." in caption) is not is_tolerable
+
+
+def test_a_marked_optimum_is_explained(make_sweep, make_runs):
+    sweep = make_sweep(GRIDS, mark_optimum=True)
+    caption = figure_series(sweep, make_runs(sweep, lambda grid, point, seed: 0.5)).caption
+    assert "Optimum: the best mean; its error bar: every x whose mean lies within one s.d. of it." in caption
+
+
+def test_many_points_without_a_value_are_counted(make_sweep, make_runs):
+    sweep = make_sweep({"plain": {LR: [2.0**-k for k in range(8)]}})
+    caption = figure_series(sweep, make_runs(sweep, lambda grid, point, seed: None)).caption
+    assert "No value, since too many runs diverged at 8 points." in caption

@@ -2,17 +2,11 @@
 
 import math
 
-import matplotlib
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgba
 
-from sgdlab.analysis import figures
 from sgdlab.analysis.figure_series import figure_series
-from sgdlab.analysis.figures import draw
 from sgdlab.analysis.heat_map import cell_edges
-from sgdlab.analysis.heat_map_drawing import CONTOUR_COLOURS
-from sgdlab.analysis.labels import mathtext
 
 LR, B = "optimizer.lr", "optimizer.batch_size"
 SIZES, RATES = [2**k for k in range(3, 11)], [2.0**k for k in range(-8, -2)]
@@ -57,16 +51,14 @@ def test_a_contour_has_its_level_everywhere(make_map):
     assert figure.caption[-1] == "ρ_{b}/η = 2^{20} doesn't pass over the grid"
 
 
-def test_cells_without_a_value(make_map, tmp_path):
+def test_cells_without_a_value(make_map):
     figure = make_map(lambda grid, point, seed: None if point[LR] == RATES[-1] else 0.5)
     heat_map = figure.panels[0].heat_map
     assert heat_map.diverged == tuple((b, RATES[-1]) for b in SIZES)
     assert heat_map.mean[-1] == (None,) * 8
-    assert "diverged" in figures._legend(figure)
-    assert len(draw(figure, tmp_path, "map")) == 3
 
 
-def test_axes_of_choices_have_cells_and_no_contours(make_sweep, make_runs, tmp_path):
+def test_axes_of_choices_have_cells_and_no_contours(make_sweep, make_runs):
     order = "optimizer.order"
     sweep = make_sweep(
         {"map": {order: ["shuffled", "fixed"], "regularizer.strength": [0, 0.5]}},
@@ -79,8 +71,6 @@ def test_axes_of_choices_have_cells_and_no_contours(make_sweep, make_runs, tmp_p
     figure = figure_series(sweep, make_runs(sweep, lambda grid, point, seed: 0.5))
     assert figure.panels[0].heat_map.x == ("shuffled", "fixed")
     assert figure.caption[-1] == "λ = 2^{-2} doesn't pass over the grid"
-    assert len(draw(figure, tmp_path, "map")) == 3
-    assert len(draw(figure_series(sweep, []), tmp_path, "nothing yet")) == 3
 
 
 def test_cells_meet_half_way_in_log2():
@@ -88,35 +78,7 @@ def test_cells_meet_half_way_in_log2():
     assert cell_edges((4,)) == pytest.approx([4 / math.sqrt(2), 4 * math.sqrt(2)])
 
 
-def luminance(colour):
-    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgba(colour)[:3]]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def test_every_value_is_written_and_legible_and_nothing_overlaps(make_map):
-    with matplotlib.rc_context():
-        matplotlib.rcParams.update(figures._STYLE)
-        drawn = figures._figure(make_map())
-        axes, bar = drawn.axes
-        values = [text for text in axes.texts if text.get_color() in ("black", "white")]
-        assert len(values) == 48
-        (mesh,) = axes.collections
-        cell = axes.get_window_extent().width / 8
-        for text, colour in zip(values, mesh.to_rgba(mesh.get_array().ravel()), strict=True):
-            light, dark = sorted((luminance(text.get_color()), luminance(colour)), reverse=True)
-            assert (light + 0.05) / (dark + 0.05) > 4.5  # WCAG's contrast for text
-            assert text.get_window_extent().width < cell
-        levels = [text for text in axes.texts if text.get_color() == CONTOUR_COLOURS[0]]
-        assert {text.get_text() for text in levels} == {"1", "4"}
-        for text in levels:
-            assert not text.get_window_extent().overlaps(axes.title.get_window_extent())
-            assert not text.get_window_extent().overlaps(bar.get_window_extent())
-        right = max(label.get_window_extent().x1 for label in [bar.yaxis.label, *bar.get_yticklabels()])
-        assert right <= drawn.bbox.x1
-    assert mathtext("ρ_{b}/η") in [text.get_text() for text in drawn.legends[0].get_texts()]
-
-
-def test_a_cell_that_nobody_asked_for_is_empty(make_sweep, make_runs, tmp_path):
+def test_a_cell_that_nobody_asked_for_is_empty(make_sweep, make_runs):
     """An extension has added one point, and with it a row."""
     sweep = make_sweep({"map": {LR: RATES, B: SIZES}}, kind="heat_map", x=B, y=LR, colour_label="accuracy")
     panel = sweep.panels["main"]
@@ -128,4 +90,3 @@ def test_a_cell_that_nobody_asked_for_is_empty(make_sweep, make_runs, tmp_path):
     assert cells.y[-1] == 2.0**-2
     assert cells.mean[-1] == (0.5, *[None] * (len(SIZES) - 1))
     assert (cells.diverged, cells.unfinished) == ((), ())
-    assert len(draw(figure, tmp_path, "ragged")) == 3

@@ -4,17 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from sgdlab.analysis import phase
 from sgdlab.analysis.figure_series import figure_series
-from sgdlab.analysis.figures import draw
-from sgdlab.analysis.panel_drawing import draw_panel
 
 LR = "optimizer.lr"
 X, Y = "instability.curve", "relative_loss_change.curve"
 BEFORE = {"before": {"metric": X, "above": 1}}
-LINES = [{"label": "quadratic", "slope": 1, "through": [1, 0]}, {"x": 1}, {"y": 0, "label": "no change"}]
 
 
 @pytest.fixture
@@ -99,25 +95,3 @@ def test_many_points_are_thinned_and_it_is_said(phases, monkeypatch):
     figure = phases(mark_end=True)
     assert figure.panels[0].series[0].x == (0.5, 1.0, 1.5) * 2
     assert figure.caption[-1] == "gd: one evaluation in 2 is drawn"
-
-
-def test_lines_are_drawn_where_the_file_has_them(phases, tmp_path):
-    figure = phases(lines=LINES, mark_end=True)
-    axes = Figure().add_subplot()
-    draw_panel(axes, figure.panels[0], figure)
-    points, ends, slope, upright, level = axes.lines
-    assert (len(points.get_xdata()), points.get_linestyle()) == (10, "None")
-    assert list(ends.get_xdata()) == [1.5, 1.5]
-    assert (slope.get_xy1(), slope.get_slope()) == ((1.0, 0.0), 1.0)
-    assert list(upright.get_xdata()) == [1, 1]
-    assert list(level.get_ydata()) == [0, 0]
-    assert len({line.get_linestyle() for line in (slope, upright, level)}) == 3
-    assert len(draw(figure, tmp_path, "phase")) == 3
-
-
-def test_the_range_of_x_is_drawn_and_what_it_leaves_out_counted(make_sweep, make_runs, phases):
-    figure = phases()
-    panel = replace(figure.panels[0], x_range=(0.6, 1.3))
-    axes = Figure().add_subplot()
-    draw_panel(axes, panel, figure)
-    assert axes.get_xlim() == (0.6, 1.3)

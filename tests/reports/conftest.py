@@ -1,10 +1,16 @@
-"""Sweeps with made-up runs, one whose every text is hostile."""
+"""Sweeps with made-up runs, one whose every text is hostile; and a reader, who opens pages in a browser."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from sgdlab.analysis.observations import Observation
 from sgdlab.analysis.timing import Timing
+from sgdlab.reports.failures import FailureGroup
 from sgdlab.reports.section import SweepSection, section_of
 from sgdlab.sweeps.spec import Sweep
 
@@ -146,3 +152,72 @@ def hostile_section() -> SweepSection:
         ],
     )
     return section_of(made, runs("main", "reg", "regularizer.strength", LAMBDA), {HOSTILE: HOSTILE})
+
+
+class Reader:
+    """Somebody with a real browser."""
+
+    def __init__(self, browser: Any) -> None:
+        self.browser = browser
+
+    def show(self, page: Path, width: int = 1280, scheme: str = "light") -> None:
+        """Open a page in a window of this width, and wait for its figures."""
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.set_scheme(scheme)
+        self.browser.get(page.as_uri())
+        self.wait_for("return document.documentElement.dataset.drawn")
+
+    def set_scheme(self, scheme: str) -> None:
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+
+    def wait_for(self, script: str) -> Any:
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        return WebDriverWait(self.browser, 60).until(lambda browser: browser.execute_script(script))
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.browser.execute_script(script, *arguments)
+
+    def texts(self, selector: str) -> list[str]:
+        script = "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent)"
+        return self.run(script, selector)
+
+    def requests(self) -> set[str]:
+        """The schemes of everything that was asked for since the last time."""
+        messages = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
+        return {
+            m["params"]["request"]["url"].partition(":")[0]
+            for m in messages
+            if m["method"] == "Network.requestWillBeSent"
+        }
+
+
+@pytest.fixture
+def reader(browser) -> Reader:
+    return Reader(browser)
+
+
+@pytest.fixture
+def many_runs_section(curves_section) -> SweepSection:
+    """10,000 runs of 2,000 points in 60 evaluations each; one point in ten has a run that failed."""
+    rates = [0.001 * (i + 1) for i in range(2000)]
+    grids = {"sgd": {"label": "SGD", "axes": {"optimizer.lr": rates}}}
+    made = sweep(name="many/runs", panels={"main": {"title": "Many", "grids": grids}}, claims=[])
+    updates = np.arange(1, 61) * 250
+    generator = np.random.default_rng(0)
+    observations = []
+    for index, rate in enumerate(rates):
+        for seed in range(NUM_SEEDS):
+            key = hashlib.sha256(f"{rate} {seed}".encode()).hexdigest()
+            if seed == 0 and index % 10 == 0:
+                observations.append(Observation("main", "sgd", {"optimizer.lr": rate}, seed, key, "failed"))
+                continue
+            values = generator.random(60)
+            metrics = {"test_accuracy.best": values.max(), "test_accuracy.honest": values[-1]}
+            curves = {"updates": updates, "test_accuracy": values}
+            point = {"optimizer.lr": rate}
+            observations.append(Observation("main", "sgd", point, seed, key, "done", metrics, curves))
+    groups = [FailureGroup("out of memory", tuple(o.key for o in observations if o.state == "failed"), "log")]
+    return section_of(made, observations, {}, [], groups)

@@ -1,6 +1,5 @@
 """The page as a reader has it: opened from a file in a real browser."""
 
-import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,8 +10,8 @@ import pytest
 from sgdlab.analysis.optimum import Edge
 from sgdlab.analysis.protocol import Spread
 from sgdlab.errors import UserError
-from sgdlab.reports import html_page
 from sgdlab.reports.html_page import render_report, write_report
+from sgdlab.reports.numbers import spread_text
 
 MADE_AT = datetime(2021, 1, 28, 12, 0, tzinfo=UTC)
 
@@ -23,63 +22,31 @@ def page(tmp_path_factory, curves_section, trajectories_section, hostile_section
     return write_report(sections, tmp_path_factory.mktemp("report") / "report.html", MADE_AT)
 
 
-def show(browser, page: Path, width: int = 1280, scheme: str = "light") -> None:
-    """Open the page in a window of this width, and wait for its figures."""
-    from selenium.webdriver.support.wait import WebDriverWait
-
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    set_scheme(browser, scheme)
-    browser.get(page.as_uri())
-    WebDriverWait(browser, 20).until(
-        lambda b: b.execute_script("return document.documentElement.dataset.drawn")
-    )
-
-
-def set_scheme(browser, scheme: str) -> None:
-    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-
-
-def texts(browser, selector: str) -> list[str]:
-    script = "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent)"
-    return browser.execute_script(script, selector)
-
-
-def requests(browser) -> set[str]:
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    return {
-        m["params"]["request"]["url"].partition(":")[0]
-        for m in messages
-        if m["method"] == "Network.requestWillBeSent"
-    }
-
-
-def test_it_opens_from_a_file_without_errors_or_network(browser, page):
+def test_it_opens_from_a_file_without_errors_or_network(browser, reader, page):
     browser.get_log("browser"), browser.get_log("performance")
-    show(browser, page)
+    reader.show(page)
     assert browser.get_log("browser") == []
-    assert requests(browser) <= {"file", "data", "blob", "chrome"}  # the last is the browser's first own page
+    assert reader.requests() <= {"file", "data", "blob", "chrome"}  # the last is the browser's first own page
     assert page.stat().st_size < 10_000_000
 
 
-def test_every_panel_has_its_figure(browser, page):
-    show(browser, page)
-    assert len(texts(browser, ".plot")) == 4
+def test_every_panel_has_its_figure(browser, reader, page):
+    reader.show(page)
+    assert len(reader.texts(".plot")) == 4
     assert browser.execute_script(
         "return [...document.querySelectorAll('.plot')].every(p => p.querySelector('svg'))"
     )
-    ticks = [text.replace("\u200b", "") for text in texts(browser, "#plot-0-0 .xtick text")]
+    ticks = [text.replace("\u200b", "") for text in reader.texts("#plot-0-0 .xtick text")]
     assert ticks == [f"2−{k}" for k in range(9, 0, -1)]
-    assert texts(browser, "#plot-0-0 .legendtext")[0] == "SGD"
-    assert len(texts(browser, "#plot-1-0 .legendtext")) == 6
-    assert texts(browser, ".modebar-btn[data-title*=Share]") == []  # it would send data away
+    assert reader.texts("#plot-0-0 .legendtext")[0] == "SGD"
+    assert len(reader.texts("#plot-1-0 .legendtext")) == 6
+    assert reader.texts(".modebar-btn[data-title*=Share]") == []  # it would send data away
 
 
-def test_expected_time_stands_beside_the_actual_one(browser, page):
-    show(browser, page)
+def test_expected_time_stands_beside_the_actual_one(browser, reader, page):
+    reader.show(page)
     table = "[aria-label='Expected and actual time of smith2021/fig1b'] "
-    assert texts(browser, table + "tbody tr > *") == [
+    assert reader.texts(table + "tbody tr > *") == [
         "mlp 64-64 · mnist1d · B=16",
         "63",
         "20",  # µs: 20 s for a million updates
@@ -88,44 +55,44 @@ def test_expected_time_stands_beside_the_actual_one(browser, page):
         "25 s",
         "1.25",
     ]
-    assert len(texts(browser, "[aria-label^='Expected and actual time']")) == 1  # the others have none
+    assert len(reader.texts("[aria-label^='Expected and actual time']")) == 1  # the others have none
 
 
-def test_verdicts_are_words_and_not_colour_alone(browser, page):
-    show(browser, page)
-    assert texts(browser, "#sweep-0 td .verdict") == ["✓ supported", "✗ not supported", "? inconclusive"]
-    expected = texts(browser, "#sweep-0 [aria-label^=Claims] tbody tr:nth-child(2) .number")
+def test_verdicts_are_words_and_not_colour_alone(browser, reader, page):
+    reader.show(page)
+    assert reader.texts("#sweep-0 td .verdict") == ["✓ supported", "✗ not supported", "? inconclusive"]
+    expected = reader.texts("#sweep-0 [aria-label^=Claims] tbody tr:nth-child(2) .number")
     assert expected[2] == "in [0.3, 0.4]"
-    assert "1 not supported" in texts(browser, "nav li")[0]
+    assert "1 not supported" in reader.texts("nav li")[0]
 
 
-def test_points_show_the_protocol_and_what_is_missing(browser, page):
-    show(browser, page)
+def test_points_show_the_protocol_and_what_is_missing(browser, reader, page):
+    reader.show(page)
     rows = [
-        re.sub(r"\s+", " ", row).strip() for row in texts(browser, "#sweep-0 [aria-label^=Points] tbody tr")
+        re.sub(r"\s+", " ", row).strip() for row in reader.texts("#sweep-0 [aria-label^=Points] tbody tr")
     ]
     assert len(rows) == 10
     assert "optimizer.lr=2**-3 ◎ best" in rows[3]
-    assert rows[5].endswith("0 finite runs of 5, 3 needed – – – 5 0 5 0 0")
-    assert rows[9].endswith("5 0 0 0 5")
+    assert rows[5].endswith("0 finite runs of 5, 3 needed – – – 5 0 5 0 0 runs")
+    assert rows[9].endswith("5 0 0 0 5 runs")
 
 
-def test_hostile_text_stays_text(browser, page, hostile_section):
+def test_hostile_text_stays_text(browser, reader, page, hostile_section):
     hostile = hostile_section.title
     (curve,) = hostile_section.series.panels[0].series
-    show(browser, page)
+    reader.show(page)
     assert browser.title != "owned"
-    assert texts(browser, "#sweep-2 h2") == [hostile]
-    assert texts(browser, "#sweep-2 .notes li") == [hostile]
-    assert texts(browser, "#sweep-2 figcaption") == [hostile]
-    assert texts(browser, "#sweep-2 dt")[-1] == hostile
-    assert " ".join(texts(browser, "#plot-2-0 .legendtext tspan")) == curve.label
+    assert reader.texts("#sweep-2 h2") == [hostile]
+    assert reader.texts("#sweep-2 .notes li") == [hostile]
+    assert reader.texts("#sweep-2 figcaption") == [hostile]
+    assert reader.texts("#sweep-2 dt")[-1] == hostile
+    assert " ".join(reader.texts("#plot-2-0 .legendtext tspan")) == curve.label
     assert browser.execute_script("return document.querySelectorAll('main img, .plot b').length") == 0
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_nothing_sticks_out(browser, page, width):
-    show(browser, page, width=width)
+def test_nothing_sticks_out(browser, reader, page, width):
+    reader.show(page, width=width)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     script = """
         const plots = [...document.querySelectorAll('.plot')];
@@ -133,24 +100,24 @@ def test_nothing_sticks_out(browser, page, width):
     assert max(browser.execute_script(script)) <= 0
 
 
-def test_figures_follow_the_colour_scheme(browser, page):
+def test_figures_follow_the_colour_scheme(browser, reader, page):
     from selenium.webdriver.support.ui import WebDriverWait
 
     script = """
         const style = getComputedStyle(document.body);
         const line = getComputedStyle(document.querySelector('#plot-0-0 path.js-line'));
         return [style.backgroundColor, line.stroke]"""
-    show(browser, page, scheme="light")
+    reader.show(page, scheme="light")
     assert browser.execute_script(script) == ["rgb(255, 255, 255)", "rgb(11, 107, 179)"]
-    set_scheme(browser, "dark")
+    reader.set_scheme("dark")
     dark = ["rgb(20, 23, 28)", "rgb(98, 176, 240)"]
     WebDriverWait(browser, 30).until(lambda _: browser.execute_script(script) == dark)  # plots are redrawn
 
 
-def test_the_keyboard_reaches_everything(browser, page):
+def test_the_keyboard_reaches_everything(browser, reader, page):
     from selenium.webdriver import ActionChains, Keys
 
-    show(browser, page)
+    reader.show(page)
     name = "return document.activeElement.ariaLabel || document.activeElement.textContent"
     focused = []
     for _ in range(24):
@@ -207,4 +174,4 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     ],
 )
 def test_mean_and_deviation_have_the_same_decimals(spread, text):
-    assert html_page._spread(spread) == text
+    assert spread_text(spread) == text

@@ -141,5 +141,5 @@ def test_a_claim_without_its_source_says_so_beside_its_verdict(tmp_path, curves_
 
 def test_a_folder_that_can_t_be_written_is_one_message(tmp_path, curves_section):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"the page can't be written to .*results\.md"):
+    with pytest.raises(UserError, match=r"can't be written to .*results"):
         write_results_page([curves_section], tmp_path / "file" / "results.md", 1)

@@ -256,10 +256,12 @@ OVERRIDES = {
     "optimizer.lr=2**-6,1/64": "command line: optimizer.lr=['2**-6', '1/64']: 2**-6 comes twice",
     "protocol.keep=9": "command line: protocol.keep=9 is more than protocol.num_seeds=3",
     "protocol.keep=x": "command line: protocol.keep='x': input should be a whole number, such as 16 or 2**4",
-    "protocol.seeds=9": (
-        "command line: protocol.seeds is not a key (did you mean protocol.num_seeds?); "
-        "known here: keep, num_seeds, rank_by"
+    "protocol.sees=9": (
+        "command line: protocol.sees is not a key (did you mean protocol.seeds?); "
+        "known here: first, keep, num_seeds, rank_by, seeds, step"
     ),
+    "protocol.seeds=9": "command line: protocol.seeds=9: input should be 'all', 'claims' or 'halving'",
+    "protocol.first=3": "command line: protocol.first is for protocol.seeds=claims or halving",
     "budget.num_epochs=3": "budget.num_epochs can't be set: grid rate computes it, as 2 * data.num_train",
 }
 

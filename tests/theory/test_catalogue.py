@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sgdlab.analysis.figures import draw
 from sgdlab.errors import UsageError
+from sgdlab.figures.draw import draw
 from sgdlab.theory.catalogue import CHECKS, find_checks
 
 PAGE = Path(__file__).parents[2] / "docs" / "theory.md"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from sgdlab.analysis.panel_drawing import draw_panel
 from sgdlab.analysis.series import FigureSeries
+from sgdlab.figures.panel import draw_panel
 from sgdlab.sweeps.claims import Expectation
 from sgdlab.theory.check import Finding
 from sgdlab.theory.convergence import ErrorCurve, big_o, convergence_panel

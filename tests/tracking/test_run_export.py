@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -216,16 +217,18 @@ def test_a_refusal_of_wandb_is_one_clear_message(tracker, monkeypatch):
 
 def lose_logs(monkeypatch, times):
     """Make W&B's log vanish so many times, as it did on a busy machine: the folder is there, and empty."""
-    write, lost = run_export._write, []
+    open_run, lost = run_export.open_run, []
 
-    def write_and_lose(result, curves, context, tracker, workplace):
-        write(result, curves, context, tracker, workplace)
+    @contextmanager
+    def open_and_lose(identity, config, tracker, workplace):
+        with open_run(identity, config, tracker, workplace) as run:
+            yield run
         if len(lost) < times:
             (log,) = (workplace / "wandb").glob("*/*.wandb")
             log.unlink()
             lost.append(log)
 
-    monkeypatch.setattr(run_export, "_write", write_and_lose)
+    monkeypatch.setattr(run_export, "open_run", open_and_lose)
     return lost
 
 

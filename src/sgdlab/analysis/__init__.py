@@ -1,1 +1,1 @@
-"""From stored runs to a verdict: the protocol, optima, claims and figures. Knows nothing of torch."""
+"""From stored runs to a verdict: protocol, optima, claims, the numbers of figures. Knows nothing of torch."""

@@ -3,14 +3,16 @@
 *supported* when the whole interval satisfies the expectation, *not supported* when none of it does,
 *inconclusive* otherwise, and whenever something that the number needs is unfinished, diverged or too few. A
 claim whose source is missing is *inconclusive*, too: its number is computed, and tests what was assumed.
+Where seeds are added until claims are decided, intervals are wider: see `sgdlab.analysis.looks`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
+from sgdlab.analysis.claim_rounds import Followed, follow_claim
+from sgdlab.analysis.decision import Decision, decide, decision_of
 from sgdlab.analysis.estimators.any_claim import estimate_claim
 from sgdlab.analysis.estimators.estimate import Estimate
 from sgdlab.analysis.leave_one_out import leave_one_out
@@ -19,8 +21,6 @@ from sgdlab.analysis.points import GridRuns, arrange
 from sgdlab.sweeps.any_claim import Claim
 from sgdlab.sweeps.claims import Expectation
 from sgdlab.sweeps.spec import Protocol, Sweep
-
-Decision = Literal["supported", "not supported", "inconclusive"]
 
 _SOURCE_MISSING = "source missing: the settings are assumed, for no text at hand states them"
 
@@ -34,7 +34,7 @@ class Verdict:
     verdict: Decision
     estimate: float | None
     interval: tuple[float, float] | None  # 95 %; an infinite end where only one side is bounded
-    num_seeds: int
+    num_seeds: int  # that entered the number
     rule: str  # how the number was computed and what was expected of it
     reason: str  # why this verdict, and what was left out
 
@@ -53,28 +53,9 @@ def judge(sweep: Sweep, observations: Iterable[Observation]) -> list[Verdict]:
         for panel_name, panel in sweep.panels.items():
             if claim.panels is None or panel_name in claim.panels:
                 grids = {grid_name: arranged[panel_name, grid_name] for grid_name in panel.grids}
-                estimate = estimate_claim(claim, grids, sweep.protocol)
-                verdict = _verdict(claim, panel_name, estimate)
-                if verdict.verdict == "inconclusive" and estimate.obstacle is None:
-                    odd = _name_odd_seed(claim, grids, sweep.protocol)
-                    verdict = replace(verdict, reason="; ".join((verdict.reason, *odd)))
-                verdicts.append(verdict)
+                judged = _judge_in_rounds if sweep.protocol.seeds == "claims" else _judge_at_once
+                verdicts.append(judged(claim, panel_name, grids, sweep.protocol))
     return verdicts
-
-
-def decide(interval: tuple[float, float], expect: Expectation) -> Decision:
-    """Hold an interval against an expectation; bounds of `within` belong to it."""
-    low, high = interval
-    if expect.above is not None:
-        inside, outside = low > expect.above, high <= expect.above
-    elif expect.below is not None:
-        inside, outside = high < expect.below, low >= expect.below
-    else:
-        first, last = expect.within or (low, high)
-        inside, outside = first <= low and high <= last, high < first or low > last
-    if inside:
-        return "supported"
-    return "not supported" if outside else "inconclusive"
 
 
 def describe_number(verdict: Verdict) -> str | None:
@@ -95,13 +76,37 @@ def describe_expectation(expect: Expectation) -> str:
     return f"within [{low:g}, {high:g}]"
 
 
+def _judge_at_once(claim: Claim, panel: str, grids: Mapping[str, GridRuns], protocol: Protocol) -> Verdict:
+    estimate = estimate_claim(claim, grids, protocol)
+    verdict = _verdict(claim, panel, estimate)
+    if verdict.verdict == "inconclusive" and estimate.obstacle is None:
+        odd = _name_odd_seed(claim, grids, protocol)
+        return replace(verdict, reason="; ".join((verdict.reason, *odd)))
+    return verdict
+
+
+def _judge_in_rounds(claim: Claim, panel: str, grids: Mapping[str, GridRuns], protocol: Protocol) -> Verdict:
+    followed = follow_claim(claim, grids, protocol)
+    verdict = _verdict(claim, panel, followed.estimate)
+    return replace(verdict, reason="; ".join((verdict.reason, *_describe_rounds(followed, protocol))))
+
+
+def _describe_rounds(followed: Followed, protocol: Protocol) -> Iterator[str]:
+    """Say how many seeds the claim's points have, and whether there are to be more."""
+    points = sum(map(len, followed.points.values()))
+    if followed.num_waiting:
+        runs = "1 run" if followed.num_waiting == 1 else f"{followed.num_waiting} runs"
+        yield f"{runs} of the first {followed.num_seeds} seeds of its {points} points have no outcome yet"
+    elif followed.num_seeds < protocol.num_seeds:
+        yield f"stopped with {followed.num_seeds} of {protocol.num_seeds} seeds at its {points} points"
+
+
 def _verdict(claim: Claim, panel: str, estimate: Estimate) -> Verdict:
     expected = describe_expectation(claim.expect)
+    decision: Decision = decision_of(estimate, claim.expect)
     if estimate.obstacle is not None or estimate.interval is None:
-        decision: Decision = "inconclusive"
         reason = estimate.obstacle or "no interval"
     else:
-        decision = decide(estimate.interval, claim.expect)
         low, high = estimate.interval
         lies = {"supported": "lies", "not supported": "doesn't lie", "inconclusive": "lies only partly"}[
             decision

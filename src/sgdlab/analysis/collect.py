@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from typing import Literal, TypeVar
 
 from sgdlab.analysis.export import Exported
 from sgdlab.analysis.observations import Observation
+from sgdlab.analysis.seed_rounds import spare
 from sgdlab.runs.index import Index
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.places import places
 from sgdlab.sweeps.remembered import SweepKeys
 from sgdlab.sweeps.spec import Sweep
+from sgdlab.sweeps.survey import Census, restricted
+
+C = TypeVar("C", bound=Census)
 
 
 def observe(sweep: Sweep, known: SweepKeys, store: Store) -> list[Observation]:
     """Look up the runs of a sweep; curves are read where it draws them or makes claims about them.
 
-    A damaged run counts as failed. Raises `DamagedRunError` where curves are needed and damaged.
+    A damaged run counts as failed, and one that the protocol's rule for seeds doesn't ask for as spared.
+    Raises `DamagedRunError` where curves are needed and damaged.
     """
-    return list(_observations(sweep, known, store))
+    return spare(sweep, list(_observations(sweep, known, store)))
+
+
+def only_asked_for(found: C, asked: Iterable[tuple[Sweep, SweepKeys]], store: Store) -> C:
+    """Leave the runs out of a census or survey that no sweep's rule for seeds asks for by now.
+
+    Raises as `observe` does.
+    """
+    keys: set[str] = set()
+    num_asked = 0
+    for sweep, known in asked:
+        own = known.keys
+        if sweep.protocol.seeds != "all":
+            own = [run.key for run in observe(sweep, known, store) if run.state != "spared"]
+        keys.update(own)
+        num_asked += len(own)
+    return restricted(found, keys, num_asked)
 
 
 def observe_export(sweep: Sweep, known: SweepKeys, exported: Exported) -> list[Observation]:
     """Look up the runs of a sweep in an export; one that it doesn't hold is missing."""
     across_kinks = frozenset(known.across_kinks)
-    return [
+    observations = [
         Observation(
             panel=place.panel,
             grid=place.grid,
@@ -39,6 +60,7 @@ def observe_export(sweep: Sweep, known: SweepKeys, exported: Exported) -> list[O
         )
         for place, key in zip(places(sweep), known.keys, strict=True)
     ]
+    return spare(sweep, observations)
 
 
 def _observations(sweep: Sweep, known: SweepKeys, store: Store) -> Iterator[Observation]:

@@ -29,6 +29,8 @@ def bar_coverage(points: Sequence[PointSummary], protocol: Protocol) -> float | 
     valued = [point for point in points if point.best is not None]
     if len(valued) < 2 or valued[0].metric != protocol.rank_by or protocol.keep < 2:
         return None
+    if protocol.seeds == "claims":
+        return None  # n differs between points
     if min(len(point.finite) for point in valued) < MIN_SEEDS:
         return None
     sign = -1.0 if lower_is_better(protocol.rank_by) else 1.0

@@ -85,7 +85,7 @@ def explain_point(
             rank_value=_finite(run.metrics.get(protocol.rank_by)),
             value=_finite(run.metrics.get(metric)),
             kept=run.seed in place,
-            why=reasons.get(run.seed) or f"kept: ranks {place[run.seed] + 1} of {protocol.num_seeds}",
+            why=reasons.get(run.seed) or f"kept: ranks {place[run.seed] + 1} of {summary.num_asked}",
         )
         for run in runs
     ]

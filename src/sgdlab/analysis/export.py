@@ -87,6 +87,8 @@ def read_export(folder: Path) -> Exported:
     states: dict[str, State] = {}
     metrics: dict[str, dict[str, float]] = {}
     for record in runs.iter_rows(named=True):
+        if record["state"] == "spared" and record["key"] in states:
+            continue  # another sweep asks for it
         states[record["key"]] = record["state"]
         metrics[record["key"]] = {
             name: value

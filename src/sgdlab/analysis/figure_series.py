@@ -18,11 +18,14 @@ from sgdlab.analysis.optima import make_optima
 from sgdlab.analysis.penalty_error import describe_penalty_error
 from sgdlab.analysis.phase import make_phase
 from sgdlab.analysis.points import GridRuns, arrange, describe_point, is_number
-from sgdlab.analysis.protocol import summarize_point
+from sgdlab.analysis.protocol import describe_value, summarize_point
+from sgdlab.analysis.seed_rounds import describe_rounds
 from sgdlab.analysis.series import FigureSeries, HeatMap, Made, PanelSeries, Reference, Rule, Series, XScale
 from sgdlab.analysis.trajectories import make_trajectories
 from sgdlab.sweeps.drawings import Curve
 from sgdlab.sweeps.spec import Protocol, Sweep
+
+_MAX_NAMED = 6  # points without a value
 
 
 def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSeries:
@@ -34,6 +37,7 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
         If an observation doesn't belong to the sweep, or an expression on x can't be evaluated.
     """
     drawing = sweep.drawing
+    observations = list(observations)
     arranged = arrange(sweep, observations)
     drawn = [*drawing.curves, *([drawing.reference] if drawing.reference else [])]
     grids = {(panel, curve.grid): arranged[panel, curve.grid] for panel in sweep.panels for curve in drawn}
@@ -71,9 +75,12 @@ def figure_series(sweep: Sweep, observations: Iterable[Observation]) -> FigureSe
         caption=(
             _protocol(sweep),
             _counts(grids.values()),
+            *describe_rounds(sweep, observations),
             *_smoothing(sweep),
             *_tuning(sweep),
             *describe_penalty_error(run for grid in grids.values() for point in grid.runs for run in point),
+            *_without_value(panels),
+            *_optima(panels),
             *_thin_lines(panels),
             *warnings,
         ),
@@ -121,6 +128,8 @@ def _protocol(sweep: Sweep) -> str:
         return f"{where}. A point is one evaluation of one run, and all finite runs are drawn."
     if sweep.drawing.seed is not None:
         return f"{where}. The run of seed {sweep.drawing.seed} of {protocol.num_seeds} alone."
+    if protocol.seeds == "claims":
+        return f"{where}. Mean ± s.d. of {describe_value(protocol)} runs a point."
     if protocol.keep == protocol.num_seeds:
         return f"{where}. Mean ± s.d. of {protocol.num_seeds} runs a point."
     return (
@@ -158,6 +167,7 @@ def _counts(grids: Iterable[GridRuns]) -> str:
                 states[run.key or place] = run.state
     counted = list(states.values())
     parts = [f"{counted.count(state)} {state}" for state in ("done", "diverged", "failed", "missing")]
+    parts += [f"{spared} spared"] if (spared := counted.count("spared")) else []
     return f"{len(counted)} runs: {', '.join(parts)}."
 
 
@@ -187,6 +197,29 @@ def _contours_outside(panel: PanelSeries, sweep: Sweep) -> list[str]:
         for level in contours.levels
         if (contours.label, level) not in passing
     ]
+
+
+def _optima(panels: Sequence[PanelSeries]) -> list[str]:
+    """Say what a marked optimum and its error bar are, where there are any."""
+    if not any(one.optimum for panel in panels for one in panel.series):
+        return []
+    return ["Optimum: the best mean; its error bar: every x whose mean lies within one s.d. of it."]
+
+
+def _without_value(panels: Sequence[PanelSeries]) -> list[str]:
+    """Name the points where too many runs diverged; where there are many, count them."""
+    where = [
+        f"{one.label} at {', '.join(map(label_of_number, one.diverged_x))}"
+        for panel in panels
+        for one in panel.series
+        if one.diverged_x
+    ]
+    num_points = sum(len(one.diverged_x) for panel in panels for one in panel.series)
+    num_points += sum(len(panel.heat_map.diverged) for panel in panels if panel.heat_map)
+    if not num_points:
+        return []
+    named = f": {'; '.join(where)}" if where and num_points <= _MAX_NAMED else f" at {num_points} points"
+    return [f"No value, since too many runs diverged{named}."]
 
 
 def _thin_lines(panels: Sequence[PanelSeries]) -> list[str]:

@@ -5,7 +5,6 @@ Powers of two and indices are written in TeX's way; each drawing turns ``^{…}`
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sgdlab.analysis.points import GridRuns, Point
@@ -28,11 +27,6 @@ def label_of_number(value: Any) -> str:
     text = format_number(value)
     base, power, exponent = text.partition("**")
     return f"{base}^{{{exponent}}}" if power else text
-
-
-def mathtext(label: str) -> str:
-    """Turn ``2^{-6}`` and ``_{n}`` into matplotlib's, unless the label is already written for it."""
-    return label if "$" in label else re.sub(r"(\d+\^\{[^}]*\}|_\{[^}]*\})", r"$\1$", label)
 
 
 def label_of_point(point: Point, axes: list[str]) -> str:

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-State = Literal["done", "diverged", "failed", "missing"]
+State = Literal["done", "diverged", "failed", "missing", "spared"]
+"""Spared: the protocol has this run, and its rule for seeds doesn't ask for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +25,4 @@ class Observation:
     metrics: Mapping[str, float] = field(default_factory=dict)  # "test_accuracy.best" → value; may lack some
     curves: Mapping[str, np.ndarray] = field(default_factory=dict)  # "updates", "test_accuracy", … each (E,)
     differences_kinks: bool = False  # finite differences with ReLU
+    why: str = ""  # it was spared

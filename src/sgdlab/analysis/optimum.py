@@ -8,7 +8,7 @@ of the grid: where one does, the true optimum may lie beyond, and the grid shoul
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -72,20 +72,36 @@ def edges_touched(points: Sequence[Point], grid: Sequence[Point]) -> tuple[Edge,
     hyperparameter goes below it.
     """
     edges = []
-    for axis in grid[0]:
-        values = [point[axis] for point in grid]
-        if not all(is_number(value) for value in values):
-            continue  # a choice such as optimizer.order has no ends
-        if min(values) == max(values):
-            continue
-        ends: dict[Any, tuple[float, float]] = {}
-        for point in grid:
-            line = place_beside(point, [axis])
-            low, high = ends.get(line, (point[axis], point[axis]))
-            ends[line] = (min(low, point[axis]), max(high, point[axis]))
+    for axis, ends in _ends(grid):
         touched = [(point[axis], ends[place_beside(point, [axis])]) for point in points]
         if any(value == low and value != 0 for value, (low, _) in touched):
             edges.append(Edge(axis, "low"))
         if any(value == high for value, (_, high) in touched):
             edges.append(Edge(axis, "high"))
     return tuple(edges)
+
+
+def is_at_an_edge(grid: Sequence[Point]) -> list[bool]:
+    """Return of each point of a grid whether it touches an end, as `edges_touched` does of one."""
+    found = [False] * len(grid)
+    for axis, ends in _ends(grid):
+        for index, point in enumerate(grid):
+            low, high = ends[place_beside(point, [axis])]
+            found[index] |= point[axis] == high or (point[axis] == low and low != 0)
+    return found
+
+
+def _ends(grid: Sequence[Point]) -> Iterator[tuple[str, dict[Any, tuple[float, float]]]]:
+    """Yield each axis that has ends, and where they are: by the place on all other axes."""
+    for axis in grid[0]:
+        values = [point[axis] for point in grid]
+        if not all(map(is_number, values)):
+            continue  # a choice such as optimizer.order has no ends
+        if min(values) == max(values):
+            continue
+        ends: dict[Any, tuple[float, float]] = {}
+        for point, value in zip(grid, values, strict=True):
+            line = place_beside(point, [axis])
+            low, high = ends.get(line, (value, value))
+            ends[line] = (min(low, value), max(high, value))
+        yield axis, ends

@@ -16,6 +16,7 @@ from sgdlab.sweeps.selection import Where, describe_where, values_meant
 from sgdlab.sweeps.spec import Sweep
 
 Point = Mapping[str, Any]  # axis → value
+PointId = frozenset[tuple[str, Any]]  # tells it from others
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def hashable(value: Any) -> Any:
     return tuple(map(hashable, value)) if isinstance(value, list | tuple) else value
 
 
-def point_id(point: Point) -> frozenset[tuple[str, Any]]:
+def point_id(point: Point) -> PointId:
     """Return what tells a point from others, as something that can be looked up."""
     try:
         return frozenset(point.items())

@@ -5,6 +5,10 @@ the displayed metric are taken over the k that rank first. So all metrics of a f
 A diverged run ranks last whatever it had reached, and has no value; fewer than k runs with finite values give
 no value. Equal ranks are ordered by seed, which the results can't influence.
 
+The best 5 of 12 lie further above the mean than the best 5 of 7. So where seeds are added until claims are
+decided, and points have different n, a value is the mean over all finite runs, k of which are still needed.
+Where halving stops points, these have no value, and all others have their n.
+
 Choosing the best runs flatters (the best 5 of 7 by 0.4 standard deviations), and so does choosing the best
 epoch on the test set. Beside the value stand the mean over all n, with a bootstrap interval, and
 `NAME.honest`: the epoch is chosen on one half of the test set, read on the other.
@@ -24,7 +28,8 @@ from sgdlab.config.metrics import lower_is_better
 from sgdlab.errors import UsageError
 from sgdlab.sweeps.spec import Protocol
 
-Standing = Literal["valued", "diverged", "unfinished"]
+Standing = Literal["valued", "diverged", "unfinished", "stopped"]
+"""Stopped: successive halving has given the point no more seeds, and so it has no value."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +65,12 @@ class PointSummary:
     honest: Spread | None  # NAME.honest over every finite run that has it
     kept_seeds: tuple[int, ...]  # from the best on
     left_out: tuple[LeftOut, ...]  # by seed
-    num_asked: int
+    num_asked: int  # by the protocol, less those that its rule for seeds spares
     num_done: int
     num_diverged: int
     num_failed: int
     num_missing: int
+    num_spared: int  # that the protocol's rule for seeds doesn't ask for
     standing: Standing  # without a value: have too many diverged for there ever to be one?
     note: str | None  # why there is no value
 
@@ -100,11 +106,11 @@ def summarize_point(observations: Sequence[Observation], protocol: Protocol, met
         raise UsageError(
             f"{describe_place(runs[0])} has {len(runs)} runs, and protocol.num_seeds={protocol.num_seeds}"
         )
-    reasons = {run.seed: why_unusable(run, protocol.rank_by, metric) for run in runs}
+    reasons = {run.seed: run.why or why_unusable(run, protocol.rank_by, metric) for run in runs}
     finite = sorted(
         (run for run in runs if reasons[run.seed] is None), key=lambda run: _rank(run, protocol.rank_by)
     )
-    kept = finite[: protocol.keep] if len(finite) >= protocol.keep else []
+    kept = finite[: _num_kept(runs, len(finite), protocol)]
     for place, run in enumerate(finite[len(kept) :], start=len(kept) + 1):
         reasons[run.seed] = _why_not_kept(run, place, len(finite), protocol)
     states = [run.state for run in runs]
@@ -123,13 +129,14 @@ def summarize_point(observations: Sequence[Observation], protocol: Protocol, met
         left_out=tuple(
             LeftOut(run.key, run.seed, run.state, reason) for run in runs if (reason := reasons[run.seed])
         ),
-        num_asked=protocol.num_seeds,
+        num_asked=protocol.num_seeds - states.count("spared"),
         num_done=states.count("done"),
         num_diverged=num_diverged,
         num_failed=states.count("failed"),
         num_missing=states.count("missing") + protocol.num_seeds - len(runs),
-        standing=standing_of(len(finite), num_diverged, protocol.keep, protocol.num_seeds),
-        note=None if kept else f"{len(finite)} finite runs of {protocol.num_seeds}, {protocol.keep} needed",
+        num_spared=states.count("spared"),
+        standing=_standing(states, len(finite), protocol),
+        note=None if kept else _why_no_value(runs, len(finite), protocol),
     )
 
 
@@ -150,6 +157,13 @@ def why_unusable(run: Observation, *metrics: str) -> str | None:
     return None
 
 
+def describe_value(protocol: Protocol) -> str:
+    """Say what the value of a point is: ``best 5 of 7``, ``all of 5 to 12``."""
+    if protocol.seeds == "claims":
+        return f"all of {protocol.looks[0]} to {protocol.num_seeds}"
+    return f"best {protocol.keep} of {protocol.num_seeds}"
+
+
 def standing_of(num_finite: int, num_diverged: int, num_needed: int, num_seeds: int) -> Standing:
     """Say whether a point has its value, can't have one any more, or may still get it."""
     if num_finite >= num_needed:
@@ -168,6 +182,30 @@ def spread_of(values: Sequence[float]) -> Spread | None:
     return Spread(mean, math.sqrt(variance), len(values))
 
 
+def _standing(states: Sequence[State], num_finite: int, protocol: Protocol) -> Standing:
+    standing = standing_of(num_finite, states.count("diverged"), protocol.keep, protocol.num_seeds)
+    is_stopped = protocol.seeds == "halving" and "spared" in states
+    return "stopped" if is_stopped and standing != "diverged" else standing
+
+
+def _num_kept(runs: Sequence[Observation], num_finite: int, protocol: Protocol) -> int:
+    """Return how many of the finite runs a value is made of; 0 where there is none."""
+    if num_finite < protocol.keep:
+        return 0
+    match protocol.seeds:
+        case "all":
+            return protocol.keep
+        case "claims":
+            return num_finite
+        case "halving":
+            return 0 if any(run.state == "spared" for run in runs) else protocol.keep
+
+
+def _why_no_value(runs: Sequence[Observation], num_finite: int, protocol: Protocol) -> str:
+    stopped = next((run.why for run in runs if run.state == "spared" and protocol.seeds == "halving"), None)
+    return stopped or f"{num_finite} finite runs of {protocol.num_seeds}, {protocol.keep} needed"
+
+
 def _rank(run: Observation, rank_by: str) -> tuple[float, int]:
     value = run.metrics[rank_by]
     return (value if lower_is_better(rank_by) else -value, run.seed)
@@ -176,6 +214,8 @@ def _rank(run: Observation, rank_by: str) -> tuple[float, int]:
 def _why_not_kept(run: Observation, place: int, num_finite: int, protocol: Protocol) -> str:
     if num_finite < protocol.keep:
         return f"finite, but {protocol.keep} finite runs are needed"
+    if protocol.seeds == "halving" and place <= protocol.keep:
+        return "finite, but its point was stopped"
     return f"ranks {place} of {protocol.num_seeds}: {protocol.rank_by} is {run.metrics[protocol.rank_by]:.6g}"
 
 

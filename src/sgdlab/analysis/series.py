@@ -1,4 +1,4 @@
-"""The numbers that a figure draws. `figure_series` computes them, `figures` draws them."""
+"""The numbers of a figure: `figure_series` computes them, the rooms `figures` and `plots` draw them."""
 
 from __future__ import annotations
 

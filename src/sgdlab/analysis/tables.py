@@ -72,7 +72,7 @@ def record_of_row(row: ResultRow) -> dict[str, Any]:
     record["unselected_low"], record["unselected_high"] = summary.unselected_interval or (None, None)
     if row.interval_over_images is not None:
         record["unselected_low_over_images"], record["unselected_high_over_images"] = row.interval_over_images
-    for count in ("asked", "done", "diverged", "failed", "missing"):
+    for count in ("asked", "done", "diverged", "failed", "missing", "spared"):
         record[f"num_{count}"] = getattr(summary, f"num_{count}")
     record["kept_seeds"] = list(summary.kept_seeds)
     record["is_optimum"] = row.is_optimum
@@ -130,6 +130,7 @@ _REASONS_COUNTED = {
     "finite,": "left out for standing at points with too few finite runs",
     "failed": "failed or damaged: `sgdlab status` says why",
     "missing": "missing: `sgdlab run` trains them",
+    "spared:": "spared: the rule protocol.seeds doesn't ask for them",
 }
 
 

@@ -38,6 +38,7 @@ _BY_ENDING = {
     "num_diverged": "runs",
     "num_failed": "runs",
     "num_missing": "runs",
+    "num_spared": "runs",
     "lr": "1/loss",
 }
 _RELATIVE = "relative_"  # a ratio has no unit

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from sgdlab.cli import dashboard, extend, measure, results, standing, sweeps, theory, training
+from sgdlab.cli import (
+    dashboard,
+    extend,
+    figure,
+    measure,
+    results,
+    standing,
+    sweeps,
+    sync,
+    theory,
+    training,
+    watch,
+    workspace,
+)
 
 app = typer.Typer(
     name="sgdlab",
@@ -14,5 +27,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (sweeps, standing, extend, results, theory, training, measure, dashboard):
+for module in (
+    sweeps,
+    standing,
+    watch,
+    dashboard,
+    extend,
+    results,
+    figure,
+    theory,
+    training,
+    measure,
+    sync,
+    workspace,
+):
     module.register(app)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sgdlab.cli.figure import Venue, page_for
 from sgdlab.cli.request import AsJson
 from sgdlab.errors import UsageError
 
@@ -33,6 +34,7 @@ def measure(
     seed: Annotated[int, typer.Option(min=0, help="Of random vectors.")] = 0,
     as_json: AsJson = False,
     folder: Annotated[Path, typer.Option(help="Where to write the figures.")] = Path("outputs/figures"),
+    venue: Venue = None,
 ) -> None:
     """Measure gradient noise and curvature of stored models, over their training sets."""
     names = [argument for argument in arguments if "=" not in argument]
@@ -41,9 +43,10 @@ def measure(
             "which run? Name one or more by their keys; `sgdlab results SWEEP --json` shows them"
         )
     execution = _execution([argument for argument in arguments if "=" in argument])
+    page = page_for(venue)
 
-    from sgdlab.analysis.figures import draw
     from sgdlab.cli.output import console, print_json, show_running, table
+    from sgdlab.figures.draw import draw
     from sgdlab.measuring.measurement import Effort, measure_model
     from sgdlab.measuring.stored_model import load_model, load_pipeline
     from sgdlab.measuring.view import figures, record, rows
@@ -60,7 +63,7 @@ def measure(
         paths = [
             path
             for name, series in figures(measured).items()
-            for path in draw(series, folder, f"measure-{model.key[:12]}-{name}")
+            for path in draw(series, folder, f"measure-{model.key[:12]}-{name}", page=page)
         ]
         if as_json:
             records.append({**record(measured), "figures": [str(path) for path in paths]})

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # they need Hydra, and a command that finds its answer rememb
     from sgdlab.sweeps.expand import WantedRun
     from sgdlab.sweeps.extension import ExtendedSweep
     from sgdlab.sweeps.spec import Sweep
+
+C = TypeVar("C", bound=Census)
 
 _SWEEPS = "Names or files of sweeps, or a folder of them such as smith2021; and overrides."
 
@@ -66,6 +68,11 @@ class Request:
         self._scale = scale
         self._stack = stack
         self._keys: dict[int, SweepKeys] = {}  # place among the sweeps → what was worked out
+
+    @property
+    def scale(self) -> str:
+        """The scale of all of them."""
+        return self._scale
 
     @property
     def named(self) -> list[str]:
@@ -141,31 +148,47 @@ class Request:
             for row in self._expand(place):
                 wanted.setdefault(row.key, row.run)
         known = self._known_together()
-        return survey_runs(wanted, self.store, len(known.keys), known.digest_of())
+        found = survey_runs(wanted, self.store, len(known.keys), known.digest_of())
+        return self._asked_for(found, range(len(self._names)))
 
     def look(self) -> list[SweepLook]:
         """Tell what became of each sweep's runs; where that can't be told of one, why."""
-        every = (self._known(place) for place in range(len(self._names)))
-        return [self._look_at(known, title) for known, title in zip(every, self.titles, strict=True)]
+        return [self._look_at(place) for place in range(len(self._names))]
 
     def censuses(self) -> dict[str, Census]:
         """Tell what became of each sweep's runs: name of the sweep → its census."""
-        every = (self._known(place) for place in range(len(self._names)))
-        return {known.name: self._census_of(known) for known in every}
+        return {
+            self._known(place).name: self._asked_for(self._census_of(self._known(place)), [place])
+            for place in range(len(self._names))
+        }
 
     def census(self) -> Census:
         """Tell what became of each of the runs, those of all sweeps together."""
-        return self._census_of(self._known_together())
+        return self._asked_for(self._census_of(self._known_together()), range(len(self._names)))
 
     def wanted(self) -> list[str]:
         """Return the keys of all runs; one that two grids share comes twice."""
         return self._known_together().keys
 
-    def _look_at(self, known: SweepKeys, title: str) -> SweepLook:
+    def _look_at(self, place: int) -> SweepLook:
+        known, title = self._known(place), self.titles[place]
+        updates_of = known.updates_of()
         try:
-            return SweepLook(title, known.updates_of(), self._census_of(known))
+            found = self._asked_for(self._census_of(known), [place])
         except UserError as error:  # another configuration is stored under its keys: the others can be told
-            return SweepLook(title, known.updates_of(), None, str(error))
+            return SweepLook(title, updates_of, None, str(error))
+        asked_for = (*found.stored, *found.damaged, *found.failed, *found.missing)
+        return SweepLook(title, {key: updates_of[key] for key in asked_for}, found)
+
+    def _asked_for(self, found: C, places: Sequence[int]) -> C:
+        """Leave out what no rule for seeds asks for by now; sweeps are read only where there is one."""
+        if not any(self._known(place).in_rounds for place in places):
+            return found
+        from sgdlab.analysis.collect import only_asked_for
+
+        return only_asked_for(
+            found, [(self.sweeps[place], self._known(place)) for place in places], self.store
+        )
 
     def _census_of(self, known: SweepKeys) -> Census:
         return take_census(known.digest_of(), self.store, lambda key: self._configs[key])
@@ -224,7 +247,7 @@ class Request:
         from sgdlab.sweeps.expand import expand_noting
 
         sweep, inputs = self._extended[place].sweep, self._loaded[place][1]
-        known, is_custom = SweepKeys(sweep.name), False
+        known, is_custom = SweepKeys(sweep.name, in_rounds=sweep.protocol.seeds != "all"), False
         for row in expand_noting(sweep, self.composer, known):
             is_custom = is_custom or row.run.model.kind == "custom"
             yield row

@@ -1,4 +1,4 @@
-"""Commands about results: results, claims, export, figure, report."""
+"""Commands about results: results, claims, export, report."""
 
 from __future__ import annotations
 
@@ -15,9 +15,6 @@ from sgdlab.errors import UsageError
 
 if TYPE_CHECKING:
     from sgdlab.sweeps.outlook import Outlook
-    from sgdlab.sweeps.spec import Sweep
-
-Folder = Annotated[Path, typer.Option(help="Where to write.")]
 
 
 class ExportFormat(StrEnum):
@@ -33,7 +30,6 @@ def register(app: typer.Typer) -> None:
     app.command("results")(results)
     app.command("claims")(claims)
     app.command("export")(export)
-    app.command("figure")(figure)
     app.command("report")(report)
 
 
@@ -60,6 +56,7 @@ def results(
     from sgdlab.analysis.explain import explain
     from sgdlab.analysis.optimum_table import optimum_rows
     from sgdlab.analysis.penalty_error import describe_penalty_error
+    from sgdlab.analysis.seed_rounds import describe_rounds
     from sgdlab.analysis.tables import rows, write_csv
     from sgdlab.cli.explanation_view import print_explanations
     from sgdlab.cli.results_view import print_results, results_as_json
@@ -78,7 +75,7 @@ def results(
     for sweep, known in asked:
         observations = observe(sweep, known, store)
         found = rows(sweep, observations, store.read_curves if test_images else None)
-        cautions = describe_penalty_error(observations)
+        cautions = [*describe_rounds(sweep, observations), *describe_penalty_error(observations)]
         if as_csv:
             write_csv(found, sys.stdout)
             continue
@@ -91,35 +88,6 @@ def results(
             print_results(sweep, found, optima, verdicts, cautions)
     if as_json:
         print("]")
-
-
-def figure(
-    arguments: Arguments,
-    scale: Scale = "laptop",
-    folder: Folder = Path("outputs/figures"),
-    exported: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="FOLDER", help="An export to draw from, instead of the store."),
-    ] = None,
-) -> None:
-    """Draw the figures as PNG, PDF and SVG, and judge the claims."""
-    from sgdlab.analysis.claims import judge
-    from sgdlab.analysis.collect import observe, observe_export
-    from sgdlab.analysis.export import read_export
-    from sgdlab.analysis.figure_series import figure_series
-    from sgdlab.analysis.figures import draw
-    from sgdlab.cli.results_view import print_verdicts
-
-    tables = None if exported is None else read_export(exported)
-    with open_request(arguments, scale) as request:
-        for sweep, known in zip(request.sweeps, request.known(), strict=True):
-            if tables is None:
-                observations = observe(sweep, known, request.store)
-            else:
-                observations = observe_export(sweep, known, tables)
-            written = draw(figure_series(sweep, observations), folder, _name_of(sweep))
-            print(f"{sweep.name} @ {sweep.scale}:", *written, sep="\n  ")
-            print_verdicts(judge(sweep, observations))
 
 
 def claims(arguments: Arguments, scale: Scale = "laptop", as_json: AsJson = False) -> None:
@@ -168,6 +136,7 @@ def report(
     """
     from sgdlab.analysis.collect import observe
     from sgdlab.analysis.timing import timings_of
+    from sgdlab.reports.failures import failures_of
     from sgdlab.reports.html_page import write_report
     from sgdlab.reports.markdown_page import write_results_page
     from sgdlab.reports.provenance import provenance_of
@@ -182,11 +151,13 @@ def report(
             observations, keys = observe(sweep, known, request.store), set(known.keys)
             timings = timings_of(keys, request.store) if out.suffix == ".html" else []
             provenance = provenance_of(keys, request.store)
-            sections.append(section_of(sweep, observations, provenance, timings))
+            failed = [one.key for one in observations if one.state == "failed"]
+            failures = failures_of(failed, request.store)
+            sections.append(section_of(sweep, observations, provenance, timings, failures))
             trained |= {one.key for one in observations if one.state in ("done", "diverged")}
-        about_execution = request.about_execution
+        about_execution, store = request.about_execution, request.store
     if out.suffix == ".html":
-        print(f"report: {write_report(sections, out)}")
+        print(f"report: {write_report(sections, out, read_curves=store.read_curves)}")
     else:
         outlook = _outlook_at("paper", arguments, about_execution)
         print(f"report: {write_results_page(sections, out, len(trained), outlook)}")
@@ -208,11 +179,3 @@ def _outlook_at(scale: str, arguments: Sequence[str], about_execution: Sequence[
         execution = request.execution
         costs = known_costs(execution, request.store)
         return look_out(request.runs(), scale, execution, num_workers(execution.launcher), costs)
-
-
-def _name_of(sweep: Sweep) -> str:
-    """Name the figure's files after the sweep, its scale, and the panels where they were chosen."""
-    parts = [sweep.name.replace("/", "-"), sweep.scale]
-    if list(sweep.panels) != ["main"]:
-        parts += sweep.panels
-    return "-".join(parts)

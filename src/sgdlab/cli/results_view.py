@@ -15,7 +15,7 @@ from rich.table import Table
 
 from sgdlab.analysis.claims import Verdict
 from sgdlab.analysis.optimum_table import OptimumRow, flags_of, record_of_optimum
-from sgdlab.analysis.protocol import PointSummary, Spread
+from sgdlab.analysis.protocol import PointSummary, Spread, describe_value
 from sgdlab.analysis.tables import ResultRow, describe_left_out, record_of_row, record_of_verdict
 from sgdlab.analysis.tuning import Bar
 from sgdlab.cli.output import aligned, console, json_line
@@ -23,7 +23,12 @@ from sgdlab.config.numbers import format_number
 from sgdlab.sweeps.spec import Sweep
 
 _MOST_DECIMALS = 6
-_COUNTS = {"diverged": "num_diverged", "failed": "num_failed", "missing": "num_missing"}
+_COUNTS = {
+    "diverged": "num_diverged",
+    "failed": "num_failed",
+    "missing": "num_missing",
+    "spared": "num_spared",
+}
 
 
 def print_results(
@@ -178,9 +183,7 @@ def _listing(sweep: Sweep, rows: Sequence[ResultRow]) -> Iterator[str]:
     axes = _short_names(list(summaries[0].point))
     over_images = any(row.interval_over_images for row in rows)
     spreads = {
-        f"best {sweep.protocol.keep} of {sweep.protocol.num_seeds}": [
-            format_spread(summary.best) for summary in summaries
-        ],
+        describe_value(sweep.protocol): [format_spread(summary.best) for summary in summaries],
         f"all {sweep.protocol.num_seeds}{', images too' if over_images else ''} [95 %]": [
             _format_unselected(row.summary, row.interval_over_images or row.summary.unselected_interval)
             for row in rows

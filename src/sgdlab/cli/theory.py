@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sgdlab.cli.figure import Venue, page_for
 from sgdlab.cli.output import print_json
 from sgdlab.cli.request import AsJson
 
 if TYPE_CHECKING:
+    from sgdlab.figures.page import Page
     from sgdlab.theory.check import Check
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Checks; without a name, all.")]
@@ -29,6 +31,7 @@ def theory(
     listed: Listed = False,
     as_json: AsJson = False,
     folder: Folder = Path("outputs/figures/theory"),
+    venue: Venue = None,
 ) -> None:
     """Check the papers' equations numerically: what they say, what was measured, and a figure of each."""
     from sgdlab.theory.catalogue import find_checks
@@ -37,7 +40,7 @@ def theory(
     if listed:
         _list(checks, as_json)
     else:
-        _run(checks, as_json, folder)
+        _run(checks, as_json, folder, page_for(venue))
 
 
 def _list(checks: Sequence[Check], as_json: bool) -> None:
@@ -49,17 +52,17 @@ def _list(checks: Sequence[Check], as_json: bool) -> None:
         print_checks(checks)
 
 
-def _run(checks: Sequence[Check], as_json: bool, folder: Path) -> None:
+def _run(checks: Sequence[Check], as_json: bool, folder: Path, page: Page) -> None:
     """Run and draw one after the other; people read each as it comes, scripts all of them at the end."""
-    from sgdlab.analysis.figures import draw
     from sgdlab.cli.output import show_running
     from sgdlab.cli.theory_view import print_report, record_of_report
+    from sgdlab.figures.draw import draw
 
     records = []
     for place, check in enumerate(checks, start=1):
         with show_running(f"{check.name}, {place} of {len(checks)}"):
             report = check.run()
-            paths = draw(report.figure, folder, check.name.replace("/", "-"))
+            paths = draw(report.figure, folder, check.name.replace("/", "-"), page=page)
         if as_json:
             records.append(record_of_report(check, report, paths))
         else:

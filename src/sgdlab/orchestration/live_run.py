@@ -17,7 +17,7 @@ from sgdlab.runs.store import Store
 from sgdlab.sweeps.plan import estimate_missing
 from sgdlab.sweeps.survey import Survey
 from sgdlab.tracking.contexts import SweepContext
-from sgdlab.tracking.run_export import exported_keys
+from sgdlab.tracking.staging import exported_keys
 from sgdlab.tracking.stored_runs import export_stored
 
 _LOOK_EVERY_S = 1.0

@@ -28,8 +28,7 @@ def plot_of(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
     """Return the panel as ``{"data": …, "layout": …}``; ``meta.colour`` of a trace is its palette number.
 
     A label has the same colour in each panel of the figure. Where values can be pointed at, ``meta.series``
-    is the place of their curve in the panel; ``meta.positions`` are those on the curve, where not all are
-    meant.
+    is the place of their curve in the panel; ``meta.positions`` are those on the curve, where not all are.
     """
     if panel.heat_map is not None:
         return heat_map_plot(panel.heat_map, figure)

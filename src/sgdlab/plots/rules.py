@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sgdlab.analysis.line_drawing import rule_dash
 from sgdlab.analysis.series import PanelSeries
 from sgdlab.plots.text import name_of
 
-_PLOTLY_DASHES = {"dashed": "dash", "dotted": "dot", "dashdot": "dashdot"}
+_DASHES = ("dash", "dot", "dashdot")  # of each line in turn, as in the printed figure
 
 
 def rules_of(panel: PanelSeries, place: Callable[[Any], float]) -> Iterator[dict[str, Any]]:
@@ -34,7 +33,7 @@ def rules_of(panel: PanelSeries, place: Callable[[Any], float]) -> Iterator[dict
             "x": x,
             "y": y,
             "mode": "lines",
-            "line": {"dash": _PLOTLY_DASHES[rule_dash(index)], "width": 1.2},
+            "line": {"dash": _DASHES[index % len(_DASHES)], "width": 1.2},
             "hoverinfo": "skip",
             "showlegend": rule.label is not None,
             "meta": {"colour": "text"},

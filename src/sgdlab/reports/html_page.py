@@ -15,11 +15,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from sgdlab.analysis.points import describe_point
-from sgdlab.analysis.protocol import Spread
 from sgdlab.config.durations import describe_duration
 from sgdlab.errors import UserError
 from sgdlab.plots.panel import plot_of
 from sgdlab.plots.text import scripts
+from sgdlab.reports.numbers import number_text, spread_text
+from sgdlab.reports.page_data import ReadCurves, page_data, places_of_points
 from sgdlab.reports.section import SweepSection
 from sgdlab.runs.files import replace
 from sgdlab.sweeps.claims import Expectation
@@ -27,15 +28,22 @@ from sgdlab.sweeps.claims import Expectation
 VERDICT_MARKS = {"supported": "✓", "not supported": "✗", "inconclusive": "?"}
 
 
-def write_report(sections: Sequence[SweepSection], path: Path, made_at: datetime | None = None) -> Path:
+def write_report(
+    sections: Sequence[SweepSection],
+    path: Path,
+    made_at: datetime | None = None,
+    read_curves: ReadCurves | None = None,
+) -> Path:
     """Write the report of some sweeps, all at once: a reader sees the old page or the new one.
+
+    Curves of runs are those that the sweeps have read already, and what `read_curves` finds.
 
     Raises
     ------
     UserError
         If the file can't be written.
     """
-    page = render_report(sections, made_at or datetime.now(UTC))
+    page = render_report(sections, made_at or datetime.now(UTC), read_curves)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, page.encode())
@@ -44,7 +52,9 @@ def write_report(sections: Sequence[SweepSection], path: Path, made_at: datetime
     return path
 
 
-def render_report(sections: Sequence[SweepSection], made_at: datetime) -> str:
+def render_report(
+    sections: Sequence[SweepSection], made_at: datetime, read_curves: ReadCurves | None = None
+) -> str:
     """Return the page as text."""
     from plotly.offline import get_plotlyjs
 
@@ -57,13 +67,14 @@ def render_report(sections: Sequence[SweepSection], made_at: datetime) -> str:
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     environment.filters |= {
-        "spread": _spread,
-        "number": _number,
+        "spread": spread_text,
+        "number": number_text,
         "expectation": _expectation,
         "point": describe_point,
         "label": _label,
         "duration": describe_duration,
     }
+    data = page_data(sections, read_curves)
     return environment.get_template("report.html.j2").render(
         sections=sections,
         plots=[[plot_of(panel, one.series) for panel in one.series.panels] for one in sections],
@@ -71,30 +82,18 @@ def render_report(sections: Sequence[SweepSection], made_at: datetime) -> str:
         marks=VERDICT_MARKS,
         made_at=made_at,
         plotly=Markup(get_plotlyjs()),
+        data=data,
+        places=[places_of_points(section) for section in sections],
     )
-
-
-def _spread(spread: Spread | None) -> str:
-    """Mean and standard deviation to the same decimal: the second digit of the deviation."""
-    if spread is None:
-        return "–"
-    if spread.std is None:
-        return _number(spread.mean)
-    decimals = 4 if spread.std == 0 else max(0, 1 - int(f"{spread.std:e}".partition("e")[2]))
-    return f"{spread.mean:.{decimals}f} ± {spread.std:.{decimals}f}".replace("-", "−")
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}".replace("-", "−").replace("inf", "∞")
 
 
 def _expectation(expect: Expectation) -> str:
     """What the claim's number must be."""
     if expect.above is not None:
-        return f"> {_number(expect.above)}"
+        return f"> {number_text(expect.above)}"
     if expect.within is not None:
-        return f"in [{_number(expect.within[0])}, {_number(expect.within[1])}]"
-    return f"< {_number(expect.below)}"
+        return f"in [{number_text(expect.within[0])}, {number_text(expect.within[1])}]"
+    return f"< {number_text(expect.below)}"
 
 
 def _label(text: str) -> Markup:

@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sgdlab.analysis.claims import Decision, Verdict, describe_expectation, describe_number
-from sgdlab.analysis.figures import draw
+from sgdlab.analysis.claims import Verdict, describe_expectation, describe_number
+from sgdlab.analysis.decision import Decision
 from sgdlab.errors import UserError
+from sgdlab.figures.draw import draw
 from sgdlab.reports.markdown_text import markdown
 from sgdlab.reports.section import SweepSection
 from sgdlab.runs.files import replace

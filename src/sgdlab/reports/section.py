@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from sgdlab.analysis.claims import Verdict, judge
 from sgdlab.analysis.figure_series import figure_series
 from sgdlab.analysis.observations import Observation
+from sgdlab.analysis.protocol import describe_value
 from sgdlab.analysis.series import FigureSeries
 from sgdlab.analysis.tables import ResultRow, rows
 from sgdlab.analysis.timing import Timing
 from sgdlab.config.numbers import format_number
+from sgdlab.reports.failures import FailureGroup
 from sgdlab.sweeps.grids import Grid
 from sgdlab.sweeps.spec import Sweep
 
@@ -32,6 +34,9 @@ class SweepSection:
     settings: tuple[tuple[str, str], ...]  # what all runs share, and what is varied: name, value
     timings: tuple[Timing, ...]  # expected and actual time, for each step
     provenance: tuple[tuple[str, str], ...]  # versions, commit, number of runs, training time: name, value
+    rank_by: str  # the metric that the protocol ranks runs by
+    runs: tuple[Observation, ...]  # every run that the sweep wants, whatever became of it
+    failures: tuple[FailureGroup, ...]
 
 
 def section_of(
@@ -39,6 +44,7 @@ def section_of(
     observations: Iterable[Observation],
     provenance: Mapping[str, str],
     timings: Iterable[Timing] = (),
+    failures: Iterable[FailureGroup] = (),
 ) -> SweepSection:
     """Compute a sweep's section from its runs.
 
@@ -61,13 +67,16 @@ def section_of(
         settings=tuple(_settings(sweep)),
         timings=tuple(timings),
         provenance=tuple(provenance.items()),
+        rank_by=sweep.protocol.rank_by,
+        runs=tuple(runs),
+        failures=tuple(failures),
     )
 
 
 def _settings(sweep: Sweep) -> Iterator[tuple[str, str]]:
     """The protocol, and each panel's base and grids as its sweep file has them."""
     protocol = sweep.protocol
-    yield "protocol", f"best {protocol.keep} of {protocol.num_seeds} seeds by {protocol.rank_by}"
+    yield "protocol", f"{describe_value(protocol)} seeds by {protocol.rank_by}"
     for panel_name, panel in sweep.panels.items():
         where = f"{panel_name}: " if len(sweep.panels) > 1 else ""
         for name, value in panel.base.items():

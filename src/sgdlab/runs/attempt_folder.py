@@ -37,7 +37,12 @@ class Holder:
         try:
             content = json.loads(path.read_bytes())
             attempt, session = content.pop("attempt"), content.pop("session")
-            return cls(attempt, session, Process(**content))
+            process = Process(**content)
+            words = (attempt, session, process.host, process.boot_id)
+            numbers = (process.pid, process.pid_start)
+            is_sound = all(isinstance(word, str) for word in words)
+            is_sound &= all(isinstance(number, int) for number in numbers)
+            return cls(attempt, session, process) if is_sound else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
@@ -118,7 +123,7 @@ class AttemptFolder:
     def read_claimed(self) -> list[str]:
         """Return the keys that the attempt has claimed; a torn last line counts for nothing."""
         try:
-            lines = self.claimed_path.read_text().splitlines(keepends=True)
+            lines = self.claimed_path.read_text(errors="replace").splitlines(keepends=True)
         except FileNotFoundError:
             return []
         return [line.strip() for line in lines if line.endswith("\n")]

@@ -93,6 +93,9 @@ def _read_from(path: Path, offset: int, word: bytes) -> Iterator[Entry]:
                 event = Event(**json.loads(line))
             except (ValueError, TypeError):
                 continue
+            words = (event.kind, event.key, event.attempt, event.at)
+            if not (all(isinstance(word, str) for word in words) and isinstance(event.detail, dict)):
+                continue
             yield Entry(path.name, offset, event)
 
 

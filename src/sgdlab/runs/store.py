@@ -135,10 +135,12 @@ class Store(Layout):
         path = self.failure_path(key)
         try:
             content = json.loads(path.read_bytes())
+            if not all(isinstance(value, str) for value in content.values()):
+                raise ValueError
             return Failure(**{**content, "log": Path(content["log"])})
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DamagedRunError(path, "it doesn't say why the run failed") from error
 
     def publish(

@@ -15,6 +15,8 @@ _LONGEST_PATTERN = 3  # 1, 3, 10, 30, … goes on after two values
 def beyond(values: Sequence[float], start: float, side: Literal["low", "high"], count: int) -> list[float]:
     """Return the next values beyond `start` in the steps that an axis takes at that end; fewer if it ends.
 
+    A grid that grew along another axis may lack values that the axis has, or went through, elsewhere: those
+    between `start` and the axis come first, then those of the axis itself.
     The steps are a constant ratio, a pattern of up to three that repeats at a constant ratio (1, 3, 10, 30),
     or a constant difference; of anything else, the ratio at that end. Steps of whole numbers stay whole, and
     those of positive numbers positive.
@@ -24,13 +26,17 @@ def beyond(values: Sequence[float], start: float, side: Literal["low", "high"], 
     values
         Of the axis as the sweep file has it: at least two numbers.
     start
-        The last value that was asked for at that end; the axis' own, or beyond it.
+        The last value that was asked for at that end.
     """
     sign = 1 if side == "high" else -1
     ordered = sorted(values, reverse=side == "low")
     is_whole = all(isinstance(value, int) for value in values)
     found: list[float] = []
-    for value in itertools.islice(_series(ordered), _MOST_STEPS):
+    before = itertools.takewhile(
+        lambda value: sign * (value - start) > 0, itertools.islice(_series(ordered[::-1]), _MOST_STEPS)
+    )
+    beyond_axis = itertools.islice(_series(ordered), _MOST_STEPS)
+    for value in itertools.chain(reversed(list(before)), ordered, beyond_axis):
         if is_whole and value != int(value):
             break
         if sign * (value - start) > 0 and not math.isclose(value, start, rel_tol=_SAME):

@@ -49,6 +49,7 @@ class SweepKeys:
     config_digests: list[str] = field(default_factory=list)  # see `sgdlab.config.identity`
     across_kinks: list[str] = field(default_factory=list)  # those that take finite differences with ReLU
     num_updates: array[int] = field(default_factory=lambda: array("q"))  # of each run
+    in_rounds: bool = False  # outcomes decide which of them the protocol's rule for seeds asks for
 
     def digest_of(self) -> dict[str, str]:
         """Return key → digest, for each run once."""
@@ -59,20 +60,20 @@ class SweepKeys:
         return dict(zip(self.keys, self.num_updates, strict=True))
 
     def to_bytes(self) -> bytes:
-        """Write name and counts on a line, then keys, digests, keys across kinks, and updates."""
+        """Write name, counts and rule on a line, then keys, digests, keys across kinks, and updates."""
         words = "".join((*self.keys, *self.config_digests, *self.across_kinks))
-        header = json.dumps([self.name, len(self.keys), len(self.across_kinks)])
+        header = json.dumps([self.name, len(self.keys), len(self.across_kinks), self.in_rounds])
         return header.encode() + b"\n" + bytes.fromhex(words) + self.num_updates.tobytes()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> SweepKeys:
         """Read what `to_bytes` wrote."""
         header, _, packed = data.partition(b"\n")
-        name, count, num_across = json.loads(header)
+        name, count, num_across, in_rounds = json.loads(header)
         end_of_words = (2 * count + num_across) * _BYTES
         digits, num_updates = packed[:end_of_words].hex(), array("q", packed[end_of_words:])
         words = [digits[start : start + _DIGITS] for start in range(0, len(digits), _DIGITS)]
-        return cls(name, words[:count], words[count : 2 * count], words[2 * count :], num_updates)
+        return cls(name, words[:count], words[count : 2 * count], words[2 * count :], num_updates, in_rounds)
 
 
 def recall(*asked: str, inputs: Inputs | None = None) -> bytes | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+import itertools
+import operator
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +15,11 @@ from sgdlab.sweeps.extending import Extending, ExtendingField
 from sgdlab.sweeps.grids import Panel
 from sgdlab.sweeps.references import Reference, refuse_metric
 
+Seeds = Literal["all", "claims", "halving"]
+"""Which points get all seeds: every one; those on which an undecided claim hangs; those that may be best."""
+
+_FEWEST_FOR_AN_INTERVAL = 3
+
 
 class Protocol(Component):
     """How many runs a point has, which are kept, and what one run's value is."""
@@ -20,12 +27,44 @@ class Protocol(Component):
     num_seeds: PositiveInt = 7
     keep: PositiveInt = 5  # mean over the best `keep` of `num_seeds`
     rank_by: str = "test_accuracy.best"  # the metric by which runs are ranked
+    seeds: Seeds = "all"  # claims, halving: some points get fewer, as their first ones say
+    first: PositiveInt | None = None  # seeds of every point before anything is decided
+    step: PositiveInt = 1  # seeds in a round, of seeds: claims
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """How many seeds points have each time that it is decided which of them get more; last, all."""
+        match self.seeds:
+            case "all":
+                return (self.num_seeds,)
+            case "claims":
+                first = self.first or max(self.keep, _FEWEST_FOR_AN_INTERVAL)
+                return (*range(first, self.num_seeds, self.step), self.num_seeds)
+            case "halving":
+                rungs = itertools.accumulate(itertools.repeat(2), operator.mul, initial=self.first or 2)
+                return (*itertools.takewhile(lambda rung: rung < self.num_seeds, rungs), self.num_seeds)
 
     @model_validator(mode="after")
     def _keep_at_most_all(self) -> Self:
         if self.keep > self.num_seeds:
             raise ValueError(f"protocol.keep={self.keep} is more than protocol.num_seeds={self.num_seeds}")
         refuse_metric("protocol.rank_by", self.rank_by)
+        return self
+
+    @model_validator(mode="after")
+    def _rounds_begin_with_enough(self) -> Self:
+        if self.seeds != "claims" and self.step != 1:
+            raise ValueError("protocol.step is for protocol.seeds=claims")
+        if self.first is None:
+            return self
+        if self.seeds == "all":
+            raise ValueError("protocol.first is for protocol.seeds=claims or halving")
+        least = 2 if self.seeds == "halving" else max(self.keep, _FEWEST_FOR_AN_INTERVAL)
+        if not least <= self.first <= self.num_seeds:
+            raise ValueError(
+                f"protocol.first={self.first}: with protocol.seeds={self.seeds} a point begins with "
+                f"{least} to protocol.num_seeds={self.num_seeds} seeds"
+            )
         return self
 
 
@@ -59,6 +98,12 @@ class Sweep(Component):
             raise ValueError(
                 f"drawing.seed={seed}, and protocol.num_seeds={num_seeds} are 0 … {num_seeds - 1}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _seeds_depend_on_something(self) -> Self:
+        if self.protocol.seeds == "claims" and not self.claims:
+            raise ValueError("protocol.seeds=claims adds seeds until claims are decided, and there are none")
         return self
 
     @model_validator(mode="after")

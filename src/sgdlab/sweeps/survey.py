@@ -132,6 +132,24 @@ def take_census(
     return Census(stored, damaged, failed, claimed, missing)
 
 
+def restricted(found: C, keys: Collection[str], num_asked: int) -> C:
+    """Return a census or survey of some of the runs only."""
+    if isinstance(found, Survey):
+        missing: Any = {key: run for key, run in found.missing.items() if key in keys}
+        wanted = {key: run for key, run in found.wanted.items() if key in keys}
+        found = replace(found, wanted=wanted, num_asked=num_asked)
+    else:
+        missing = [key for key in found.missing if key in keys]
+    return replace(
+        found,
+        stored={key: outcome for key, outcome in found.stored.items() if key in keys},
+        damaged=[key for key in found.damaged if key in keys],
+        failed=[key for key in found.failed if key in keys],
+        claimed=[key for key in found.claimed if key in keys],
+        missing=missing,
+    )
+
+
 def verified(found: C, store: Store) -> C:
     """Read every file of every stored run; count as damaged also those that changed without a trace."""
     damaged = {key for key in found.stored if _is_damaged(key, store)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sgdlab.analysis.claims import Decision, decide
+from sgdlab.analysis.decision import Decision, decide
 from sgdlab.analysis.series import FigureSeries
 from sgdlab.sweeps.claims import Expectation
 

@@ -22,6 +22,7 @@ class SweepContext:
     figure: str
     scale: str
     name: str  # what tells this run from its siblings, e.g. "lr=2**-6 seed=3"
+    point: str = ""  # the same without the seed: what runs that differ in nothing else have in common
 
 
 def contexts_of(sweeps: Iterable[tuple[Sweep, SweepKeys]]) -> dict[str, SweepContext]:
@@ -30,14 +31,23 @@ def contexts_of(sweeps: Iterable[tuple[Sweep, SweepKeys]]) -> dict[str, SweepCon
     for sweep, known in sweeps:
         for place, key in zip(places(sweep), known.keys, strict=True):
             if key not in contexts:
-                name = f"{place.panel} {describe_run(place.point, place.seed)}"
                 contexts[key] = SweepContext(
-                    sweep.name, place.grid, sweep.paper, sweep.figure, sweep.scale, name
+                    sweep.name,
+                    place.grid,
+                    sweep.paper,
+                    sweep.figure,
+                    sweep.scale,
+                    name=f"{place.panel} {describe_run(place.point, place.seed)}",
+                    point=f"{place.panel}/{place.grid} {describe_point(place.point)}",
                 )
     return contexts
 
 
 def describe_run(point: Mapping[str, Any], seed: int) -> str:
     """Write what tells a run from its neighbours: ``lr=2**-6 seed=3``."""
-    values = [f"{axis.rpartition('.')[2]}={format_number(value)}" for axis, value in point.items()]
-    return " ".join([*values, f"seed={seed}"])
+    return f"{describe_point(point)} seed={seed}".lstrip()
+
+
+def describe_point(point: Mapping[str, Any]) -> str:
+    """Write what tells a point from its neighbours: ``lr=2**-6``."""
+    return " ".join(f"{axis.rpartition('.')[2]}={format_number(value)}" for axis, value in point.items())

@@ -1,22 +1,12 @@
-"""One published run becomes one Weights & Biases run, exactly once.
-
-The W&B run's id is the run's key. It is written in a staging folder beside W&B's own and renamed into place
-once it is complete: a process killed half way leaves nothing that counts, and the next attempt clears it up.
-
-    <folder>/.wandb-staging/<key>[.lock]                         being written; safe to delete
-    <folder>/wandb/offline-run-<time>-<key>/run-<key>.wandb      complete; `wandb sync` uploads it
+"""One published run becomes one Weights & Biases run, exactly once; its id is the run's key.
 
 Summary names have a slash where the store has a dot (``test_accuracy/best``): in W&B a dot means nesting.
 """
 
 from __future__ import annotations
 
-import fcntl
 import math
-import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -24,14 +14,12 @@ import numpy as np
 
 from sgdlab.config.execution import WandbTracker
 from sgdlab.config.metrics import lower_is_better
-from sgdlab.errors import UserError
 from sgdlab.tracking.contexts import SweepContext
+from sgdlab.tracking.staging import publish_once
+from sgdlab.tracking.wandb_run import RunIdentity, open_run
 
 if TYPE_CHECKING:
     import wandb
-
-
-_NUM_ATTEMPTS = 3
 
 
 class PublishedRun(Protocol):
@@ -90,117 +78,23 @@ def export_run(
     UserError
         If W&B refuses: not logged in, no such entity, the server is out of reach.
     """
-    destination = tracker.folder / "wandb"
-    staging = tracker.folder / ".wandb-staging"
-    destination.mkdir(parents=True, exist_ok=True)
-    staging.mkdir(exist_ok=True)
-    with _exclusive(staging / f"{result.key}.lock"):
-        if next(destination.glob(f"*run-*-{result.key}"), None) is not None:
-            return None
-        workplace = staging / result.key
-        written = _write_whole(result, curves, context, tracker, workplace)
-        _make_durable(written)
-        target = destination / written.name
-        written.rename(target)
-        shutil.rmtree(workplace, ignore_errors=True)
-    return target
 
-
-def exported_keys(tracker: WandbTracker) -> set[str]:
-    """Return the keys of all runs that have been exported; one listing, however many there are."""
-    return {path.name.rpartition("-")[2] for path in (tracker.folder / "wandb").glob("*run-*-*")}
-
-
-@contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """Hold a lock that dies with its process; its file goes once the export is complete."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-        path.unlink(missing_ok=True)  # whoever waits on it finds the run exported
-
-
-def _write_whole(
-    result: PublishedRun,
-    curves: Mapping[str, np.ndarray],
-    context: SweepContext,
-    tracker: WandbTracker,
-    workplace: Path,
-) -> Path:
-    """Have W&B write the run, and return its folder once the log of it is there.
-
-    W&B writes in a process of its own. On a busy machine that was seen to leave a folder without its log, and
-    W&B says nothing of it; so another process tries again.
-    """
-    import wandb
-
-    for _ in range(_NUM_ATTEMPTS):
-        shutil.rmtree(workplace, ignore_errors=True)  # what a killed process, or the last attempt, has left
-        workplace.mkdir()
-        _write(result, curves, context, tracker, workplace)
-        for log in (workplace / "wandb").glob(f"*run-*-{result.key}/*.wandb"):
-            if log.stat().st_size:
-                return log.parent
-        wandb.teardown()
-    raise UserError(
-        f"run {result.key} could not be given to Weights & Biases ({tracker.mode}): it wrote no log of it, "
-        f"{_NUM_ATTEMPTS} times; `sgdlab run` tries again"
-    )
-
-
-def _write(
-    result: PublishedRun,
-    curves: Mapping[str, np.ndarray],
-    context: SweepContext,
-    tracker: WandbTracker,
-    workplace: Path,
-) -> None:
-    """Make W&B write the run below `workplace`, and upload it if online."""
-    import wandb
-
-    if tracker.mode == "offline":  # for the process: W&B's own telemetry would look for the network otherwise
-        wandb.setup(wandb.Settings(mode="offline"))
-    tags = [context.paper, context.figure, context.scale]
-    try:
-        with wandb.init(
-            id=result.key,
-            resume="allow" if tracker.mode == "online" else None,
-            reinit="create_new",
-            mode=tracker.mode,
-            project=tracker.project,
-            entity=tracker.entity,
-            dir=workplace,
-            name=context.name,
-            group=context.sweep,
-            job_type=context.grid,
-            tags=[*tags, "diverged"] if result.state == "diverged" else tags,
-            config=_config(result, context),
-            settings=_quiet_settings(),
-        ) as run:
+    def write(workplace: Path) -> None:
+        with open_run(_identity(result, context), _config(result, context), tracker, workplace) as run:
             _log(run, curves)
             run.summary.update(_summary(result))
-    except Exception as error:  # W&B's errors have no common base
-        raise UserError(
-            f"run {result.key} could not be given to Weights & Biases ({tracker.mode}): {error}"
-        ) from error
+
+    return publish_once(result.key, tracker, write)
 
 
-def _quiet_settings() -> wandb.Settings:
-    """Nothing but the run: no console output, no look at the machine, at git, at the installed packages."""
-    import wandb
-
-    return wandb.Settings(
-        silent=True,
-        console="off",
-        symlink=False,
-        save_code=False,
-        disable_code=True,
-        disable_git=True,
-        disable_job_creation=True,
-        x_disable_meta=True,
-        x_disable_stats=True,
-        x_disable_machine_info=True,
-        x_save_requirements=False,  # reading them takes longer than all the rest
+def _identity(result: PublishedRun, context: SweepContext) -> RunIdentity:
+    tags = (context.paper, context.figure, context.scale)
+    return RunIdentity(
+        id=result.key,
+        name=context.name,
+        group=context.sweep,
+        job_type=context.grid,
+        tags=(*tags, "diverged") if result.state == "diverged" else tags,
     )
 
 
@@ -228,6 +122,7 @@ def _config(result: PublishedRun, context: SweepContext) -> dict[str, Any]:
             "paper": context.paper,
             "figure": context.figure,
             "scale": context.scale,
+            "point": context.point,
         },
         "provenance": dict(result.provenance),
     }
@@ -250,12 +145,3 @@ def _summary(result: PublishedRun) -> dict[str, Any]:
     values = {name.replace(".", "/"): value for name, value in result.summary.items() if value is not None}
     ends = {"state": result.state, "num_updates": result.num_updates}
     return values | ends | ({} if result.diverged_at is None else {"diverged_at": result.diverged_at})
-
-
-def _make_durable(run_folder: Path) -> None:
-    """Drop W&B's own logs, and have the run on disk before it gets the name that counts."""
-    for scratch in ("logs", "tmp"):
-        shutil.rmtree(run_folder / scratch, ignore_errors=True)
-    for transaction_log in run_folder.glob("*.wandb"):
-        with transaction_log.open("rb") as file:
-            os.fsync(file.fileno())

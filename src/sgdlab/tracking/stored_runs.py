@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from sgdlab.config.execution import WandbTracker
 from sgdlab.runs.store import Store
 from sgdlab.tracking.contexts import SweepContext
-from sgdlab.tracking.run_export import export_run, exported_keys
+from sgdlab.tracking.run_export import export_run
+from sgdlab.tracking.staging import exported_keys
 
 
 def export_stored(key: str, store: Store, context: SweepContext, tracker: WandbTracker) -> None:

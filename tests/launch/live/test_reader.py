@@ -9,6 +9,7 @@ from sgdlab.launch.live.outcomes import SweepLook
 from sgdlab.launch.live.reader import LiveReader
 from sgdlab.launch.live.state import STATES
 from sgdlab.runs.attempt_folder import Holder
+from sgdlab.runs.files import StoreError
 from sgdlab.runs.journal import Event, Journal
 from sgdlab.runs.news import News
 from sgdlab.runs.processes import Process
@@ -251,3 +252,52 @@ def test_it_is_plain_json(store, look, attempt):
     with LiveReader(store, look) as reader:
         content = json.loads(json.dumps(reader.read().to_dict(), allow_nan=False))
     assert content["workers"][0]["updates_of"] == {KEYS[0]: 40}
+
+
+RUBBISH = [
+    b"",
+    b"\x00\xff\xfe",
+    b"{",
+    b"[]",
+    b"5",
+    b"null",
+    b'"word"',
+    b'{"key": 5}',
+    b"\n\n",
+    b'[{"a": []}]',
+]
+
+
+@pytest.mark.parametrize("rubbish", RUBBISH)
+def test_rubbish_in_any_small_file_is_borne(store, look, attempt, rubbish):
+    """Whatever a disk has made of a file: the others are told, and nothing is raised but a sentence."""
+    store.record_failure(attempt, KEYS[1], "bad", attempt.log_path)
+    holder = leave_attempt(store, KEYS[:1], {KEYS[0]: 40}, pace=10.0)
+    folder = store.attempt(holder.attempt)
+    for name in ("holder.json", "heartbeat", "claimed.txt", "news.json", "progress.json", "ended.json"):
+        path = folder.path / name
+        before = path.read_bytes() if path.exists() else None
+        path.write_bytes(rubbish)
+        with LiveReader(store, look) as reader:
+            assert reader.read().together.counts["failed"] == 1
+        path.unlink() if before is None else path.write_bytes(before)
+    (journal,) = store.journals.glob("*")
+    with LiveReader(store, look) as reader:
+        for line in (
+            rubbish,
+            b'{"kind": "failed", "key": ["a"], "attempt": "b"}',
+            b'{"kind": 1, "key": "b"}',
+        ):
+            journal.write_bytes(journal.read_bytes() + line + b"\n")
+            assert reader.read().together.counts["failed"] == 1
+        store.failure_path(KEYS[1]).write_bytes(rubbish)
+        (group,) = reader.read().failures
+        assert "is damaged" in group.error
+
+
+def test_a_store_whose_folders_are_files_is_a_sentence(tmp_path):
+    store = Store(tmp_path / "odd")
+    store.root.mkdir()
+    store.attempts.write_text("")
+    with LiveReader(store, list) as reader, pytest.raises(StoreError, match="Not a directory"):
+        reader.read()

@@ -53,11 +53,10 @@ def estimate_collapse(claim: CollapseClaim, grids: Mapping[str, GridRuns], proto
     elif not pairs:
         obstacle = obstacle or "no two curves share a range on both axes"
     else:
-        axis, rival = (_differences(family, pairs, x, len(table.points)) for x in log2_x)
         weights = np.vstack([np.ones((1, num_seeds)), resample(num_seeds)])  # the first row is everyone
         means = table.means(weights)
         means = np.where(np.isfinite(means), means, np.nan_to_num(means[:1]))
-        of_axis, of_rival = _root_mean_square(means @ axis), _root_mean_square(means @ rival)
+        of_axis, of_rival = (_root_mean_square(means, family, pairs, x) for x in log2_x)
         if of_rival[0] > 0:
             ratio = np.divide(of_axis, of_rival, out=np.full_like(of_axis, np.inf), where=of_rival > 0)
             interval = percentile_interval(ratio[1:], ratio[1:], num_seeds)
@@ -99,26 +98,24 @@ def _shared_range(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[float, f
     return max(x[a].min(), x[b].min()), min(x[a].max(), x[b].max())
 
 
-def _differences(family: _Family, pairs: list[tuple[int, int]], x: np.ndarray, num_points: int) -> np.ndarray:
-    """Return the matrix that maps means (R, P) to differences of pairs at shared positions (R, Q)."""
-    blocks = []
+def _root_mean_square(
+    means: np.ndarray, family: _Family, pairs: list[tuple[int, int]], x: np.ndarray
+) -> np.ndarray:
+    """Return the root mean square difference of pairs at shared positions of means (R, P): (R,)."""
+    squares = np.zeros(len(means))
     for a, b in pairs:
         low, high = _shared_range(x, family.members[a], family.members[b])
         positions = np.linspace(low, high, _NUM_POSITIONS)
-        first = _interpolation(x, family.members[a], positions, num_points)
-        second = _interpolation(x, family.members[b], positions, num_points)
-        blocks.append(first - second)
-    return np.hstack(blocks)
+        first = _interpolated(means, x, family.members[a], positions)
+        second = _interpolated(means, x, family.members[b], positions)
+        squares += np.square(first - second).sum(axis=1)
+    root: np.ndarray = np.sqrt(squares / (len(pairs) * _NUM_POSITIONS))
+    return root
 
 
-def _interpolation(x: np.ndarray, members: np.ndarray, positions: np.ndarray, num_points: int) -> np.ndarray:
-    """Return the matrix (P, Q) of linear interpolation between the members of one curve."""
+def _interpolated(means: np.ndarray, x: np.ndarray, members: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Return one curve, of means (R, P), interpolated linearly between its members: (R, Q)."""
     order = members[np.argsort(x[members])]
-    matrix = np.zeros((num_points, len(positions)))
-    for i, unit in zip(order, np.eye(len(order)), strict=True):
-        matrix[i] = np.interp(positions, x[order], unit)
-    return matrix
-
-
-def _root_mean_square(differences: np.ndarray) -> np.ndarray:
-    return np.asarray(np.sqrt(np.mean(differences**2, axis=1)))
+    weights = np.array([np.interp(positions, x[order], unit) for unit in np.eye(len(order))])
+    curve: np.ndarray = means[:, order] @ weights
+    return curve

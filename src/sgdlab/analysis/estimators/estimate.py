@@ -61,17 +61,25 @@ def percentile_interval(
 
     Both are order statistics, rounded outwards: to interpolate between infinite samples has no meaning.
     """
-    from scipy.special import ndtr
-
-    tail = float(ndtr(-student_quantile(num_seeds) * math.sqrt(num_seeds / (num_seeds - 1))))
-    low = np.quantile(low_samples, tail, method="lower")
-    high = np.quantile(high_samples, 1 - tail, method="higher")
+    if np.isnan(low_samples).any() or np.isnan(high_samples).any():
+        return math.nan, math.nan
+    tail = _expanded_tail(num_seeds)
+    first = math.floor((len(low_samples) - 1) * tail)
+    last = math.ceil((len(high_samples) - 1) * (1 - tail))
+    low, high = np.partition(low_samples, first)[first], np.partition(high_samples, last)[last]
     return float(low), float(high)
 
 
 @cache
-def student_quantile(num_samples: int) -> float:
+def _expanded_tail(num_seeds: int) -> float:
+    from scipy.special import ndtr
+
+    return float(ndtr(-student_quantile(num_seeds) * math.sqrt(num_seeds / (num_seeds - 1))))
+
+
+@cache
+def student_quantile(num_samples: int, level: float = LEVEL) -> float:
     """Return how many standard errors Student's interval of a mean reaches to either side."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(num_samples - 1, 0.5 + LEVEL / 2))
+    return float(stdtrit(num_samples - 1, 0.5 + level / 2))

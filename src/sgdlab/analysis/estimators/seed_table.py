@@ -64,6 +64,11 @@ class SeedTable:
         """Return the mean over seeds for each row of weights (R, S): (R, P), NaN where no seed is finite."""
         finite = np.isfinite(self.values)
         total = weights @ np.where(finite, self.values, 0.0).T
+        has_any = finite.any(axis=1)
+        if finite.size and np.array_equal(has_any, finite.all(axis=1)):  # points are whole or empty: faster
+            whole: np.ndarray = total / weights.sum(axis=1, keepdims=True)
+            whole[:, ~has_any] = np.nan
+            return whole
         count = weights @ finite.T.astype(float)
         means: np.ndarray = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
         return means
@@ -107,7 +112,12 @@ def fill_table(
                 values[i, seeds.index(run.seed)] = reading
         reasons = [reading for reading in readings if isinstance(reading, str)]
         num_finite = len(readings) - len(reasons)
-        standings.append(standing_of(num_finite, reasons.count("diverged"), needed, protocol.num_seeds))
+        is_stopped = protocol.seeds == "halving" and any(run.state == "spared" for run in runs)
+        standings.append(
+            "stopped"
+            if is_stopped
+            else standing_of(num_finite, reasons.count("diverged"), needed, protocol.num_seeds)
+        )
         gaps.append(Counter(reasons))
     return SeedTable(
         grid_runs.grid_name, name, grid_runs.points, seeds, values, tuple(standings), tuple(gaps)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sgdlab.analysis.estimators.seed_table import SeedTable, numbers_on, table_of
-from sgdlab.analysis.optimum import edges_touched
+from sgdlab.analysis.optimum import is_at_an_edge
 from sgdlab.analysis.points import GridRuns, Point, axes_followed, describe_point
 from sgdlab.config.numbers import format_number
 from sgdlab.sweeps.spec import Protocol
@@ -132,7 +132,7 @@ def _confined(points: Sequence[Point], position: np.ndarray) -> np.ndarray:
     followed = axes_followed(points, position.tolist())
     others = [axis for axis in points[0] if axis not in followed]
     grid = [{axis: point[axis] for axis in others} for point in points]
-    return np.array([bool(edges_touched([point], grid)) for point in grid])
+    return np.array(is_at_an_edge(grid))
 
 
 def _heights(curve: OptimumCurve, weights: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sgdlab.analysis.figures import draw
+from sgdlab.figures.draw import draw
 from sgdlab.theory.smith2021.real_network import check
 from sgdlab.theory.smith2021.real_network.measurements import (
     FIXED_TIME,

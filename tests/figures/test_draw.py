@@ -1,6 +1,10 @@
 """Figures: whole files, the same bytes for the same numbers, and the numbers that were computed."""
 
 import math
+import os
+import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -9,15 +13,26 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from sgdlab.analysis import figures
 from sgdlab.analysis.figure_series import figure_series
-from sgdlab.analysis.figures import draw
-from sgdlab.analysis.labels import mathtext
-from sgdlab.analysis.panel_drawing import draw_panel
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Rule, Series
+from sgdlab.errors import UserError
+from sgdlab.figures.draw import caption_of, draw
+from sgdlab.figures.layout import lay_out
+from sgdlab.figures.legend import handles
+from sgdlab.figures.page import SCREEN, page_of
+from sgdlab.figures.panel import draw_panel
+from sgdlab.figures.style import styled
+from sgdlab.figures.text import mathtext
 
 LR = "optimizer.lr"
 GRIDS = {"plain": {LR: [0, 0.125, 0.25, 0.5, 1.0]}}
+
+
+@pytest.fixture(autouse=True)
+def _styled():
+    """Panels that are drawn alone are in the project's style, too."""
+    with styled():
+        yield
 
 
 @pytest.fixture
@@ -55,12 +70,65 @@ def test_the_same_numbers_give_the_same_bytes_whatever_the_session_has_set(serie
     assert matplotlib.rcParams["font.size"] == 30.0  # and the session's own setting is left alone
 
 
+PROGRAM = """
+import pickle, sys
+from pathlib import Path
+from sgdlab.figures.draw import draw
+from sgdlab.figures.page import page_of
+for number, series in enumerate(pickle.loads(Path(sys.argv[1]).read_bytes())):
+    draw(series, Path(sys.argv[2]), f"screen {number}")
+    draw(series, Path(sys.argv[2]), f"paper {number}", page=page_of("icml"))
+"""
+
+
+def test_another_process_another_day_gives_the_same_bytes(series, heat_map, tmp_path):
+    """Neither the order of hashes, nor the date, nor the process changes a byte of any format."""
+    handed = tmp_path / "series"
+    handed.write_bytes(pickle.dumps([series, heat_map]))
+    for seed, date in ((1, "0"), (2, "1600000000")):
+        environment = os.environ | {"PYTHONHASHSEED": str(seed), "SOURCE_DATE_EPOCH": date}
+        command = [sys.executable, "-c", PROGRAM, str(handed), str(tmp_path / str(seed))]
+        subprocess.run(command, check=True, env=environment)
+    first, second = ({p.name: p.read_bytes() for p in (tmp_path / n).iterdir()} for n in "12")
+    assert sorted({name.partition(".")[2] for name in first}) == ["caption.txt", "pdf", "png", "svg"]
+    assert len(first) == 14
+    assert first == second
+
+
+def test_an_svg_holds_its_letters_as_outlines(series, tmp_path):
+    """It looks the same where the font isn't installed."""
+    root = ElementTree.parse(draw(series, tmp_path, "fig", ("svg",))[0]).getroot()
+    tags = {element.tag.rpartition("}")[2] for element in root.iter()}
+    assert "text" not in tags
+    assert "use" in tags
+
+
+def test_for_a_paper_the_caption_is_beside_the_figure(series, tmp_path):
+    paths = draw(series, tmp_path, "fig", page=page_of("icml"))
+    assert [path.name for path in paths] == ["fig.png", "fig.pdf", "fig.svg", "fig.caption.txt"]
+    assert paths[-1].read_text().splitlines() == [
+        "Made up.",
+        "made/up at laptop scale. Mean ± s.d. of the best 3 of 4 runs a point, ranked by test_accuracy.best.",
+        "20 runs: 16 done, 4 diverged, 0 failed, 0 missing.",
+        "No value, since too many runs diverged: plain at 1.",
+        "Optimum: the best mean; its error bar: every x whose mean lies within one s.d. of it.",
+        "Thin lines: all finite runs.",
+    ]
+    with styled(7):
+        assert lay_out(series, page_of("icml")).texts == []
+
+
+def test_a_caption_has_no_markup(series):
+    hostile = replace(series, title="‖H‖_{S_n} at 2^{-6}.", caption=("ρ_{b}/η = 2^{10}",))
+    assert caption_of(hostile) == "‖H‖_S_n at 2⁻⁶.\nρ_b/η = 2¹⁰.\n"
+
+
 def test_a_figure_that_cannot_be_written_leaves_nothing_behind(series, tmp_path, monkeypatch):
     def fail(source, target):
-        raise OSError("disk full")
+        raise OSError(28, "disk full")
 
-    monkeypatch.setattr(figures.os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr("sgdlab.runs.files.os.replace", fail)
+    with pytest.raises(UserError, match=r"the figure can't be written to .*fig.png: disk full"):
         draw(series, tmp_path, "fig")
     assert list(tmp_path.iterdir()) == []
 
@@ -114,26 +182,12 @@ def test_odd_figures_are_drawn(figure, tmp_path):
     assert len(draw(figure, tmp_path, "odd")) == 3
 
 
-def test_a_legend_is_as_wide_as_the_figure_at_most(series, tmp_path):
-    """Measured on the drawn figure, since the layout goes by an estimate of a character's width."""
-    panel = series.panels[0]
-    for num_panels in (1, 2, 3):
-        for label in ("ε", "λ = 0, ε varies", "a label that is rather long, ε = 2^{-9}"):
-            many = tuple(replace(panel.series[0], label=f"{label} {i}") for i in range(6))
-            wide = replace(series, panels=(replace(panel, series=many),) * num_panels)
-            figure = figures._figure(wide)
-            extent = figure.legends[0].get_window_extent()
-            assert extent.x0 >= 0
-            assert extent.x1 <= figure.bbox.x1
-            assert extent.y0 >= max(text.get_window_extent().y1 for text in figure.texts)
-
-
 def test_trajectories_of_one_colour_differ_by_their_dashes():
     many = tuple(
         Series(f"{i}", "m.curve", (1, 2), (i, i), (0.1, 0.1), (None, None), "", (3, 3)) for i in range(8)
     )
     panel = PanelSeries("p", "P", "linear", many, None)
-    drawn = figures._figure(FigureSeries("n", "t", "trajectories", "x", "y", "linear", (panel,), ()))
+    drawn = lay_out(FigureSeries("n", "t", "trajectories", "x", "y", "linear", (panel,), ()), SCREEN)
     lines = [line for line in drawn.axes[0].lines if line.get_linewidth() == 1.4]
     assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 8
     handles = drawn.legends[0].get_lines()
@@ -149,7 +203,7 @@ def test_powers_of_two_are_superscripts():
 def test_a_panels_range_of_y_is_drawn():
     one = Series("a", "m", (0.5, 1.0), (0.2, 0.9), (0.1, 0.1), (None, None), "", (3, 3))
     panel = PanelSeries("p", "P", "log2", (one,), None, y_range=(0.8, 1.0))
-    drawn = figures._figure(FigureSeries("n", "t", "curves", "x", "y", "linear", (panel,), ()))
+    drawn = lay_out(FigureSeries("n", "t", "curves", "x", "y", "linear", (panel,), ()), SCREEN)
     assert drawn.axes[0].get_ylim() == (0.8, 1.0)
 
 
@@ -160,7 +214,7 @@ def test_an_upright_stands_at_its_x_and_has_its_label_along_it(series):
     assert [list(line.get_xdata()) for line in axes.lines if list(line.get_ydata()) == [0, 1]] == [[-1, -1]]
     (label,) = [text for text in axes.texts if text.get_text() == "ε = 2/λ"]
     assert label.xy[0] == -1
-    assert "ε = 2/λ" not in figures._legend(replace(series, panels=(panel,)))
+    assert "ε = 2/λ" not in handles(replace(series, panels=(panel,)))
 
 
 @pytest.fixture
@@ -188,7 +242,30 @@ def test_optima_have_their_own_error_bars_and_stand_side_by_side(optima):
 
 
 def test_a_log2_axis_is_labelled_with_powers_and_a_ring_is_explained(optima):
-    drawn = figures._figure(optima)
+    drawn = lay_out(optima, SCREEN)
     labels = {label.get_text() for label in drawn.axes[0].get_yticklabels()}
     assert {"$2^{-2}$", "$2^{-1}$"} <= labels
     assert "touches the edge of the grid" in [text.get_text() for text in drawn.legends[0].get_texts()]
+
+
+def test_the_lines_that_a_sweep_file_compares_with_are_drawn(series):
+    rules = (Rule("slope", slope=1.0, through=(1.0, 0.0)), Rule(None, x=2.0), Rule("level", y=0.0))
+    panel = replace(series.panels[0], rules=rules, series=(), reference=None)
+    axes = Figure().add_subplot()
+    draw_panel(axes, panel, series)
+    slope, upright, level = axes.lines
+    assert (slope.get_xy1(), slope.get_slope()) == ((1.0, 0.0), 1.0)
+    assert list(upright.get_xdata()) == [1, 1]
+    assert list(level.get_ydata()) == [0, 0]
+    assert len({line.get_linestyle() for line in axes.lines}) == 3
+
+
+def test_points_of_a_phase_and_the_ends_of_runs_are_drawn():
+    one = Series("a", "m", (0.5, 1.0), (0.2, 0.9), (None,) * 2, (None,) * 2, "", (3, 3), ends=((1.0, 0.9),))
+    panel = PanelSeries("p", "P", "linear", (one,), None, x_range=(0.6, 1.3))
+    axes = Figure().add_subplot()
+    draw_panel(axes, panel, FigureSeries("n", "t", "phase", "x", "y", "linear", (panel,), ()))
+    points, ends = axes.lines
+    assert (list(points.get_xdata()), points.get_linestyle()) == ([0.5, 1.0], "None")
+    assert list(ends.get_xdata()) == [1.0]
+    assert axes.get_xlim() == (0.6, 1.3)

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-from sgdlab.analysis.labels import mathtext
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
+
 from sgdlab.analysis.series import OrderLine, Rule
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-Dash = Literal["dashed", "dotted", "dashdot"]
-
-REFERENCE: dict[str, Any] = {"color": "#333333", "linestyle": ":", "linewidth": 1.2}
-_ORDER_LINE: dict[str, Any] = {"color": "#777777", "linestyle": (0, (4, 3)), "linewidth": 0.9, "zorder": 1}
-_RULE_DASHES: tuple[Dash, ...] = ("dashed", "dotted", "dashdot")
-
-
-def rule_dash(index: int) -> Dash:
-    """Return the dash of a panel's line of that number, here and in the report."""
-    return _RULE_DASHES[index % len(_RULE_DASHES)]
-
-
-def rule_style(index: int) -> dict[str, Any]:
-    """Return how a panel's line of that number looks."""
-    return {"color": "#333333", "linestyle": rule_dash(index), "linewidth": 1.0}
+from sgdlab.figures.style import ORDER_LINE, in_proportion, note_size, rule_style
+from sgdlab.figures.text import mathtext
 
 
 def draw_rule(axes: Axes, rule: Rule, index: int, place: Callable[[Any], float]) -> None:
@@ -45,7 +30,7 @@ def draw_order_line(axes: Axes, line: OrderLine, place: Callable[[Any], float]) 
     """Draw it thin and dashed, its order written below its lower end."""
     first, last = line.x
     ends = [(place(first), line.y * (first / last) ** line.order), (place(last), line.y)]
-    axes.plot(*zip(*ends, strict=True), **_ORDER_LINE)
+    axes.plot(*zip(*ends, strict=True), **in_proportion(ORDER_LINE))
     is_rising = line.order > 0
     axes.annotate(
         f"order {line.order}".replace("-", "−"),
@@ -54,8 +39,8 @@ def draw_order_line(axes: Axes, line: OrderLine, place: Callable[[Any], float]) 
         textcoords="offset points",
         ha="left" if is_rising else "right",
         va="top",
-        fontsize=7.5,
-        color=_ORDER_LINE["color"],
+        fontsize=note_size(),
+        color=ORDER_LINE["color"],
     )
 
 
@@ -69,7 +54,8 @@ def _write_along(axes: Axes, x: float, label: str) -> None:
         rotation=90,
         ha="right",
         va="bottom",
-        fontsize=7.5,
+        fontsize=note_size(),
         color="#333333",
-        zorder=2,  # below all data
+        zorder=3.5,  # above the data, which would make it illegible
+        path_effects=[withStroke(linewidth=2, foreground="white")],
     )

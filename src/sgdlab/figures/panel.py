@@ -4,54 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from sgdlab.analysis.axis_labels import label_log_y, label_x, set_y_scale
-from sgdlab.analysis.labels import mathtext
-from sgdlab.analysis.line_drawing import REFERENCE, draw_order_line, draw_rule
 from sgdlab.analysis.series import FigureSeries, PanelSeries, Series
+from sgdlab.figures.axes import label_axes, label_log_y, label_x, set_y_scale
+from sgdlab.figures.lines import draw_order_line, draw_rule
+from sgdlab.figures.style import (
+    BARS,
+    COLOURS,
+    CURVE,
+    EDGE,
+    ENDS,
+    MARKERS,
+    NO_VALUE,
+    OPTIMUM_BAR,
+    POINTS,
+    REFERENCE,
+    STAR,
+    THIN,
+    TRAJECTORY,
+    in_proportion,
+    trajectory_dash,
+)
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-OPTIMUM_BAR: dict[str, Any] = {"linewidth": 6, "alpha": 0.28, "solid_capstyle": "butt"}
-STAR: dict[str, Any] = {
-    "marker": "*",
-    "markersize": 11,
-    "markeredgecolor": "white",
-    "markeredgewidth": 0.7,
-    "linestyle": "none",
-}
-POINTS: dict[str, Any] = {
-    "marker": "o",
-    "markersize": 2.6,
-    "markeredgewidth": 0,
-    "alpha": 0.55,
-    "linestyle": "none",
-    "zorder": 3,
-}
-ENDS: dict[str, Any] = {
-    "marker": "x",
-    "markersize": 6,
-    "markeredgewidth": 1.4,
-    "linestyle": "none",
-    "zorder": 5,
-}
-EDGE: dict[str, Any] = {
-    "marker": "o",
-    "markersize": 10,
-    "markerfacecolor": "none",
-    "markeredgewidth": 1.0,
-    "linestyle": "none",
-    "zorder": 5,
-}
-_THIN: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.5, "zorder": 2}
-
-_DASHES = ("-", "--", "-.", ":")
 _DODGE = 0.09  # of a factor of two
 _ZERO_GAP = 1.5  # zero has no log2; it stands this far left of the smallest positive value
 _ORDER_LABEL_ROOM = 0.05  # of the panel's height, below the lowest line
@@ -62,10 +40,7 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
     """Draw one panel into empty axes; a label has the same colour in each panel of the figure."""
     labels = list(dict.fromkeys(one.label for each in figure.panels for one in each.series))
     place = _places(panel)
-    axes.set_title(mathtext(panel.title))
-    axes.set_xlabel(mathtext(panel.x_label or figure.x_label))
-    if panel.y_label is not None:
-        axes.set_ylabel(mathtext(panel.y_label))
+    label_axes(axes, panel, figure)
     set_y_scale(axes, panel.y_scale or figure.y_scale)
     for one in panel.series:
         index = labels.index(one.label)
@@ -81,7 +56,7 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
             _draw_optimum(axes, one, place, colour)
             _ring_edges(axes, one, xs, colour)
     if panel.reference is not None:
-        axes.axhline(panel.reference.mean, zorder=1, **REFERENCE)
+        axes.axhline(panel.reference.mean, zorder=1, **in_proportion(REFERENCE))
     for index, rule in enumerate(panel.rules):
         draw_rule(axes, rule, index, place)
     for line in panel.order_lines:
@@ -96,11 +71,6 @@ def draw_panel(axes: Axes, panel: PanelSeries, figure: FigureSeries) -> None:
     label_x(axes, panel, place)
     if axes.get_yscale() == "log" and (panel.y_scale or figure.y_scale) == "log":
         label_log_y(axes)
-
-
-def trajectory_dash(index: int) -> str:
-    """Return the line style of a trajectory; it tells those apart that share a colour."""
-    return _DASHES[index // len(COLOURS) % len(_DASHES)]
 
 
 def _places(panel: PanelSeries) -> Callable[[Any], float]:
@@ -121,14 +91,11 @@ def _draw_curve(axes: Axes, one: Series, xs: Sequence[float], colour: str, marke
         yerr=[np.nan_to_num(_broken_at_zero(one.x, xs, reach)[1]) for reach in _reaches(one)],
         color=colour,
         marker=marker,
-        markersize=4,
-        linewidth=1.3,
-        elinewidth=0.9,
-        capsize=2,
-        capthick=0.9,
         zorder=3,
+        **in_proportion({**CURVE, **BARS}),
     )
-    axes.plot(*_broken_at_zero(one.x, xs, one.unselected), color=colour, marker="_", markersize=5, **_THIN)
+    thin = in_proportion({**THIN, "marker": "_", "markersize": 5})
+    axes.plot(*_broken_at_zero(one.x, xs, one.unselected), color=colour, **thin)
 
 
 def _broken_at_zero(
@@ -163,28 +130,28 @@ def _ring_edges(axes: Axes, one: Series, xs: Sequence[float], colour: str) -> No
         for value, x, mean in zip(one.x, xs, one.mean, strict=True)
         if value in one.at_edge_x and mean is not None
     ]
-    axes.plot(*np.array(points).reshape(-1, 2).T, color=colour, **EDGE)
+    axes.plot(*np.array(points).reshape(-1, 2).T, color=colour, **in_proportion(EDGE))
 
 
 def _draw_optimum(axes: Axes, one: Series, place: Callable[[Any], float], colour: str) -> None:
     if one.optimum is None:
         return
     low, high = (place(x) for x in one.optimum.bar)
-    axes.plot([low, high], [one.optimum.y] * 2, color=colour, zorder=2, **OPTIMUM_BAR)
+    axes.plot([low, high], [one.optimum.y] * 2, color=colour, zorder=2, **in_proportion(OPTIMUM_BAR))
     xs = [place(x) for x in one.optimum.x]
-    axes.plot(xs, [one.optimum.y] * len(xs), color=colour, zorder=5, **STAR)
+    axes.plot(xs, [one.optimum.y] * len(xs), color=colour, zorder=5, **in_proportion(STAR))
 
 
 def _draw_trajectory(axes: Axes, one: Series, colour: str, dash: str) -> None:
     mean, std = _floats(one.mean), np.nan_to_num(_floats(one.std))
     axes.fill_between(one.x, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0, zorder=2)
-    axes.plot(one.x, mean, color=colour, linewidth=1.4, linestyle=dash, zorder=3)
-    axes.plot(one.x, _floats(one.unselected), color=colour, **_THIN)
+    axes.plot(one.x, mean, color=colour, linestyle=dash, zorder=3, **in_proportion(TRAJECTORY))
+    axes.plot(one.x, _floats(one.unselected), color=colour, **in_proportion(THIN))
 
 
 def _draw_points(axes: Axes, one: Series, colour: str) -> None:
-    axes.plot(one.x, _floats(one.mean), color=colour, **POINTS)
-    axes.plot(*np.array(one.ends).reshape(-1, 2).T, color=colour, **ENDS)
+    axes.plot(one.x, _floats(one.mean), color=colour, **in_proportion(POINTS))
+    axes.plot(*np.array(one.ends).reshape(-1, 2).T, color=colour, **in_proportion(ENDS))
 
 
 def _make_room_below(axes: Axes, room: float) -> None:
@@ -214,9 +181,7 @@ def _mark_points_without_value(
                 [height] * len(xs),
                 color=colour,
                 marker=marker,
-                markersize=4.5,
-                markerfacecolor="none",
-                linestyle="none",
+                **in_proportion(NO_VALUE),
                 transform=axes.get_xaxis_transform(),
                 zorder=4,
             )

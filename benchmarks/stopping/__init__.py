@@ -1,0 +1,1 @@
+"""Sweeps whose truth is known, whose seeds are added in rounds or withheld by halving; nothing is trained."""

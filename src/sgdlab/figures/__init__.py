@@ -1,0 +1,1 @@
+"""Figures of a paper: series drawn with matplotlib, as PNG, PDF and SVG."""
