@@ -18,7 +18,9 @@ PIP_INSTALL := $(BIN)/pip install -qq --constraint constraints.txt --build-const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo sweep sweep-is-named status figures theory measure run-is-named report sync test test-slow kill-test lint format results bench bench-gpu bench-slurm bench-sync bench-curvature bench-extension bench-stopping penalty-error theory-page clean-env watch
+.PHONY: help demo sweep sweep-is-named status watch dashboard figures theory measure run-is-named report sync
+.PHONY: test test-slow kill-test lint format results penalty-error theory-page clean-env
+.PHONY: bench bench-gpu bench-slurm bench-sync bench-curvature bench-extension bench-stopping bench-dashboard
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value …]"
@@ -62,6 +64,9 @@ report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SW
 
 sync: $(VENV)/runtime.stamp ## Upload W&B's offline runs, each once [SWEEP=…]
 	$(SGDLAB) sync $(SWEEP)
+
+dashboard: $(VENV)/runtime.stamp ## All sweeps in a browser, live [SWEEP=…] [SCALE=laptop] [PORT=8050]
+	$(SGDLAB) dashboard $(SWEEP) --scale $(SCALE) --port $(or $(PORT),8050)
 
 # ---- development ----------------------------------------------------------------------------------------
 
@@ -112,6 +117,9 @@ bench-curvature: $(VENV)/bench.stamp ## Eigenvalues and traces of Hessians besid
 
 bench-extension: $(VENV)/runtime.stamp ## Extend narrow grids over curves of known optima: runs, rounds and how often it is right
 	$(BIN)/python benchmarks/bench_extension.py
+
+bench-dashboard: $(VENV)/dev.stamp ## The dashboard at ten thousand runs, in Chromium: first content, filter, memory
+	$(BIN)/python benchmarks/bench_dashboard.py
 
 bench-stopping: $(VENV)/runtime.stamp ## Seeds in rounds and halving on made-up runs: false decisions, seeds saved, optima kept
 	$(BIN)/python benchmarks/bench_stopping.py

@@ -216,10 +216,10 @@ class Served:
 
     def __init__(self, terminal: Any, *arguments: str) -> None:
         self.process = terminal.start("dashboard", "--port", "0", *arguments)
-        self.address = self.process.stdout.readline().strip()
+        self.address, self.hint = (self.process.stdout.readline().strip() for _ in range(2))
 
     def end(self) -> tuple[int, str]:
-        """Press Ctrl-C; return the exit code and what was printed since the start."""
+        """Press Ctrl-C; return the exit code and what was printed since."""
         self.process.send_signal(signal.SIGINT)
         out, err = self.process.communicate(timeout=600)
         return self.process.returncode, out + err
@@ -247,11 +247,11 @@ def serve_at() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def dashboard(desk_once: Path, serve_at: Callable[..., Any]) -> Iterator[str]:
     """The address of a dashboard over the desk, one for all tests that only look."""
-    with serve_at(desk_once) as served:
+    with serve_at(desk_once, "first", "hostile") as served:
         yield served.address.rstrip("/")
 
 
-def _wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def _wait_for(condition: Callable[[], Any], seconds: float = 600.0) -> Any:
     """Wait until something is true, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

@@ -13,12 +13,19 @@ axe_selenium = pytest.importorskip("axe_core_python.selenium", reason="axe-core-
 
 WHERE = {"laptop": (1280, 800), "phone": (390, 844)}
 PAGES = ("/", "/sweep/first", "/sweep/hostile", "/compare?sweep=first&sweep=hostile", "/nowhere")
-DRAWN = "return [...document.querySelectorAll('.plot')].every(plot => plot.querySelector('.main-svg'))"
+HEADED = "document.querySelector('main h1') !== null"
+DRAWN = "[...document.querySelectorAll('.plot')].every(plot => plot.querySelector('.main-svg'))"
+OWN = ("data:", "blob:", "chrome:", "about:")
+WHERE_POINT_IS = """
+const plot = arguments[0], {xaxis, yaxis} = plot._fullLayout, box = plot.getBoundingClientRect();
+const {x, y} = plot._fullData.find((each) => each.meta && each.meta.places);
+return [box.left + xaxis._offset + xaxis.l2p(x[1]), box.top + yaxis._offset + yaxis.l2p(y[1])];
+"""
 
 
 @pytest.fixture
 def open_page(browser, dashboard, wait_for):
-    """Open a page of the dashboard and wait until it is all there; whatever the browser then complains of fails."""
+    """Open a page of the dashboard and wait until it is there; what the browser complains of then, fails."""
     from selenium.common.exceptions import JavascriptException
 
     browser.get_log("browser")
@@ -26,9 +33,7 @@ def open_page(browser, dashboard, wait_for):
 
     def ready() -> bool:
         try:
-            return browser.execute_script(
-                f"return document.querySelector('main h1') !== null && ({DRAWN[7:]})"
-            )
+            return browser.execute_script(f"return {HEADED} && {DRAWN}")
         except JavascriptException:
             return False
 
@@ -55,9 +60,14 @@ def asked_elsewhere(browser, dashboard: str) -> list[str]:
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     sent = [event for event in events if event["method"] == "Network.requestWillBeSent"]
     addresses = [event["params"]["request"]["url"] for event in sent]
-    return [
-        url for url in addresses if not url.startswith((dashboard, "data:", "blob:", "chrome:", "about:"))
-    ]
+    return [url for url in addresses if not url.startswith((dashboard, *OWN))]
+
+
+def says(page, part: str, text: str) -> bool:
+    """Whether a part of the page, by its id, is there and has a text in it."""
+    return text in page.execute_script(
+        "return (document.getElementById(arguments[0]) || {textContent: ''}).textContent", part
+    )
 
 
 def violations(browser) -> list[tuple[str, str]]:
@@ -99,26 +109,21 @@ def test_a_click_on_a_point_leads_to_the_runs_behind_and_on(open_page, wait_for)
     page = open_page("/sweep/first")
     plot = page.find_element("css selector", ".js-plotly-plot")
     page.execute_script("arguments[0].scrollIntoView()", plot)
-    x, y = page.execute_script(
-        """const plot = arguments[0], {xaxis, yaxis} = plot._fullLayout, box = plot.getBoundingClientRect();
-        const trace = plot._fullData.find((each) => each.meta && each.meta.places);
-        return [box.left + xaxis._offset + xaxis.l2p(trace.x[1]), box.top + yaxis._offset + yaxis.l2p(trace.y[1])];""",
-        plot,
-    )
+    x, y = page.execute_script(WHERE_POINT_IS, plot)
     for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
         page.execute_cdp_cmd(
             "Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}
         )
-    wait_for(lambda: "kept: ranks 1 of 3" in page.find_element("id", "point").text)
+    wait_for(lambda: says(page, "point", "kept: ranks 1 of 3"))
     assert "point=" in page.current_url
     assert page.execute_script("return document.activeElement.id") == "point-heading"
     assert violations(page) == []
     page.find_element("link text", "seed 1").click()
-    wait_for(lambda: "Run " in page.find_element("css selector", "h1").text)
+    wait_for(lambda: says(page, "content", "updates made"))
     page.back()
-    wait_for(lambda: "kept: ranks 1 of 3" in page.find_element("id", "point").text)
+    wait_for(lambda: says(page, "point", "kept: ranks 1 of 3"))
     page.find_element("id", "close-point").click()
-    wait_for(lambda: page.find_element("id", "point").text == "")
+    wait_for(lambda: not says(page, "point", "seed 1"))
     assert "point=" not in page.current_url
 
 
@@ -168,30 +173,21 @@ def test_the_keyboard_reaches_the_content_first(open_page):
 
 
 def test_a_page_follows_what_happens_in_the_store(desk, serve_at, browser, wait_for):
-    with serve_at(desk.folder) as served:
+    with serve_at(desk.folder, "first") as served:
         browser.get(f"{served.address}sweep/first")
-        wait_for(
-            lambda: (
-                browser.find_elements("id", "standing")
-                and "9 done" in browser.find_element("id", "standing").text
-            )
-        )
+        wait_for(lambda: says(browser, "standing", "9 done"))
         desk.publish(desk.wanted("first")[14])
-        wait_for(lambda: "10 done" in browser.find_element("id", "standing").text)
-        wait_for(
-            lambda: (
-                "12 of 15 runs have ended" in browser.find_element("id", "news").get_attribute("textContent")
-            )
-        )
-        wait_for(lambda: "10 done" in browser.find_element("id", "caption").text)
+        wait_for(lambda: says(browser, "standing", "10 done"))
+        wait_for(lambda: says(browser, "news", "12 of 15 runs have ended"))
+        wait_for(lambda: says(browser, "caption", "10 done"))
 
 
 def test_ctrl_c_ends_it_quietly(desk, serve_at):
-    with serve_at(desk.folder) as served:
+    with serve_at(desk.folder, "first") as served:
         assert served.address.startswith("http://127.0.0.1:")
         code, said = served.end()
-    assert code == 0
-    assert said.splitlines() == ["Ctrl-C ends it; nothing that trains is touched"]
+    assert served.hint == "Ctrl-C ends it; nothing that trains is touched"
+    assert (code, said) == (0, "")
 
 
 def test_a_taken_port_is_one_clear_message(desk, terminal):
@@ -202,7 +198,8 @@ def test_a_taken_port_is_one_clear_message(desk, terminal):
         refused = terminal.sgdlab("dashboard", "tiny", "--port", str(port))
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == (
-        f"sgdlab: port {port} of 127.0.0.1 is taken, perhaps by another dashboard: --port 0 takes a free one\n"
+        f"sgdlab: port {port} of 127.0.0.1 is taken, perhaps by another dashboard: "
+        "--port 0 takes a free one\n"
     )
 
 

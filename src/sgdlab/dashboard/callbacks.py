@@ -8,7 +8,7 @@ from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, no_
 
 from sgdlab.dashboard import points_table, runs_table
 from sgdlab.dashboard.addresses import point_named_by, search_for, sweep_named_by
-from sgdlab.dashboard.figures import GRAPH, PLOT, Comparing
+from sgdlab.dashboard.figures import FIGURE, GRAPH, PLOT, Comparing
 from sgdlab.dashboard.pages import compare, point, shell, sweep, sweeps
 from sgdlab.dashboard.tables import SEARCH, TABLE
 from sgdlab.dashboard.views import Views
@@ -83,14 +83,13 @@ def _show_sweep(app: Dash, views: Views) -> None:
         return views.standing(path) or no_update
 
     @app.callback(
-        Output({"type": PLOT, "index": ALL}, "data"),
+        Output({"type": PLOT, "of": FIGURE, "index": ALL}, "data"),
         Output(sweep.CAPTION, "children"),
         Output(sweep.CLAIMS, "children"),
         Output({"type": TABLE, "index": points_table.NAME}, "rowData"),
         Input(shell.FIGURES, "data"),
         State(shell.ADDRESS, "pathname"),
-        State({"type": PLOT, "index": ALL}, "id"),
-        prevent_initial_call=True,
+        State({"type": PLOT, "of": FIGURE, "index": ALL}, "id"),
     )
     def _(_: Any, path: str, plots: list[dict[str, str]]) -> Any:
         drawn = views.drawn(path)
@@ -166,15 +165,15 @@ def _in_the_browser(app: Any) -> None:  # Dash has no types for these
     )
     app.clientside_callback(
         ClientsideFunction("figures", "paint"),
-        Output({"type": GRAPH, "index": MATCH}, "figure"),
-        Input({"type": PLOT, "index": MATCH}, "data"),
+        Output({"type": GRAPH, "of": MATCH, "index": MATCH}, "figure"),
+        Input({"type": PLOT, "of": MATCH, "index": MATCH}, "data"),
         Input(shell.MODE, "data"),
     )
     app.clientside_callback(
         ClientsideFunction("figures", "follow"),
         Output(shell.ADDRESS, "search", allow_duplicate=True),
-        Input({"type": GRAPH, "index": ALL}, "clickData"),
-        State({"type": GRAPH, "index": ALL}, "figure"),
+        Input({"type": GRAPH, "of": ALL, "index": ALL}, "clickData"),
+        State({"type": GRAPH, "of": ALL, "index": ALL}, "figure"),
         State(shell.ADDRESS, "pathname"),
         prevent_initial_call=True,
     )

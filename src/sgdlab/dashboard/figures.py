@@ -18,6 +18,7 @@ from sgdlab.plots.panel import plot_of
 from sgdlab.reports.section import SweepSection
 
 PLOT, GRAPH = "plot", "graph"  # kinds of ids: what is drawn, and where
+FIGURE = "figure"  # the plots of a sweep's own figure
 
 Plot = dict[str, Any]
 Comparing = Literal["equal axes", "all together"]
@@ -52,34 +53,30 @@ def clickable_plot(panel: PanelSeries, figure: FigureSeries) -> Plot:
     return plot
 
 
-def graph(index: str, plot: Plot, description: str) -> html.Div:
-    """Return a plot in its place; `index` tells it from others on the page."""
+def graph(of: str, index: str, plot: Plot | None, description: str) -> html.Div:
+    """Return a plot in its place, which `of` and `index` name; without a plot it is still to come."""
+    place = {"of": of, "index": index}
+    drawn = dcc.Graph(id={"type": GRAPH, **place}, config=_CONFIG, className="plot", responsive=True)
     return html.Div(
         [
-            dcc.Store(id={"type": PLOT, "index": index}, data=plot),
-            html.Div(
-                dcc.Graph(
-                    id={"type": GRAPH, "index": index}, config=_CONFIG, className="plot", responsive=True
-                ),
-                role="group",
-                **named(description),
-            ),
+            dcc.Store(id={"type": PLOT, **place}, data=plot),
+            html.Div(drawn, role="group", **named(description)),
         ]
     )
 
 
 def figure_of(section: SweepSection) -> html.Div:
-    """Return the figure of a sweep: its panels, how to read them, and the caption."""
+    """Return the panels of a sweep's figure, and how to read them; their plots are still to come."""
     figure = section.series
     panels = [
         html.Figure(
             [
                 html.Figcaption(html.Strong(labelled(panel.title))) if panel.title else None,
-                graph(panel.name, plot, describe_panel(panel, figure)),
+                graph(FIGURE, panel.name, None, describe_panel(panel, figure)),
                 html.P(how_to_read(panel, figure), className="quiet"),
             ]
         )
-        for panel, plot in zip(figure.panels, plots_of(figure), strict=True)
+        for panel in figure.panels
     ]
     return html.Div(panels, className="panels")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -179,10 +180,8 @@ class Views:
         return next((state for state in live.sweeps if state.title == title), None)
 
     def _standing(self, name: str) -> list[Child]:
-        state = self._state(name)
-        if state is None:
-            return sweeps.not_yet(self._live.problem)
-        return sweeps.standing(state)
+        state = self._state(name) or _at_rest(self._snapshots.of(name), self._title(name))
+        return [*(sweeps.not_yet(self._live.problem) if self._live.problem else []), *sweeps.standing(state)]
 
     def _failures(self, name: str) -> list[Child]:
         live, title = self._live.state, self._title(name)
@@ -202,6 +201,15 @@ class Views:
 
     def _title(self, name: str) -> str:
         return f"{name} @ {self._catalogue.scale}"
+
+
+def _at_rest(snapshot: Snapshot, title: str) -> SweepState:
+    """Return what a snapshot alone says of a sweep, before all runs were looked at: nothing of workers."""
+    states = Counter({run.key: run.state for run in snapshot.runs}.values())
+    counts = {state: states[state] for state in ("done", "diverged", "failed")} | {
+        "waiting": states["missing"]
+    }
+    return SweepState(title, counts, updates_done=0, updates_left=0, updates_total=0, updates_per_s=None)
 
 
 def _digest(content: Any) -> str:

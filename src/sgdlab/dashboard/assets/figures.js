@@ -2,6 +2,7 @@
 // Figures come without colours: the style sheet owns them, so that light and dark are one figure.
 window.dash_clientside = window.dash_clientside || {};
 window.dash_clientside.figures = (() => {
+  const NARROW = 600, MOST_TICKS = 7;
   const none = () => window.dash_clientside.no_update;
   const probe = document.createElement("span");
 
@@ -30,11 +31,18 @@ window.dash_clientside.figures = (() => {
     return result;
   }
 
+  // On a phone every other tick has room.
+  function thinned(xaxis) {
+    if (innerWidth >= NARROW || !xaxis.tickvals || xaxis.tickvals.length <= MOST_TICKS) return xaxis;
+    const keep = (_, index) => index % 2 === 0;
+    return { ...xaxis, tickvals: xaxis.tickvals.filter(keep), ticktext: xaxis.ticktext.filter(keep) };
+  }
+
   function layoutOf(plot) {
     const text = colourOf("--text"), line = colourOf("--line");
     const axis = { gridcolor: line, linecolor: text, tickcolor: line, ticks: "outside", showline: true, zeroline: false, automargin: true };
     return {
-      xaxis: { ...axis, ...plot.layout.xaxis },
+      xaxis: { ...axis, ...thinned(plot.layout.xaxis) },
       yaxis: { ...axis, ...plot.layout.yaxis },
       font: { color: text, family: "system-ui, sans-serif", size: 13 },
       hoverlabel: { align: "left", bgcolor: colourOf("--page"), font: { color: text } },

@@ -8,10 +8,11 @@ from dash import dcc, html
 
 from sgdlab.analysis.claims import describe_expectation
 from sgdlab.dashboard.addresses import sweep_address
-from sgdlab.dashboard.figures import Comparing, compared, describe_panel, graph, plots_of
+from sgdlab.dashboard.figures import Comparing, compared, describe_panel, graph
 from sgdlab.dashboard.pages.sweep import interval_text
 from sgdlab.dashboard.parts import Child, choice, labelled, notice, number, number_cell, table, verdict_badge
 from sgdlab.dashboard.snapshots import Snapshot
+from sgdlab.plots.panel import plot_of
 from sgdlab.reports.section import SweepSection
 
 CHOICE, BY, COMPARISON = "compare-choice", "compare-by", "comparison"
@@ -50,12 +51,12 @@ def comparison(snapshots: Sequence[Snapshot], by: Comparing) -> list[Child]:
 
 def _figures(sections: Sequence[SweepSection], by: Comparing) -> Iterator[Child]:
     for position, figure in enumerate(compared(sections, by)):
-        (plot,) = plots_of(figure)
-        description = describe_panel(figure.panels[0], figure)
+        (panel,) = figure.panels
+        plot, description = plot_of(panel, figure), describe_panel(panel, figure)
         yield html.Figure(
             [
                 html.Figcaption(html.Strong(labelled(figure.title))),
-                graph(f"compared-{position}", plot, description),
+                graph("comparison", str(position), plot, description),
             ]
         )
 

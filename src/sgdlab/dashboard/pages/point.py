@@ -108,7 +108,7 @@ def _curves(detail: PointDetail) -> Iterator[Child]:
         yield html.Figure(
             [
                 html.Figcaption(html.Strong(metric.replace("_", " "))),
-                graph(f"point-{metric}", plot, description),
+                graph("point", metric, plot, description),
             ]
         )
 

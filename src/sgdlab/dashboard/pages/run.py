@@ -74,7 +74,7 @@ def _curves(detail: RunDetail) -> Iterator[Child]:
             html.Figure(
                 [
                     html.Figcaption(html.Strong(metric.replace("_", " "))),
-                    graph(f"run-{metric}", plot, f"{metric} over training"),
+                    graph("run", metric, plot, f"{metric} over training"),
                 ]
             )
             for metric, plot in plots.items()

@@ -31,7 +31,7 @@ TAKEN_IN = "taken-in"  # which revision of its runs the table has
 
 
 def sweep_page(snapshot: Snapshot, standing: Sequence[Child], failures: Sequence[Child]) -> list[Child]:
-    """Return the page; the table of runs is filled when the page is there."""
+    """Return the page; plots and tables are filled when it is there."""
     section = snapshot.section
     if snapshot.sweep is None:
         return [*_heading(snapshot.name, None), notice(html.P(snapshot.problem), kind="bad")]
@@ -112,10 +112,10 @@ def _part(heading: str, *children: Child) -> list[Child]:
 
 
 def _points(section: SweepSection) -> Child:
-    columns, rows = points_table.columns_of(section.points), list(points_table.rows_of(section.points))
+    columns = points_table.columns_of(section.points)
     return html.Div(
         [
-            table_of(points_table.NAME, f"Points of {section.sweep}", columns, rows, "Search points"),
+            table_of(points_table.NAME, f"Points of {section.sweep}", columns, None, "Search points"),
             html.P(
                 "Choosing the best runs, and the best epoch on the test set, flatters. So beside the paper's "
                 "protocol stand all finite runs, and the same with the epoch chosen on one half of the test "
