@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
+from sgdlab.cli.arguments import arguments_or_all
 from sgdlab.cli.live import live_reader
-from sgdlab.cli.request import arguments_or_all
 from sgdlab.errors import UsageError
 
 LONG = 10**7

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgdlab.cli.request import OptionalArguments, Request, Scale, arguments_or_all, open_request
+from sgdlab.cli.arguments import OptionalArguments, Scale, arguments_or_all
+from sgdlab.cli.request import Request, open_request
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.finding import find_sweep
 

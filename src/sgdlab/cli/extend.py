@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sgdlab.cli.arguments import Arguments, AsJson, Scale
 from sgdlab.cli.output import print_json
-from sgdlab.cli.request import Arguments, AsJson, Request, Scale, open_request, print_left_out
+from sgdlab.cli.request import Request, open_request, print_left_out
 from sgdlab.cli.standing import print_standing
 from sgdlab.sweeps.standing import standing_of
 from sgdlab.sweeps.survey import survey_runs

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgdlab.cli.request import Arguments, Scale, open_request
+from sgdlab.cli.arguments import Arguments, Scale
+from sgdlab.cli.request import open_request
 
 if TYPE_CHECKING:
     from sgdlab.figures.page import Page

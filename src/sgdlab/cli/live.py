@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sgdlab.cli.request import arguments_or_all, open_request
+from sgdlab.cli.arguments import arguments_or_all
+from sgdlab.cli.request import open_request
 from sgdlab.launch.live.outcomes import SweepLook
 from sgdlab.launch.live.reader import LiveReader
 

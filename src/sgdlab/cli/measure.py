@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sgdlab.cli.arguments import AsJson
 from sgdlab.cli.figure import Venue, page_for
-from sgdlab.cli.request import AsJson
 from sgdlab.errors import UsageError
 
 if TYPE_CHECKING:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
-
+from sgdlab.cli.arguments import names_at
 from sgdlab.config.execution import Execution
 from sgdlab.errors import UsageError, UserError
 from sgdlab.launch.live.outcomes import SweepLook
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.extension import Record, extend_sweep, read_record
-from sgdlab.sweeps.finding import find_sweep, names_meant_by
+from sgdlab.sweeps.finding import find_sweep
 from sgdlab.sweeps.remembered import Inputs, SweepKeys, recall, remember
 from sgdlab.sweeps.survey import Census, Survey, survey_runs, take_census
 
@@ -30,25 +28,6 @@ if TYPE_CHECKING:  # they need Hydra, and a command that finds its answer rememb
 
 C = TypeVar("C", bound=Census)
 
-_SWEEPS = "Names or files of sweeps, or a folder of them such as smith2021; and overrides."
-
-Arguments = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="SWEEP... [KEY=VALUE...]",
-        help=_SWEEPS,
-    ),
-]
-OptionalArguments = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[SWEEP...] [KEY=VALUE...]",
-        help=_SWEEPS,
-    ),
-]
-Scale = Annotated[str, typer.Option(help="Which scale of the sweep file: paper, laptop, …")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-
 
 class Request:
     """Sweeps at one scale, how their runs are carried out, and where they are stored.
@@ -59,7 +38,7 @@ class Request:
 
     def __init__(self, arguments: Sequence[str], scale: str, stack: ExitStack) -> None:
         named = [argument for argument in arguments if "=" not in argument]
-        self._names = list(dict.fromkeys(name for argument in named for name in _names_at(argument, scale)))
+        self._names = list(dict.fromkeys(name for argument in named for name in names_at(argument, scale)))
         if not self._names:
             raise UsageError("which sweep? Name one or more; `sgdlab list` shows all of them")
         overrides = [argument for argument in arguments if "=" in argument]
@@ -270,39 +249,6 @@ class Request:
         from sgdlab.config.numbers import expand_pow2
 
         return self.composer.parse(map(expand_pow2, overrides))
-
-
-def _names_at(argument: str, scale: str) -> list[str]:
-    """Return the sweeps that an argument names; of a folder those that have the scale, if there are any."""
-    named = names_meant_by(argument)
-    if named == [argument]:
-        return named
-    scales = _scales_of_sweeps()
-    if left_out := [name for name in named if scale not in scales[name]]:
-        if len(left_out) == len(named):
-            return named  # reading them says which scales there are
-        print(f"without scale {scale}, and left out: {', '.join(left_out)}", file=sys.stderr)
-    return [name for name in named if name not in left_out]
-
-
-def arguments_or_all(arguments: Sequence[str] | None, scale: str) -> list[str]:
-    """Return a command's arguments, with all sweeps that have the scale where none is named."""
-    given = list(arguments or ())
-    if any("=" not in argument for argument in given):
-        return given
-    return [*(name for name, scales in _scales_of_sweeps().items() if scale in scales), *given]
-
-
-def _scales_of_sweeps() -> dict[str, list[str]]:
-    """Return which scales each sweep has: to read all their files takes seconds, so it is remembered."""
-    known, inputs = recall("scales"), Inputs.now()
-    if known is None:
-        from sgdlab.sweeps.files import describe_sweeps
-
-        known = json.dumps({sweep.name: sweep.scales for sweep in describe_sweeps()}).encode()
-        remember(inputs, known, "scales")
-    scales: dict[str, list[str]] = json.loads(known)
-    return scales
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sgdlab.cli.request import Arguments, AsJson, Scale, open_request
+from sgdlab.cli.arguments import Arguments, AsJson, Scale
+from sgdlab.cli.request import open_request
 from sgdlab.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from sgdlab.cli.arguments import Arguments, AsJson, OptionalArguments, Scale, arguments_or_all
 from sgdlab.cli.output import console, print_json, table
-from sgdlab.cli.request import Arguments, AsJson, OptionalArguments, Scale, arguments_or_all, open_request
+from sgdlab.cli.request import open_request
 from sgdlab.cli.submissions_view import print_submissions
 from sgdlab.errors import UsageError
 from sgdlab.launch.slurm.overview import look_at_jobs

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from sgdlab.cli.arguments import Arguments, AsJson, Scale
 from sgdlab.cli.output import console, print_json, table
-from sgdlab.cli.request import Arguments, AsJson, Request, Scale, open_request, print_left_out
+from sgdlab.cli.request import Request, open_request, print_left_out
 from sgdlab.cli.standing import print_standing
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.standing import standing_of

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sgdlab.cli.arguments import AsJson, OptionalArguments, Scale, arguments_or_all
 from sgdlab.cli.output import format_duration, print_json, show_running
-from sgdlab.cli.request import AsJson, OptionalArguments, Request, Scale, arguments_or_all, open_request
+from sgdlab.cli.request import Request, open_request
 from sgdlab.config.execution import WandbTracker
 from sgdlab.errors import UsageError, UserError
 

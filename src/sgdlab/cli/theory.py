@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sgdlab.cli.arguments import AsJson
 from sgdlab.cli.figure import Venue, page_for
 from sgdlab.cli.output import print_json
-from sgdlab.cli.request import AsJson
 
 if TYPE_CHECKING:
     from sgdlab.figures.page import Page

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from sgdlab.cli.arguments import AsJson, OptionalArguments, Scale
 from sgdlab.cli.output import print_json, show_running
-from sgdlab.cli.request import AsJson, OptionalArguments, Scale
 
 
 def register(app: typer.Typer) -> None:

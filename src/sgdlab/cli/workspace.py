@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from sgdlab.cli.arguments import Arguments, Scale
 from sgdlab.cli.output import print_json
-from sgdlab.cli.request import Arguments, Scale, open_request
+from sgdlab.cli.request import open_request
 from sgdlab.config.execution import WandbTracker
 from sgdlab.errors import UsageError
 
