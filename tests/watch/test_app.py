@@ -334,7 +334,7 @@ def test_gpus_are_shown_with_their_workers(reader, monkeypatch):
         cells = [cell.strip() for cell in row]
         assert cells == ["0", "NVIDIA H100", "████░░░░ 50%", "1.0/2.0 GiB", "1", "61 °C", "-"]
 
-    watch(reader, act)
+    watch(reader, act, size=(100, 24))
 
 
 def test_the_cursor_stays_on_its_row_while_rows_come_and_go(reader):

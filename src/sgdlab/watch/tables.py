@@ -18,7 +18,7 @@ _SWEEPS = (
     Column("sweep", 0),
     Column("progress", _BAR_WIDTH + 5),
     Column("runs done", 11, rank=2, is_number=True),
-    Column("now", 4, rank=1, is_number=True),
+    Column("now", 4, rank=2, is_number=True),
     Column("bad", 4, rank=1, is_number=True),
     Column("upd/s", 6, rank=3, is_number=True),
     Column("left", 8, rank=2, is_number=True),
