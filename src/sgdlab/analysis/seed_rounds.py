@@ -54,8 +54,8 @@ def describe_rounds(sweep: Sweep, observations: Iterable[Observation]) -> list[s
         return [
             "Seeds were added one round at a time to the points of a claim until it was decided "
             "(protocol.seeds=claims), and not for a reproduction. Intervals are wider for that: those of "
-            "all looks at a claim together have 95 %, as far as each has its own level. A number at which one "
-            "stopped tends to be too far from its threshold.",
+            "all looks at a claim together have 95 %, as far as each has its own level. A number at which "
+            "one stopped tends to be too far from its threshold.",
             points,
         ]
     return [
