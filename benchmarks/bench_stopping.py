@@ -2,7 +2,7 @@
 
     python benchmarks/bench_stopping.py [--sweeps N] [--cases N]
 
-First, claims: how often one is decided, and with how many seeds on average, if it is judged once with all n
+First, claims: how often one is decided · and with how many seeds on average, if it is judged once with all n
 seeds, at every look by the usual 95 % interval, or by the intervals of protocol.seeds=claims. With a shift of
 0 the truth lies on the threshold, and every decision is a false one. Then halving: what it saves, and keeps.
 """
@@ -77,7 +77,7 @@ def table_of_halving(num_seeds: int, keep: int, num_cases: int) -> Table:
 def _describe_outcomes(found: Sequence[Outcome]) -> str:
     decided = sum(one.is_decided for one in found) / len(found)
     seeds = sum(one.num_seeds for one in found) / len(found)
-    return f"{100 * decided:.1f} %, {seeds:.1f} seeds"
+    return f"{100 * decided:.1f} % · {seeds:.1f}"
 
 
 def _mean(halved: Sequence[Halved], of: Callable[[Halved], float]) -> float:

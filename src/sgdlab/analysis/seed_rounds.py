@@ -53,9 +53,9 @@ def describe_rounds(sweep: Sweep, observations: Iterable[Observation]) -> list[s
     if sweep.protocol.seeds == "claims":
         return [
             "Seeds were added one round at a time to the points of a claim until it was decided "
-            "(protocol.seeds=claims), and not for a reproduction. Intervals are wider for that, so that those "
-            "of all looks at a claim have 95 % together, as far as each has its own level; a number at "
-            "which one stopped tends to be too far from its threshold.",
+            "(protocol.seeds=claims), and not for a reproduction. Intervals are wider for that: those of "
+            "all looks at a claim together have 95 %, as far as each has its own level. A number at which "
+            "one stopped tends to be too far from its threshold.",
             points,
         ]
     return [
