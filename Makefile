@@ -18,7 +18,7 @@ PIP_INSTALL := $(BIN)/pip install -qq --constraint constraints.txt --build-const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo sweep sweep-is-named status figures theory measure run-is-named report test test-slow kill-test lint format results bench bench-gpu bench-slurm bench-curvature bench-extension bench-stopping bench-dashboard dashboard penalty-error theory-page clean-env
+.PHONY: help demo sweep sweep-is-named status figures theory measure run-is-named report dashboard test test-slow kill-test lint format results bench bench-gpu bench-slurm bench-curvature bench-extension bench-dashboard bench-stopping penalty-error theory-page clean-env
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value …]"
