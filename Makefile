@@ -18,7 +18,9 @@ PIP_INSTALL := $(BIN)/pip install -qq --constraint constraints.txt --build-const
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo sweep sweep-is-named status figures theory measure run-is-named report dashboard test test-slow kill-test lint format results bench bench-gpu bench-slurm bench-curvature bench-extension bench-dashboard bench-stopping penalty-error theory-page clean-env
+.PHONY: help demo sweep sweep-is-named status watch dashboard figures theory measure run-is-named report sync
+.PHONY: test test-slow kill-test lint format results penalty-error theory-page clean-env
+.PHONY: bench bench-gpu bench-slurm bench-sync bench-curvature bench-extension bench-stopping bench-dashboard
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value …]"
@@ -40,6 +42,9 @@ sweep-is-named:
 status: $(VENV)/runtime.stamp ## What is done, running, failed [SWEEP=…]
 	$(SGDLAB) status $(SWEEP)
 
+watch: $(VENV)/runtime.stamp ## The live view in this terminal [SWEEP=…] [SCALE=laptop]
+	$(SGDLAB) watch $(SWEEP) --scale $(SCALE)
+
 figures: $(VENV)/runtime.stamp ## Train what is missing of all figures, draw them, judge their claims [SWEEP=…] [SCALE=laptop]
 	$(SGDLAB) run $(or $(SWEEP),$(PAPERS)) --scale $(SCALE)
 	$(SGDLAB) figure $(or $(SWEEP),$(PAPERS)) --scale $(SCALE)
@@ -57,6 +62,9 @@ run-is-named:
 report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SWEEP=…] [SCALE=laptop]
 	$(SGDLAB) report $(or $(SWEEP),$(DEMO)) --scale $(SCALE)
 
+sync: $(VENV)/runtime.stamp ## Upload W&B's offline runs, each once [SWEEP=…]
+	$(SGDLAB) sync $(SWEEP)
+
 dashboard: $(VENV)/runtime.stamp ## All sweeps in a browser, live [SWEEP=…] [SCALE=laptop] [PORT=8050]
 	$(SGDLAB) dashboard $(SWEEP) --scale $(SCALE) --port $(or $(PORT),8050)
 
@@ -64,7 +72,7 @@ dashboard: $(VENV)/runtime.stamp ## All sweeps in a browser, live [SWEEP=…] [S
 
 # Half of their time the tests wait, for processes and for Slurm: twice as many workers as there are cores.
 # Small matrices on busy cores are far slower with several threads each; xdist already uses the cores.
-theory measure test test-slow kill-test bench bench-slurm bench-curvature bench-extension bench-stopping penalty-error theory-page: export OMP_NUM_THREADS := 1
+theory measure test test-slow kill-test bench bench-slurm bench-sync bench-curvature bench-extension bench-stopping penalty-error theory-page: export OMP_NUM_THREADS := 1
 
 # The tests start hundreds of processes; where nothing may be kept, each would compile all of sgdlab again.
 test test-slow: export PYTHONDONTWRITEBYTECODE :=
@@ -100,6 +108,9 @@ bench-gpu: $(VENV)/bench.stamp ## Many runs on one GPU: packed, one process a ru
 
 bench-slurm: $(VENV)/runtime.stamp ## A private Slurm: submit 10,080 runs, and what jobs cost beside training
 	$(BIN)/python benchmarks/bench_slurm.py
+
+bench-sync: $(VENV)/runtime.stamp ## Upload a thousand offline W&B runs to a stand-in for its server, by how many at once
+	$(BIN)/python benchmarks/bench_sync.py
 
 bench-curvature: $(VENV)/bench.stamp ## Eigenvalues and traces of Hessians beside PyHessian and curvlinops
 	$(BIN)/python benchmarks/bench_curvature.py

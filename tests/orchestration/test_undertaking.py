@@ -14,7 +14,7 @@ from sgdlab.errors import UserError
 from sgdlab.launch.slurm.submission import Submission
 from sgdlab.orchestration import undertaking as module
 from sgdlab.orchestration.slurm_job import SlurmJob
-from sgdlab.orchestration.undertaking import Undertaking, go_on
+from sgdlab.orchestration.undertaking import Undertaking, go_on, undertake
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.files import describe_sweeps, load_sweep
 from sgdlab.sweeps.finding import find_sweep
@@ -50,6 +50,20 @@ def submission(tmp_path):
     folder = tmp_path / "0123-1"
     folder.mkdir()
     return Submission(folder)
+
+
+def test_a_round_that_other_sweeps_have_trained_is_followed_by_the_next_one(
+    undertaking, tmp_path, monkeypatch
+):
+    """Of three rounds the second finds all of its runs in the store; the fourth adds nothing."""
+    points, trained = iter([3, 3, 3, 0]), []
+    missing = iter([{"a": None}, {}, {"c": None}, {}])
+    monkeypatch.setattr(module, "add_rounds", lambda *_: next(points))
+    monkeypatch.setattr(module, "_count", lambda found: "")
+    monkeypatch.setattr(module, "survey_of", lambda *_: (SimpleNamespace(missing=next(missing)), {}))
+    monkeypatch.setattr(module, "carry_out", lambda _, found, *__: trained.append([*found.missing]) or True)
+    undertake(undertaking, SimpleNamespace(missing={"0": None}), {}, None, Store(tmp_path), None)
+    assert trained == [["0"], ["a"], ["c"]]
 
 
 def test_of_jobs_that_end_together_one_goes_on_and_the_next_one_where_it_fails(

@@ -19,22 +19,22 @@ def page(tmp_path_factory, curves_section, trajectories_section, hostile_section
 
 def open_runs(reader, section=0):
     reader.run("document.querySelectorAll('details.all-runs')[arguments[0]].open = true", section)
-    reader.wait_for("return document.querySelector('.runs tbody tr')")
+    reader.wait_for("return document.querySelector('.all-runs tbody tr')")
 
 
 def filter_by(reader, words, section=0):
     reader.run(
-        """const input = document.getElementById(`filter-${arguments[0]}`);
+        """const input = document.getElementById(`filter-runs-${arguments[0]}`);
         input.value = arguments[1]; input.dispatchEvent(new Event('input'))""",
         section,
         words,
     )
-    return reader.texts(".bar output")[0]
+    return reader.texts("details.all-runs .bar output")[0]
 
 
 def sort_by(reader, name):
     reader.run(
-        """const buttons = [...document.querySelectorAll('.runs thead button')];
+        """const buttons = [...document.querySelectorAll('.all-runs thead button')];
         buttons.find(button => button.textContent === arguments[0]).click()""",
         name,
     )
@@ -42,7 +42,7 @@ def sort_by(reader, name):
 
 def column(reader, name):
     """The shown texts of a column."""
-    heads = reader.texts(".runs thead button")
+    heads = reader.texts(".all-runs thead button")
     return reader.texts(f"{ROWS} td:nth-child({heads.index(name) + 1})")
 
 
@@ -51,7 +51,7 @@ def csv_rows(reader):
     reader.run(
         """window.taken = null;
         URL.createObjectURL = (blob) => { blob.text().then((text) => { window.taken = text; }); return '#'; };
-        [...document.querySelectorAll('.bar button')][0].click()"""
+        [...document.querySelectorAll('.all-runs .bar button')][0].click()"""
     )
     return list(csv.DictReader(io.StringIO(reader.wait_for("return window.taken"), newline="")))
 
@@ -209,13 +209,15 @@ def test_ten_thousand_runs_fit_into_ten_megabytes_and_into_a_table(reader, many_
     sort_by(reader, "test_accuracy.best")
     values = [run.metrics.get("test_accuracy.best", -math.inf) for run in many_runs_section.runs]
     assert float(column(reader, "test_accuracy.best")[0]) == pytest.approx(max(values), abs=1e-6)
-    reader.run("const runs = document.querySelector('.runs'); runs.scrollTop = runs.scrollHeight")
+    reader.run("const runs = document.querySelector('.all-runs .runs'); runs.scrollTop = runs.scrollHeight")
     reader.wait_for(
         f"return document.querySelector('{ROWS}:last-of-type') || document.querySelector('{ROWS}')"
     )
     reader.wait_for(f"return [...document.querySelectorAll('{ROWS}')].at(-1).ariaRowIndex === '10001'")
     assert column(reader, "test_accuracy.best")[-1] == "–"
-    reader.run("document.querySelector('button.behind[data-point=\"7\"]').click()")
+    assert reader.texts(".all-points output") == ["2,000 of 2,000 rows"]
+    reader.run("document.querySelectorAll('.all-points tbody button')[7].click()")
+    assert reader.texts("#behind-0 h4") == ["main/sgd, optimizer.lr = 0.008"]
     assert "of 60 evaluations" in reader.texts("#behind-0 p.quiet")[0]
 
 

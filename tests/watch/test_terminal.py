@@ -1,6 +1,7 @@
 """`sgdlab watch` on a pseudo-terminal, over a store that real workers have written."""
 
 import json
+import os
 import re
 import signal
 
@@ -29,8 +30,13 @@ def desk(trained, terminal):
 
 
 def test_a_person_looks_around_retries_and_leaves(desk, watching):
-    screen = watching("tiny")
+    program = desk.folder / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho '0, GPU-1, 97, 40536, 81559, 61, 512.3, NVIDIA H100 80GB HBM3'\n")
+    program.chmod(0o755)
+    screen = watching("tiny", PATH=f"{desk.folder}:{os.environ['PATH']}")
     assert "83%" in screen.wait_for("10 of 12 runs done, 2 failed")
+    screen.press("3")
+    assert "39.6/79.6 GiB" in screen.wait_for("GPUs 1", "NVIDIA H100 80GB HBM3", "97%")
     screen.press("2")
     assert SPELLED[:40] in screen.wait_for("ValueError")
     screen.press("\r")

@@ -33,31 +33,29 @@ def spare(sweep: Sweep, observations: Sequence[Observation]) -> list[Observation
     """
     if sweep.protocol.seeds == "all":
         return list(observations)
-    asked = seeds_asked_for(sweep, observations)
+    asked = _seeds_asked_for(sweep, observations)
     return [_spared(run, asked, sweep.protocol) for run in observations]
 
 
-def seeds_asked_for(sweep: Sweep, observations: Iterable[Observation]) -> dict[Place, int]:
-    """Return how many seeds each point is asked for, as far as outcomes are known."""
-    seen = [replace(run, state="missing") if run.state == "spared" else run for run in observations]
-    arranged = arrange(sweep, seen)
-    if sweep.protocol.seeds == "halving":
-        return _asked_in_halving(sweep, arranged)
-    return _asked_by_claims(sweep, arranged)
-
-
 def describe_rounds(sweep: Sweep, observations: Iterable[Observation]) -> list[str]:
-    """Say how many seeds points have and why, a sentence each; nothing where every point has all of them."""
+    """Say how many seeds points have and why, a sentence each, of runs as `spare` marks them.
+
+    Nothing where the protocol gives every point all of them.
+    """
     if sweep.protocol.seeds == "all":
         return []
-    num_seeds = Counter(seeds_asked_for(sweep, observations).values())
+    at_points = Counter(
+        (run.panel, run.grid, point_id(run.point)) for run in observations if run.state != "spared"
+    )
+    num_seeds = Counter(at_points.values())
     numbers = ", ".join(f"{count} with {seeds}" for seeds, count in sorted(num_seeds.items()))
     points = f"Points by their number of seeds, of {sweep.protocol.num_seeds}: {numbers}."
     if sweep.protocol.seeds == "claims":
         return [
             "Seeds were added one round at a time to the points of a claim until it was decided "
-            "(protocol.seeds=claims), and not for a reproduction. The intervals of all looks at a claim hold "
-            "together with 95 %; a number at which one stopped tends to be too far from its threshold.",
+            "(protocol.seeds=claims), and not for a reproduction. Intervals are wider for that, so that "
+            "those of all looks at a claim together have 95 %, as far as each has its own level; a number at which "
+            "one stopped tends to be too far from its threshold.",
             points,
         ]
     return [
@@ -66,6 +64,15 @@ def describe_rounds(sweep: Sweep, observations: Iterable[Observation]) -> list[s
         "have no value.",
         points,
     ]
+
+
+def _seeds_asked_for(sweep: Sweep, observations: Iterable[Observation]) -> dict[Place, int]:
+    """Return how many seeds each point is asked for, as far as outcomes are known."""
+    seen = [replace(run, state="missing") if run.state == "spared" else run for run in observations]
+    arranged = arrange(sweep, seen)
+    if sweep.protocol.seeds == "halving":
+        return _asked_in_halving(sweep, arranged)
+    return _asked_by_claims(sweep, arranged)
 
 
 def _spared(run: Observation, asked: Mapping[Place, int], protocol: Protocol) -> Observation:

@@ -31,8 +31,15 @@ def print_claims(judged: Sequence[tuple[Sweep, Sequence[Verdict]]], as_json: boo
         for verdict in verdicts:
             where = f"{verdict.panel}: " if len(sweep.panels) > 1 else ""
             expected = describe_expectation(verdict.claim.expect)
-            number = f"{describe_number(verdict) or 'no number'}, expected {expected}"
+            number = f"{describe_number(verdict) or 'no number'}, expected {expected}{_obstacle(verdict)}"
             listing.add_row(f"  {verdict.verdict.upper()}", f"{where}{verdict.claim.says}\n{number}")
         console().print(listing)
     tally = Counter(verdict.verdict for _, verdicts in judged for verdict in verdicts)
     print("claims: " + (", ".join(f"{count} {verdict}" for verdict, count in tally.most_common()) or "none"))
+
+
+def _obstacle(verdict: Verdict) -> str:
+    """Say why a claim is undecided whatever its interval says; nothing where that is the interval's doing."""
+    first, _, _ = verdict.reason.partition("; ")
+    is_by_interval = verdict.verdict != "inconclusive" or first.startswith("the interval")
+    return "" if is_by_interval else f"; {first}"

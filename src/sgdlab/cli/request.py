@@ -277,14 +277,7 @@ def _names_at(argument: str, scale: str) -> list[str]:
     named = names_meant_by(argument)
     if named == [argument]:
         return named
-    asked = ("scales", *named)
-    known, inputs = recall(*asked), Inputs.now()
-    if known is None:
-        from sgdlab.sweeps.files import describe_sweeps
-
-        known = json.dumps({one.name: one.scales for one in describe_sweeps() if one.name in named}).encode()
-        remember(inputs, known, *asked)
-    scales: dict[str, list[str]] = json.loads(known)
+    scales = _scales_of_sweeps()
     if left_out := [name for name in named if scale not in scales[name]]:
         if len(left_out) == len(named):
             return named  # reading them says which scales there are
@@ -297,9 +290,19 @@ def arguments_or_all(arguments: Sequence[str] | None, scale: str) -> list[str]:
     given = list(arguments or ())
     if any("=" not in argument for argument in given):
         return given
-    from sgdlab.sweeps.files import describe_sweeps
+    return [*(name for name, scales in _scales_of_sweeps().items() if scale in scales), *given]
 
-    return [*(sweep.name for sweep in describe_sweeps() if scale in sweep.scales), *given]
+
+def _scales_of_sweeps() -> dict[str, list[str]]:
+    """Return which scales each sweep has: to read all their files takes seconds, so it is remembered."""
+    known, inputs = recall("scales"), Inputs.now()
+    if known is None:
+        from sgdlab.sweeps.files import describe_sweeps
+
+        known = json.dumps({sweep.name: sweep.scales for sweep in describe_sweeps()}).encode()
+        remember(inputs, known, "scales")
+    scales: dict[str, list[str]] = json.loads(known)
+    return scales
 
 
 @contextmanager

@@ -66,18 +66,19 @@ def sync(
 
 def _write_missing_summaries(request: Request, tracker: WandbTracker) -> None:
     """Write the summary of each sweep whose runs are all exported; what can't be written stops nothing."""
-    from sgdlab.orchestration.summarizing import summarize
+    from sgdlab.orchestration.summarizing import summarize_exported
     from sgdlab.tracking.staging import exported_keys
 
     exported = exported_keys(tracker)
     if not exported:
         return
     for sweep, known in zip(request.sweeps, request.known(), strict=True):
-        if exported.issuperset(known.keys):
-            try:
-                summarize([(sweep, known)], request.store, tracker)
-            except UserError as error:
-                print(f"no summary of {sweep.name}: {error}", file=sys.stderr)
+        if exported.isdisjoint(known.keys):
+            continue
+        try:
+            summarize_exported(sweep, known, request.store, tracker, exported)
+        except UserError as error:
+            print(f"no summary of {sweep.name}: {error}", file=sys.stderr)
 
 
 def _ids_of(request: Request) -> set[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from sgdlab.analysis.collect import observe
+from sgdlab.analysis.observations import Observation
 from sgdlab.config.execution import Tracker, WandbTracker
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.remembered import SweepKeys
@@ -19,12 +20,22 @@ def summarize(sweeps: Iterable[tuple[Sweep, SweepKeys]], store: Store, tracker: 
     """
     if not isinstance(tracker, WandbTracker):
         return []
-    from sgdlab.tracking.summary_export import export_summary  # plotting: not everyone is tracked
+    written = [_summarize(sweep, observe(sweep, known, store), tracker) for sweep, known in sweeps]
+    return [folder for folder in written if folder is not None]
 
-    written = []
-    for sweep, known in sweeps:
-        observations = observe(sweep, known, store)
-        if observations and all(one.state != "missing" for one in observations):
-            folder = export_summary(sweep, observations, tracker)
-            written += [folder] if folder is not None else []
-    return written
+
+def summarize_exported(
+    sweep: Sweep, known: SweepKeys, store: Store, tracker: WandbTracker, exported: Collection[str]
+) -> Path | None:
+    """Write a sweep's summary, as `summarize` does, if all of its runs that have ended are exported."""
+    observations = observe(sweep, known, store)
+    ended = {one.key for one in observations if one.state in ("done", "diverged")}
+    return _summarize(sweep, observations, tracker) if ended.issubset(exported) else None
+
+
+def _summarize(sweep: Sweep, observations: Sequence[Observation], tracker: WandbTracker) -> Path | None:
+    from sgdlab.tracking.summary_export import export_summary  # drawing: not everyone is tracked
+
+    if not observations or any(one.state == "missing" for one in observations):
+        return None
+    return export_summary(sweep, observations, tracker)

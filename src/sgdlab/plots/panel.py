@@ -44,7 +44,7 @@ def plot_of(panel: PanelSeries, figure: FigureSeries) -> dict[str, Any]:
         if figure.kind == "trajectories":
             data += [*_band(one, shared), line | {"mode": "lines"}]
         elif figure.kind == "phase":
-            data += [line | _points(index), *_ends(one, shared)]
+            data += [_without_text(line) | _points(index), *_ends(one, shared)]
         else:
             data += [line | _markers(one, index), *_optimum(one, shared, place)]
             data += _edges(one, shared, place)
@@ -79,6 +79,11 @@ def _line(one: Series, index: int, figure: FigureSeries, place: Place) -> Trace:
         "hovertext": [_hover(one, position, figure) for position in range(len(one.x))],
         "showlegend": True,
     }
+
+
+def _without_text(line: Trace) -> Trace:
+    """Leave a cloud's numbers under the pointer to plotly: thousands of texts would say no more."""
+    return {name: value for name, value in line.items() if name != "hovertext"} | {"hoverinfo": "x+y+name"}
 
 
 def _hover(one: Series, position: int, figure: FigureSeries) -> str:

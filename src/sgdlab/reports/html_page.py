@@ -25,6 +25,8 @@ from sgdlab.reports.section import SweepSection
 from sgdlab.runs.files import replace
 from sgdlab.sweeps.claims import Expectation
 
+_MOST_POINTS = 100  # in a table that stands there whole; more are shown as far as they are seen
+
 VERDICT_MARKS = {"supported": "✓", "not supported": "✗", "inconclusive": "?"}
 
 
@@ -83,6 +85,7 @@ def render_report(
         made_at=made_at,
         plotly=Markup(get_plotlyjs()),
         data=data,
+        most_points=_MOST_POINTS,
         places=[places_of_points(section) for section in sections],
     )
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from sgdlab.analysis.points import Point, is_number, point_id
 from sgdlab.analysis.series import PanelSeries
+from sgdlab.analysis.tables import ResultRow
 from sgdlab.config.numbers import format_number
 from sgdlab.reports.numbers import spread_text
 from sgdlab.reports.section import SweepSection
@@ -65,11 +66,15 @@ def _metrics_of(section: SweepSection) -> list[str]:
 def places_of_points(section: SweepSection) -> list[int]:
     """Return, for each row of a section's points, which point of the page's data it is of."""
     points = _places(section)
-    return [points[_where(one.summary.panel, one.summary.grid, one.summary.point)] for one in section.points]
+    return [points[_where_is(row)] for row in section.points]
 
 
 def _where(panel: str, grid: str, point: Point) -> tuple[str, str, Any]:
     return panel, grid, point_id(point)
+
+
+def _where_is(row: ResultRow) -> tuple[str, str, Any]:
+    return _where(row.summary.panel, row.summary.grid, row.summary.point)
 
 
 def _places(section: SweepSection) -> dict[tuple[str, str, Any], int]:
@@ -78,52 +83,68 @@ def _places(section: SweepSection) -> dict[tuple[str, str, Any], int]:
     for run in section.runs:
         points.setdefault(_where(run.panel, run.grid, run.point), len(points))
     for row in section.points:
-        summary = row.summary
-        points.setdefault(_where(summary.panel, summary.grid, summary.point), len(points))
+        points.setdefault(_where_is(row), len(points))
     return points
 
 
 def _section(section: SweepSection, places: Mapping[str, int]) -> dict[str, Any]:
     points = _places(section)
-    described: list[dict[str, Any]] = [{} for _ in points]
-    values: list[list[dict[str, Any]]] = [[] for _ in points]
-    rows: dict[str, list[int]] = {"point": [], "seed": [], "run": []}
-    for run in section.runs:
-        place = points[_where(run.panel, run.grid, run.point)]
-        described[place] = described[place] or _describe(run.panel, run.grid, run.point)
-        rows["point"].append(place)
-        rows["seed"].append(run.seed)
-        rows["run"].append(places[run.key])
-    for row in section.points:
-        summary = row.summary
-        place = points[_where(summary.panel, summary.grid, summary.point)]
-        described[place] = described[place] or _describe(summary.panel, summary.grid, summary.point)
-        values[place].append(
-            {
-                "metric": summary.metric,
-                "mean": summary.value,
-                "std": summary.std,
-                "text": spread_text(summary.best),
-                "note": summary.note,
-                "kept": list(summary.kept_seeds),
-                "out": {str(one.seed): one.reason for one in summary.left_out},
-            }
-        )
+    metrics = _metrics_of(section)
     return {
         "sweep": section.sweep,
         "scale": section.scale,
-        "metrics": _metrics_of(section),
+        "metrics": metrics,
         "curves": curve_metric(section),
         "rank_by": section.rank_by,
-        "points": described,
-        "rows": rows,
-        "values": values,
+        **_describe_points(section, points),
+        "rows": {
+            "point": [points[_where(run.panel, run.grid, run.point)] for run in section.runs],
+            "seed": [run.seed for run in section.runs],
+            "run": [places[run.key] for run in section.runs],
+        },
+        "results": _results(section, points, metrics),
         "behind": [list(_behind(panel, points)) for panel in section.series.panels],
     }
 
 
-def _describe(panel: str, grid: str, point: Point) -> dict[str, Any]:
-    return {"panel": panel, "grid": grid, "axes": list(point), "at": list(map(_value, point.values()))}
+def _describe_points(section: SweepSection, points: Mapping[tuple[str, str, Any], int]) -> dict[str, Any]:
+    """Describe each point by the place of its grid and of its values among all that there are."""
+    grids: dict[tuple[str, str, tuple[str, ...]], int] = {}
+    levels: dict[tuple[float | None, str], int] = {}
+    described: list[list[int]] = [[] for _ in points]
+    seen = [(run.panel, run.grid, run.point) for run in section.runs]
+    seen += [(row.summary.panel, row.summary.grid, row.summary.point) for row in section.points]
+    for panel, grid, point in seen:
+        place = points[_where(panel, grid, point)]
+        if not described[place]:
+            where = (panel, grid, tuple(point))
+            values = [(float(v) if is_number(v) else None, format_number(v)) for v in point.values()]
+            described[place] = [
+                grids.setdefault(where, len(grids)),
+                *(levels.setdefault(value, len(levels)) for value in values),
+            ]
+    return {"grids": list(grids), "levels": list(levels), "points": described}
+
+
+def _results(
+    section: SweepSection, points: Mapping[tuple[str, str, Any], int], metrics: Sequence[str]
+) -> dict[str, list[Any]]:
+    """Return the rows of `sgdlab results` by columns."""
+    rows = [(row, row.summary) for row in section.points]
+    return {
+        "point": [points[_where_is(row)] for row, _ in rows],
+        "metric": [metrics.index(one.metric) for _, one in rows],
+        "mean": [one.value for _, one in rows],
+        "text": [spread_text(one.best) for _, one in rows],
+        "unselected": [one.unselected.mean if one.unselected else None for _, one in rows],
+        "honest": [one.honest.mean if one.honest else None for _, one in rows],
+        "done": [one.num_done for _, one in rows],
+        "asked": [one.num_asked for _, one in rows],
+        "note": [one.note for _, one in rows],
+        "standing": [2 if row.is_optimum else int(row.in_error_bar) for row, _ in rows],
+        "kept": [list(one.kept_seeds) for _, one in rows],
+        "out": [{str(run.seed): run.reason for run in one.left_out} for _, one in rows],
+    }
 
 
 def _behind(panel: PanelSeries, points: Mapping[tuple[str, str, Any], int]) -> Iterator[list[int | None]]:
@@ -161,11 +182,6 @@ def _curves_of(
         thin(metric, found, CURVES_BUDGET * len(found) // max(1, num_curves)).to_dict(places)
         for metric, found in by_metric.items()
     ]
-
-
-def _value(value: Any) -> list[Any]:
-    """Return a value of an axis as it is sorted by and as it is written."""
-    return [float(value) if is_number(value) else None, format_number(value)]
 
 
 def _finite(value: float | None) -> float | None:

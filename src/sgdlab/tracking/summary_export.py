@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from sgdlab.analysis.claims import Verdict, describe_expectation, judge
 from sgdlab.analysis.decision import Decision
 from sgdlab.analysis.figure_series import figure_series
-from sgdlab.analysis.observations import Observation
+from sgdlab.analysis.observations import Observation, State
 from sgdlab.analysis.tables import record_of_row, rows
 from sgdlab.config.execution import WandbTracker
 from sgdlab.figures.draw import draw
@@ -183,7 +183,7 @@ def _counts(observations: Sequence[Observation], verdicts: Sequence[Verdict]) ->
     decided = Counter[str](verdict.verdict for verdict in verdicts)
     states = Counter({one.key: one.state for one in observations}.values())
     claims = {f"claims/{verdict.replace(' ', '_')}": decided[verdict] for verdict in get_args(Decision)}
-    runs = {f"runs/{state}": states[state] for state in ("done", "diverged", "failed", "missing")}
+    runs = {f"runs/{state}": states[state] for state in get_args(State)}
     return claims | {"claims/total": len(verdicts)} | runs | {"runs/total": states.total()}
 
 

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.driver import Driver
-from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import DataTable, Footer, Static, TabbedContent, TabPane
 
@@ -25,6 +24,7 @@ from sgdlab.watch.background import Looking, Problem, attempted, start
 from sgdlab.watch.behind import screen_behind
 from sgdlab.watch.columns import Table
 from sgdlab.watch.help_text import HELP
+from sgdlab.watch.messages import Acted, Asked, Seen
 from sgdlab.watch.screens import Question, RunsScreen, TextScreen
 from sgdlab.watch.table_view import TableView
 from sgdlab.watch.tables import (
@@ -61,27 +61,6 @@ class WatchApp(App[None]):
         Binding("ctrl+c", "quit", show=False, priority=True),
     ]
 
-    class Seen(Message):
-        """A look at the store has ended."""
-
-        def __init__(self, live: LiveState | Problem) -> None:
-            super().__init__()
-            self.live = live
-
-    class Asked(Message):
-        """Slurm or the driver of the GPUs has answered."""
-
-        def __init__(self, answer: Jobs | GpuLoads | Problem) -> None:
-            super().__init__()
-            self.answer = answer
-
-    class Acted(Message):
-        """Something that a key asked for is done, or couldn't be."""
-
-        def __init__(self, word: str | Problem) -> None:
-            super().__init__()
-            self.word = word
-
     def __init__(self, reader: LiveReader, scale: str, driver_class: type[Driver] | None = None) -> None:
         super().__init__(driver_class=driver_class, ansi_color=True)
         self.theme = "ansi-dark"  # the terminal's own colours, dark or light
@@ -89,7 +68,6 @@ class WatchApp(App[None]):
         self._live: LiveState | None = None
         self._loads: GpuLoads | None = None
         self._jobs: Jobs | None = None
-        self._problem = ""
         self._seen_at = time.monotonic()
 
     def compose(self) -> ComposeResult:
@@ -110,12 +88,10 @@ class WatchApp(App[None]):
         loop = asyncio.get_running_loop()
         for end in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(end, self.exit)
-        self._look = Looking(
-            "store", self._reader.read, lambda s: self.post_message(self.Seen(s)), _READ_EVERY_S
-        )
+        self._look = Looking("store", self._reader.read, lambda s: self.post_message(Seen(s)), _READ_EVERY_S)
         self._others: list[Looking[Any]] = [
-            Looking("gpus", gpu_loads, lambda s: self.post_message(self.Asked(s)), _ASK_EVERY_S),
-            Looking("slurm", self._reader.jobs, lambda s: self.post_message(self.Asked(s)), _ASK_EVERY_S),
+            Looking("gpus", gpu_loads, lambda s: self.post_message(Asked(s)), _ASK_EVERY_S),
+            Looking("slurm", self._reader.jobs, lambda s: self.post_message(Asked(s)), _ASK_EVERY_S),
         ]
         self.query_one("#sweeps", TableView).focus()
         self.set_interval(1.0, self._show_title)
@@ -126,7 +102,7 @@ class WatchApp(App[None]):
         for looking in (self._look, *self._others):
             looking.stop()
 
-    def on_watch_app_seen(self, seen: Seen) -> None:
+    def on_seen(self, seen: Seen) -> None:
         """Show what was seen of the store."""
         if not self._stands:
             return
@@ -145,20 +121,18 @@ class WatchApp(App[None]):
         num_bad = sum(len(group.keys) for group in live.failures) + len(live.damages)
         self._show("failures", failures_table(live), num_bad)
         self._show("ends", ends_table(live), 0)
-        self._show(
-            "gpus", gpus_table(self._loads, live, self._host), len(self._loads.gpus) if self._loads else 0
-        )
+        self._show_gpus()
         if isinstance(self.screen, RunsScreen):
             self.screen.look_again()
         self._show_title()
 
-    def on_watch_app_asked(self, asked: Asked) -> None:
+    def on_asked(self, asked: Asked) -> None:
         """Show what Slurm or the driver has said."""
         if not self._stands:
             return
         if isinstance(asked.answer, GpuLoads):
             self._loads = asked.answer
-            self._show("gpus", gpus_table(self._loads, self._live, self._host), len(self._loads.gpus))
+            self._show_gpus()
         elif isinstance(asked.answer, Jobs):
             self._jobs = asked.answer
             self._show("jobs", jobs_table(self._jobs), len(self._jobs.submissions))
@@ -167,7 +141,7 @@ class WatchApp(App[None]):
         else:
             self._say(asked.answer.text)
 
-    def on_watch_app_acted(self, acted: Acted) -> None:
+    def on_acted(self, acted: Acted) -> None:
         """Say what came of it, and look."""
         if not self._stands:
             return
@@ -234,7 +208,7 @@ class WatchApp(App[None]):
         """Ask whether to do something, and have a thread do it."""
 
         def act() -> None:
-            self.post_message(self.Acted(attempted(action.act)))
+            self.post_message(Acted(attempted(action.act)))
 
         def answered(answer: bool | None) -> None:
             if answer:
@@ -242,6 +216,10 @@ class WatchApp(App[None]):
                 start("action", act)
 
         self.push_screen(Question(shown_lines(action.question)), answered)
+
+    def _show_gpus(self) -> None:
+        counted = len(self._loads.gpus) if self._loads else 0
+        self._show("gpus", gpus_table(self._loads, self._live, self._host), counted)
 
     def _show(self, tab: str, table: Table, counted: int) -> None:
         """Show one of the tables below, and how much is in it."""

@@ -10,17 +10,18 @@ GAP = 2  # between columns
 
 @dataclass(frozen=True)
 class Column:
-    """One column; of width 0: whatever is left, but at least a few characters."""
+    """One column; of width 0: whatever is left, but at least so many characters."""
 
     title: str
     width: int
     rank: int = 0  # what goes first has the highest; 0 never goes
     is_number: bool = False
+    at_least: int = 12  # where its width is 0
 
     @property
     def least(self) -> int:
         """The narrowest it may be."""
-        return self.width or 12
+        return self.width or self.at_least
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def about_failure(group: FailureGroup) -> str:
             "",
             f"{count_of(len(group.keys), 'run')} of {', '.join(map(shown, group.sweeps))}",
             f"the latest {ago(group.example.at)} ago",
-            f"To train them again: r, or sgdlab retry SWEEP --error {shown(group.error)[:40]!r}",
+            f"To train them again: r in the table, or sgdlab retry SWEEP --error {shown(group.error)[:40]!r}",
             "",
             *_tail(group.example.log, f"the log of {group.example.key}"),
             "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from sgdlab.config.durations import describe_duration
 from sgdlab.launch.live.state import FailureGroup, LiveState, RunEnd, RunState, SweepState, WorkerState
@@ -32,10 +33,11 @@ _WORKERS = (
     Column("heard", 8, rank=1, is_number=True),
     Column("sweeps", 0),
 )
+_JOB = Column("job", 9, rank=5)  # of workers, where some are in one
 _FAILURES = (Column("runs", 5, is_number=True), Column("error", 0), Column("such as", 12, rank=1))
 _GPUS = (
     Column("gpu", 3),
-    Column("name", 0),
+    Column("name", 0, at_least=21),
     Column("busy", _BAR_WIDTH + 5),
     Column("memory", 16, rank=1, is_number=True),
     Column("workers", 7, rank=2, is_number=True),
@@ -92,7 +94,11 @@ def workers_table(live: LiveState) -> Table:
         )
         for worker in live.workers
     ]
-    return Table(_WORKERS, tuple(rows), "nobody trains anything of these sweeps")
+    if not any(worker.job for worker in live.workers):
+        return Table(_WORKERS, tuple(rows), "nobody trains anything of these sweeps")
+    jobs = [shown(worker.job or "-") for worker in live.workers]
+    with_jobs = [replace(row, cells=(*row.cells, job)) for row, job in zip(rows, jobs, strict=True)]
+    return Table((*_WORKERS, _JOB), tuple(with_jobs))
 
 
 def failures_table(live: LiveState) -> Table:
