@@ -216,10 +216,10 @@ def test_elsewhere_than_on_loopback_the_printed_token_opens_the_page(desk, serve
         browser.delete_all_cookies()
 
 
-def test_the_command_knows_the_sweeps_it_was_given(desk):
+def test_the_command_knows_the_sweeps_it_was_given(desk, wait_for):
     asked = SweepsAsked(["hostile", "sweeps/first.yaml", "protocol.num_seeds=2"], "laptop")
     assert asked.names == ["hostile", "first"]
     assert len(asked.known("first").keys) == 10
     assert asked.sweep("first").protocol.num_seeds == 2
-    assert asked.title_of("first") == "Accuracy against the learning rate"
+    wait_for(lambda: asked.title_of("first") == "Accuracy against the learning rate")
     assert [look.title for look in asked.look()] == ["hostile @ laptop", "first @ laptop"]

@@ -23,7 +23,8 @@ def test_the_first_page_counts_the_runs_of_each_sweep(views, text_of):
     assert "result.json is damaged" in text
 
 
-def test_the_listing_is_searched_and_filtered(views, text_of):
+def test_the_listing_is_searched_and_filtered(views, text_of, wait_for):
+    wait_for(lambda: "1 sweep " in text_of(views.listing("learning ACCURACY", "all", "as listed")))
     assert "2 sweeps" in text_of(views.listing("", "all", "as listed"))
     found = text_of(views.listing("learning ACCURACY", "all", "as listed"))
     assert "1 sweep" in found

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sgdlab.cli.arguments import OptionalArguments, Scale, arguments_or_all
 from sgdlab.cli.request import Request, open_request
+from sgdlab.errors import UserError
 from sgdlab.runs.store import Store
 from sgdlab.sweeps.finding import find_sweep
 
@@ -52,15 +53,20 @@ class SweepsAsked:
             self.store: Store = request.store
             self._arguments_of = {find_sweep(named).name: named for named in request.named}
         self.names = list(self._arguments_of)
-        self._titles: dict[str, str] | None = None
+        self._titles: dict[str, str] = {}
+        threading.Thread(target=self._read_titles, name="titles", daemon=True).start()
 
     def title_of(self, name: str) -> str:
-        """Return what a sweep is about; nothing where its file doesn't say."""
-        if self._titles is None:
-            from sgdlab.sweeps.files import describe_sweeps
-
-            self._titles = {each.name: each.title for each in describe_sweeps()}
+        """Return what a sweep is about; nothing before its file was read, or where it doesn't say."""
         return self._titles.get(name, "")
+
+    def _read_titles(self) -> None:
+        """Read what sweeps are about: seconds for all of them, and no page waits for it."""
+        from sgdlab.sweeps.files import describe_sweep
+
+        for name, named in self._arguments_of.items():
+            with suppress(UserError):  # the sweep's own page says what is wrong with its file
+                self._titles[name] = describe_sweep(find_sweep(named)).title
 
     def known(self, name: str) -> SweepKeys:
         """Return which runs a sweep asks for."""

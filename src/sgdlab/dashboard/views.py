@@ -147,7 +147,8 @@ class Views:
         live = self._live.ask()
         own = self._named_by(path)
         names = [own] if own else self._listed(sweeps_named_by(search))
-        told = _told(live) if path == SWEEPS else [asdict(s) for s in map(self._state, names) if s]
+        titles = [self._catalogue.title_of(name) for name in self._catalogue.names]
+        told = [titles, _told(live)] if path == SWEEPS else [asdict(s) for s in map(self._state, names) if s]
         return {
             "page": path,
             "made": made,

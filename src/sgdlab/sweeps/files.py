@@ -38,12 +38,16 @@ class Description:
 
 def describe_sweeps() -> Iterator[Description]:
     """Describe every sweep file, without expanding it."""
-    for sweep in list_sweeps():
-        raw = read_raw(sweep.path, sweep.shown)
-        scales = [str(name) for name in raw.get("scales", {})]
-        texts = resolve(raw, ("paper", "figure", "title"), sweep.shown)
-        paper, figure, title = (str(texts.get(key, "")) for key in ("paper", "figure", "title"))
-        yield Description(sweep.name, paper, figure, scales, title)
+    return map(describe_sweep, list_sweeps())
+
+
+def describe_sweep(sweep: SweepFile) -> Description:
+    """Describe a sweep file, without expanding it."""
+    raw = read_raw(sweep.path, sweep.shown)
+    scales = [str(name) for name in raw.get("scales", {})]
+    texts = resolve(raw, ("paper", "figure", "title"), sweep.shown)
+    paper, figure, title = (str(texts.get(key, "")) for key in ("paper", "figure", "title"))
+    return Description(sweep.name, paper, figure, scales, title)
 
 
 def scales_of(sweep: SweepFile) -> list[str]:
