@@ -19,12 +19,13 @@ PIP_INSTALL := $(BIN)/pip install -qq --constraint constraints.txt --build-const
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo sweep sweep-is-named status watch dashboard figures theory measure run-is-named report sync
-.PHONY: test test-slow kill-test lint format results penalty-error theory-page clean-env
-.PHONY: bench bench-gpu bench-slurm bench-sync bench-curvature bench-extension bench-stopping bench-dashboard
+.PHONY: test test-slow kill-test lint format results
+.PHONY: bench bench-gpu bench-slurm bench-sync bench-curvature bench-extension bench-dashboard bench-stopping
+.PHONY: penalty-error theory-page clean-env
 
 help: ## List the targets
 	@echo "make TARGET [VARIABLE=value …]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # ---- science --------------------------------------------------------------------------------------------
 
@@ -45,6 +46,9 @@ status: $(VENV)/runtime.stamp ## What is done, running, failed [SWEEP=…]
 watch: $(VENV)/runtime.stamp ## The live view in this terminal [SWEEP=…] [SCALE=laptop]
 	$(SGDLAB) watch $(SWEEP) --scale $(SCALE)
 
+dashboard: $(VENV)/runtime.stamp ## All sweeps in a browser, live [SWEEP=…] [SCALE=laptop] [PORT=8050]
+	$(SGDLAB) dashboard $(SWEEP) --scale $(SCALE) --port $(or $(PORT),8050)
+
 figures: $(VENV)/runtime.stamp ## Train what is missing of all figures, draw them, judge their claims [SWEEP=…] [SCALE=laptop]
 	$(SGDLAB) run $(or $(SWEEP),$(PAPERS)) --scale $(SCALE)
 	$(SGDLAB) figure $(or $(SWEEP),$(PAPERS)) --scale $(SCALE)
@@ -64,9 +68,6 @@ report: $(VENV)/runtime.stamp ## One page with figures, verdicts and numbers [SW
 
 sync: $(VENV)/runtime.stamp ## Upload W&B's offline runs, each once [SWEEP=…]
 	$(SGDLAB) sync $(SWEEP)
-
-dashboard: $(VENV)/runtime.stamp ## All sweeps in a browser, live [SWEEP=…] [SCALE=laptop] [PORT=8050]
-	$(SGDLAB) dashboard $(SWEEP) --scale $(SCALE) --port $(or $(PORT),8050)
 
 # ---- development ----------------------------------------------------------------------------------------
 
