@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sgdlab.analysis.observations import Observation
+from sgdlab.analysis.seed_rounds import spare
 from sgdlab.analysis.timing import Timing
 from sgdlab.reports.failures import FailureGroup
 from sgdlab.reports.section import SweepSection, section_of
@@ -95,6 +96,15 @@ def curves_section() -> SweepSection:
     observations = runs("main", "sgd", "optimizer.lr", EPSILON) + runs("weak", "sgd", "optimizer.lr", some)
     provenance = {"commit": "abc1234", "runs": "63", "training time": "1 h 12 min"}
     return section_of(sweep(), observations, provenance, [TIMING])
+
+
+@pytest.fixture(scope="session")
+def halved_section() -> SweepSection:
+    """Successive halving has given points that can hardly be the best no more seeds."""
+    halved = sweep(protocol={"num_seeds": NUM_SEEDS, "keep": 3, "seeds": "halving"}, claims=[])
+    some = {x: EPSILON[x] for x in list(EPSILON)[:4]}
+    made = runs("main", "sgd", "optimizer.lr", EPSILON) + runs("weak", "sgd", "optimizer.lr", some)
+    return section_of(halved, spare(halved, made), {})
 
 
 @pytest.fixture(scope="session")

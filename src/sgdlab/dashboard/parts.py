@@ -19,6 +19,7 @@ STATE_MARKS = {
     "unknown": "?",
     "waiting": "○",
     "missing": "○",
+    "spared": "–",
 }
 _SCRIPT = re.compile(r"([\^_])\{([^{}]*)\}")
 _RAISED = str.maketrans("-+0123456789", "⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹")

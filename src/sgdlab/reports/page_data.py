@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from sgdlab.analysis.observations import State
 from sgdlab.analysis.points import Point, is_number, point_id
 from sgdlab.analysis.series import PanelSeries
 from sgdlab.analysis.tables import ResultRow
@@ -25,7 +26,7 @@ from sgdlab.runs.result import DamagedRunError, NoResultError
 ReadCurves = Callable[[str], Mapping[str, np.ndarray]]
 
 _SHOWN = 12  # characters of a key, which name a run to every command
-_STATES = ("done", "diverged", "failed", "missing")
+_STATES = get_args(State)
 
 
 def page_data(sections: Sequence[SweepSection], read_curves: ReadCurves | None = None) -> dict[str, Any]:
