@@ -22,9 +22,8 @@ def server():
 
 
 @pytest.fixture
-def desk(trained, server, monkeypatch):
+def desk(trained, server):
     """A folder with the tiny sweep, trained and exported, and a server."""
-    monkeypatch.delenv("WANDB_SERVICE", raising=False)  # another test's: it writes a run of one id once
     own = {"NETRC": str(trained.folder / "netrc"), "WANDB_CONFIG_DIR": str(trained.folder / "wandb-config")}
     trained = replace(trained, environment=server.environment | own)
     finished = trained.sgdlab("run", "tiny", *TRACKED)

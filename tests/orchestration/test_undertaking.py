@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from sgdlab.config.compose import open_composer
+from sgdlab.config.execution import Execution, NoTracker
 from sgdlab.errors import UserError
 from sgdlab.launch.slurm.submission import Submission
 from sgdlab.orchestration import undertaking as module
@@ -62,7 +63,8 @@ def test_a_round_that_other_sweeps_have_trained_is_followed_by_the_next_one(
     monkeypatch.setattr(module, "_count", lambda found: "")
     monkeypatch.setattr(module, "survey_of", lambda *_: (SimpleNamespace(missing=next(missing)), {}))
     monkeypatch.setattr(module, "carry_out", lambda _, found, *__: trained.append([*found.missing]) or True)
-    undertake(undertaking, SimpleNamespace(missing={"0": None}), {}, None, Store(tmp_path), None)
+    untracked = Execution(tracker=NoTracker())
+    undertake(undertaking, SimpleNamespace(missing={"0": None}), {}, untracked, Store(tmp_path), None)
     assert trained == [["0"], ["a"], ["c"]]
 
 

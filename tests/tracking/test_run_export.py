@@ -138,6 +138,17 @@ def test_a_second_export_writes_nothing(tracker):
     assert sorted(path.name for path in first.iterdir()) == ["files", f"run-{result.key}.wandb"]
 
 
+def test_the_service_of_the_program_that_started_this_one_is_left_alone(tracker, tmp_path):
+    """It has written a run of this id, and would write no second one."""
+    result = Result()
+    export_run(result, CURVES, CONTEXT, tracker)
+    assert "WANDB_SERVICE" in os.environ  # which the other process inherits
+    process = start_slow_export(tmp_path / "elsewhere", result.key, pause_s=0)
+    process.communicate()
+    assert process.returncode == 0
+    assert len(list((tmp_path / "elsewhere" / "wandb").glob(f"*/run-{result.key}.wandb"))) == 1
+
+
 HALF_WAY = """
 import sys, time, numpy, requests
 from test_run_export import CONTEXT, CURVES, Result
@@ -160,7 +171,6 @@ export_run(Result(key=sys.argv[2]), curves, CONTEXT, WandbTracker(folder=sys.arg
 
 def start_slow_export(folder: Path, key: str, pause_s: float) -> subprocess.Popen:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])}
-    environment.pop("WANDB_SERVICE", None)  # a W&B service of its own, as a worker has
     command = [sys.executable, "-c", HALF_WAY, str(folder), key, str(pause_s)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 

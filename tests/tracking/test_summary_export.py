@@ -81,7 +81,6 @@ tracker = WandbTracker(folder=Path("outputs"), project="the-project")
 {body}
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    environment.pop("WANDB_SERVICE", None)
     return subprocess.Popen(
         [sys.executable, "-c", program],
         cwd=trained.folder,

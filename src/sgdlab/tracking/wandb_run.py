@@ -8,6 +8,7 @@ always the same.
 from __future__ import annotations
 
 import hashlib
+import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _LONGEST_TAG = 64  # wandb.Settings refuses longer ones
 _LONGEST_NAME = 128  # of a run, a group, a job type
 _DIGITS = 8
+_SERVICE = "WANDB_SERVICE"  # 3-PID-unix-SOCKET, where PID is who started it
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def open_run(
     """
     import wandb
 
+    _refuse_inherited_service()
     if tracker.mode == "offline":  # for the process: W&B's own telemetry would look for the network otherwise
         wandb.setup(wandb.Settings(mode="offline"))
     try:
@@ -73,6 +76,16 @@ def open_run(
         raise UserError(
             f"run {identity.id} could not be given to Weights & Biases ({tracker.mode}): {error}"
         ) from error
+
+
+def _refuse_inherited_service() -> None:
+    """Have W&B write in a process of our own.
+
+    Whoever started this program may have used W&B, and its service process is handed on by the environment.
+    That one writes a run id once in its life; a second time it says nothing and writes nothing.
+    """
+    if f"-{os.getpid()}-" not in os.environ.get(_SERVICE, ""):
+        os.environ.pop(_SERVICE, None)
 
 
 def legal_name(text: str) -> str:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from sgdlab.tracking.summary_export import summary_id
 from slurm_cluster.processes import kill
 
 
@@ -60,7 +61,7 @@ def test_preempted_again_and_again_a_run_ends_with_the_same_bits_and_one_wandb_r
     wait_until(lambda: desk.jobs() == [])
     assert submission.job(0).ended().reason == "finished", desk.log()
     assert desk.bits() == undisturbed
-    assert sorted(desk.exported()) == sorted(undisturbed)
+    assert sorted(desk.exported()) == sorted([*undisturbed, summary_id("long", "laptop").rpartition("-")[2]])
 
 
 @pytest.mark.slow
@@ -72,4 +73,4 @@ def test_five_times_over_at_random_instants(desk, finish, wait_until, undisturbe
         fate.strike(kind, 6)
     wait_until(lambda: desk.jobs() == [])
     assert desk.bits() == undisturbed
-    assert sorted(desk.exported()) == sorted(undisturbed)
+    assert sorted(desk.exported()) == sorted([*undisturbed, summary_id("long", "laptop").rpartition("-")[2]])
